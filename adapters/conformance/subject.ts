@@ -1,0 +1,55 @@
+import type { Adapter, InstanceWant, Target, Want } from '../contract.ts';
+
+/**
+ * What the conformance suite needs of a provider under test: the adapter, the fault knobs of the simulator or test
+ * host it talks to, and a second pair of eyes on what really exists there.
+ */
+export interface Subject {
+  provider: string;
+  /** The broker id that `want` stamps with. */
+  broker: string;
+  /** A new adapter object over the same provider: nothing may be lost between two of them (A12). */
+  adapter(): Promise<Adapter>;
+  want(resource: string, attempt: number, change?: Partial<InstanceWant>): Want<'Instance'>;
+  target(resource: string, attempt?: number): Target;
+  faults: Faults;
+  /** What exists at the provider now, seen without the adapter: machines, and children by their provider kind. */
+  truth(): Promise<Truth[]>;
+  /** Makes a machine that is not ours (no stamp, or with `broker` another broker's stamp); answers its reference. */
+  plantForeign(resource: string, broker?: string): Promise<string>;
+  /** Removes everything and stops what was started. */
+  close(): Promise<void>;
+}
+
+export interface Truth {
+  ref: string;
+  providerKind: string;
+  machine: boolean;
+  resource?: string;
+  attempt?: number;
+  broker?: string;
+}
+
+/** The fault catalogue. Each lasts for `times` matching calls (default 1). */
+export type Fault =
+  | { kind: 'latency'; ms: number; times?: number }
+  /** What is created stays invisible to the next `lists` looks. */
+  | { kind: 'lag'; lists: number }
+  | { kind: 'throttle'; retryAfterMs?: number; times?: number }
+  | { kind: 'capacity'; times?: number }
+  | { kind: 'quota'; times?: number }
+  /** The create call never reaches the provider. */
+  | { kind: 'requestLost'; times?: number }
+  /** The create call takes effect; its answer is lost. */
+  | { kind: 'responseLost'; times?: number }
+  /** The n-th child (1-based) of a create fails. */
+  | { kind: 'failChild'; n: number }
+  | { kind: 'slowDelete'; ms: number }
+  /** A list fails in the middle of its pages. */
+  | { kind: 'brokenList'; times?: number };
+
+export interface Faults {
+  /** Sets the fault, or answers why this provider cannot have it. */
+  set(fault: Fault): true | { unsupported: string };
+  clear(): void;
+}

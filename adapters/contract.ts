@@ -1,0 +1,231 @@
+/**
+ * The adapter contract: eight verbs (and one reader, `console`) over resource kinds. Time, retries, policy and
+ * leaks belong to the workflows; an adapter observes, ensures, removes and lists, and keeps no state between
+ * calls (A12). The rules A1–A12 in docs/architecture.md are the promises; `adapters/conformance` tests each.
+ *
+ * Everything here crosses process borders as JSON: no class instances, no Dates, no bigints.
+ */
+
+/** Kinds an adapter can be asked for. Widened by adding a kind to `Specs` and `Details`. */
+export type Kind = keyof Specs;
+
+/** Our stamp: on every resource we create and on every child of it (A3), and what `remove` checks (A5). */
+export interface Stamp {
+  /** Id of the broker's installation: two brokers on one account never touch each other's machines (R19). */
+  broker: string;
+  project: string;
+  /** Resource id (UUID). */
+  resource: string;
+  /** 1, 2, …; one attempt = one (offer, token). A new attempt never reuses a token (A2). */
+  attempt: number;
+}
+
+/** Where in a site. `host` only on-prem. */
+export interface Location {
+  region: string;
+  zone?: string;
+  host?: string;
+}
+
+export interface Specs {
+  Instance: InstanceWant;
+}
+
+export interface Details {
+  Instance: InstanceDetails;
+}
+
+/** What an instance must be. Sizes are exact: placement has chosen the instance type already. */
+export interface InstanceWant {
+  name: string;
+  /** The provider's instance type; on-prem the word `custom` with vcpus and memoryGiB free. */
+  instanceType: string;
+  market: 'onDemand' | 'spot';
+  vcpus: number;
+  memoryGiB: number;
+  /** Root disk in GiB. */
+  diskGiB: number;
+  architecture: 'x86_64' | 'arm64';
+  image: ImageWant;
+  /** Public keys in OpenSSH's one-line form. */
+  sshKeys: string[];
+  /** cloud-init user data as written by the user; no encoding. */
+  userData?: string;
+  labels: Record<string, string>;
+  /** Should it have an address reachable from outside the site? */
+  publicAddress: boolean;
+  power: 'running' | 'stopped';
+  /** How many reboots were asked for so far; one below → the adapter reboots once and records the number. */
+  reboots: number;
+}
+
+/** One logical image, resolved by the adapter in its own region. */
+export interface ImageWant {
+  /** Logical name, e.g. `debian-12`. */
+  name: string;
+  architecture: 'x86_64' | 'arm64';
+  /** aws: newest image of `owner` whose name matches `nameFilter` (EC2 wildcard syntax). */
+  aws?: { owner: string; nameFilter: string };
+  /** onprem: a built-in image of the agent, or a URL with its checksum. */
+  onprem?: { builtin: string } | { url: string; sha256: string };
+  /** User to log in as. */
+  user: string;
+}
+
+export interface InstanceDetails {
+  power: 'running' | 'stopped' | 'pending' | 'stopping';
+  vcpus: number;
+  memoryGiB: number;
+  instanceType: string;
+  addresses: Address[];
+  /** Where SSH answers once the guest is up. */
+  ssh?: { host: string; port: number; user: string };
+  reboots: number;
+  /** External references of children (NIC, disk, security group, …). */
+  children: string[];
+  /** Guest counters at the time of observing, where the provider has them cheaply. */
+  metrics?: { cpuSeconds?: number; memoryMiB?: number; diskReadBytes?: number; diskWriteBytes?: number; netRxBytes?: number; netTxBytes?: number };
+}
+
+export interface Address {
+  type: 'internal' | 'external';
+  address: string;
+}
+
+/** A resource as wanted: kind, spec, stamp, place. */
+export interface Want<K extends Kind = Kind> {
+  kind: K;
+  spec: Specs[K];
+  stamp: Stamp;
+  location: Location;
+}
+
+/** What to look at or remove: by our stamp (always enough), by the provider's reference where known. */
+export interface Target {
+  kind: Kind;
+  /** `attempt` absent = every attempt of the resource. */
+  stamp: Omit<Stamp, 'attempt'> & { attempt?: number };
+  location: Location;
+  ref?: string;
+  /**
+   * ISO time at which the reference or an intent for it came to be. Within the provider's grace period after it, a target
+   * that cannot be seen is `unsettled`, not `absent` (A6).
+   */
+  since?: string;
+}
+
+export type Observation<K extends Kind = Kind> =
+  | { presence: 'absent' }
+  /** Cannot be told yet (A6): ask again after `retryAfterMs`. */
+  | { presence: 'unsettled'; retryAfterMs: number }
+  | {
+      presence: 'present';
+      /** External reference: EC2 instance id, libvirt domain UUID, … */
+      ref: string;
+      stamp: Stamp;
+      location: Location;
+      /** `creating` until it can be used; `failed` needs removing. */
+      state: 'creating' | 'ready' | 'failed' | 'removing';
+      details: Details[K];
+      /** Fields that differ from the wanted spec, where one was given. Empty = up to date. */
+      diff: string[];
+    };
+
+export type Present<K extends Kind = Kind> = Extract<Observation<K>, { presence: 'present' }>;
+
+export type Removal =
+  /** Absence was confirmed more than once (A4). */
+  | { done: true }
+  /** Deletion is under way, or absence seen only once: call again after `retryAfterMs`. */
+  | { done: false; retryAfterMs: number };
+
+/** Per call: cancellation (A10), and heartbeats whose details come back after a restart. */
+export interface CallContext {
+  signal: AbortSignal;
+  heartbeat(details?: unknown): void;
+  /** Details of the last heartbeat of an earlier try of this same call, if any. */
+  resumed?: unknown;
+}
+
+export interface Listed {
+  ref: string;
+  kind: Kind;
+  /** A child lists its parent's stamp. */
+  stamp: Stamp;
+  location: Location;
+  state: 'creating' | 'ready' | 'failed' | 'removing';
+  /** Kind of the provider's own object, e.g. `instance`, `volume`, `networkInterface`, `domain`. */
+  providerKind: string;
+  /** True for what was made for a parent (NIC, disk, key pair, …). */
+  child: boolean;
+  createdAt?: string;
+  details?: InstanceDetails;
+}
+
+/** One page; `complete` is false when anything failed on the way: a reader then draws no conclusion from absence (A11). */
+export interface ListPage {
+  items: Listed[];
+  nextPage?: string;
+  complete: boolean;
+}
+
+/** One row of a site's live catalogue. Prices in `currency` per hour. */
+export interface SiteOffer {
+  region: string;
+  zone?: string;
+  host?: string;
+  instanceType: string;
+  market: 'onDemand' | 'spot';
+  vcpus: number;
+  memoryGiB: number;
+  architecture: 'x86_64' | 'arm64';
+  gpuName?: string;
+  gpuCount: number;
+  burstable: boolean;
+  /** Absent = the catalogue's price for this instance type in this region is used. */
+  pricePerHour?: number;
+  currency: string;
+}
+
+export interface Quota {
+  region: string;
+  /** e.g. `onDemandStandardVcpus`. */
+  resource: string;
+  limit: number;
+  used: number;
+}
+
+export interface Capability {
+  kind: Kind;
+  verbs: Record<'create' | 'start' | 'stop' | 'reboot' | 'resize' | 'delete' | 'console', true | { reason: string }>;
+}
+
+export interface Description {
+  provider: 'aws' | 'azure' | 'gcp' | 'onprem';
+  /** How long after creation a resource may be invisible (A6). */
+  visibilityGraceMs: number;
+  capabilities: Capability[];
+  /** Facts for people: accelerator in use, endpoint, account. No secrets. */
+  facts: Record<string, string>;
+}
+
+export interface Adapter {
+  describe(): Promise<Description>;
+  /** Instance types × regions × zones × markets, streamed. */
+  offers(context: CallContext): AsyncIterable<SiteOffer>;
+  quota(region: string): Promise<Quota[]>;
+  /** The provider's own dry run where it has one. Resolves when it would be accepted, throws `Invalid`, `Denied`, … */
+  validate(want: Want): Promise<void>;
+  observe(target: Target, want?: Want): Promise<Observation>;
+  /**
+   * Creates or converges to `want` and waits until it is ready or `signal` fires. Same stamp, same attempt: same resource,
+   * whatever happened to the first answer (A1). May return a `creating` observation: call again.
+   */
+  ensure(want: Want, context: CallContext): Promise<Present>;
+  /** Removes the resource and its children; never what lacks this broker's stamp (A5). Absent is success (A4). */
+  remove(target: Target, context: CallContext): Promise<Removal>;
+  /** Everything in the site that carries the broker's stamp, children too. `page` from the previous answer. */
+  list(broker: string, page?: string): Promise<ListPage>;
+  /** The last `maxBytes` of the serial console. */
+  console(target: Target, maxBytes: number): Promise<string>;
+}

@@ -1,0 +1,11 @@
+/** Jest runs the TypeScript sources as ESM through swc; see docs/architecture.md, "Toolchain". */
+export default {
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' }, sourceMaps: 'inline' }],
+  },
+  testMatch: ['**/*.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/', '/\\.landfall/'],
+  modulePathIgnorePatterns: ['<rootDir>/\\.landfall/'],
+};
