@@ -1,0 +1,125 @@
+import { heartbeat, activityInfo, cancellationSignal } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Adapter, CallContext, Description, Listed, Location, Observation, Present, Removal, SiteOffer, Target, Want } from './contract.ts';
+import { ProviderError, type ProviderErrorCode } from './errors.ts';
+
+/**
+ * The adapter as Temporal activities: what a site's worker and a host's agent register on their task queue, and what
+ * workflows call through `proxyActivities<AdapterActivities>({ taskQueue })` without knowing the provider.
+ *
+ * Inputs name things (resource, attempt, generation) and never carry specs: a spec can hold user data, and secrets stay
+ * out of workflow histories. The activity fetches the full `Want` from its `SiteBackend`.
+ */
+export interface AdapterActivities {
+  describeSite(): Promise<Description>;
+  /** Creates or converges; waits until ready, heartbeating. */
+  ensureResource(input: WantRef): Promise<Present>;
+  observeResource(input: { target: Target; want?: WantRef }): Promise<Observation>;
+  removeResource(input: { target: Target }): Promise<Removal>;
+  /** Lists everything with the broker's stamp into the backend, page by page; answers counts only. */
+  takeInventory(input: { site: string; broker: string; run: string }): Promise<{ items: number; complete: boolean }>;
+  refreshOffers(input: { site: string; run: string }): Promise<{ offers: number }>;
+  readConsole(input: { target: Target; maxBytes: number }): Promise<{ text: string }>;
+}
+
+/** Names one wanted state: the backend answers its `Want`. */
+export interface WantRef {
+  resource: string;
+  attempt: number;
+  generation: number;
+  location: Location;
+}
+
+export interface InventoryPage {
+  site: string;
+  run: string;
+  items: Listed[];
+  /** False when anything failed on the way: absence then means nothing (A11). */
+  complete: boolean;
+  last: boolean;
+}
+
+/**
+ * The broker's store as an adapter's process reaches it: directly in the worker of a cloud site, over the broker's API
+ * in an agent (`GET /v1/sites/{site}/wants/{resource}/{attempt}`, `POST …/inventory`, `POST …/offers`).
+ */
+export interface SiteBackend {
+  want(ref: WantRef): Promise<Want>;
+  writeInventory(page: InventoryPage): Promise<void>;
+  writeOffers(page: { site: string; run: string; offers: SiteOffer[]; last: boolean }): Promise<void>;
+}
+
+/** Retried by Temporal with back-off; every other code is a decision for the workflow. */
+const retryable: ReadonlySet<ProviderErrorCode> = new Set(['Throttled', 'Unavailable']);
+
+/** A ProviderError as the failure that workflows read: `type` is the A7 code, `details[0]` its details. */
+export function toApplicationFailure(error: unknown): unknown {
+  if (!(error instanceof ProviderError)) return error;
+  return ApplicationFailure.create({
+    type: error.code,
+    message: error.message,
+    nonRetryable: !retryable.has(error.code),
+    nextRetryDelay: error.details.retryAfterMs,
+    details: [error.details],
+  });
+}
+
+function callContext(): CallContext {
+  return { signal: cancellationSignal(), heartbeat, resumed: activityInfo().heartbeatDetails };
+}
+
+async function asFailure<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw toApplicationFailure(error);
+  }
+}
+
+const offersPerPage = 1000;
+
+export function adapterActivities(adapter: Adapter, backend: SiteBackend): AdapterActivities {
+  return {
+    describeSite: () => asFailure(() => adapter.describe()),
+    ensureResource: (ref) =>
+      asFailure(async () => {
+        const want = await backend.want(ref);
+        return adapter.ensure(want, callContext());
+      }),
+    observeResource: ({ target, want }) =>
+      asFailure(async () => adapter.observe(target, want && (await backend.want(want)))),
+    removeResource: ({ target }) => asFailure(() => adapter.remove(target, callContext())),
+    takeInventory: ({ site, broker, run }) =>
+      asFailure(async () => {
+        let items = 0;
+        let complete = true;
+        let page: string | undefined;
+        do {
+          const listed = await adapter.list(broker, page);
+          items += listed.items.length;
+          complete &&= listed.complete;
+          page = listed.nextPage;
+          await backend.writeInventory({ site, run, items: listed.items, complete, last: page === undefined });
+          heartbeat();
+        } while (page !== undefined);
+        return { items, complete };
+      }),
+    refreshOffers: ({ site, run }) =>
+      asFailure(async () => {
+        let batch: SiteOffer[] = [];
+        let offers = 0;
+        for await (const offer of adapter.offers(callContext())) {
+          batch.push(offer);
+          offers++;
+          if (batch.length === offersPerPage) {
+            await backend.writeOffers({ site, run, offers: batch, last: false });
+            batch = [];
+            heartbeat();
+          }
+        }
+        await backend.writeOffers({ site, run, offers: batch, last: true });
+        return { offers };
+      }),
+    readConsole: ({ target, maxBytes }) => asFailure(async () => ({ text: await adapter.console(target, maxBytes) })),
+  };
+}

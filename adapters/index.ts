@@ -1,0 +1,4 @@
+/** The public surface of the adapters package: the contract, its errors, and the adapters as Temporal activities. */
+export * from './activities.ts';
+export * from './contract.ts';
+export * from './errors.ts';
