@@ -1,0 +1,293 @@
+import type { Role, Schemas } from '@landfall/model';
+import type { ColumnType, Generated } from 'kysely';
+
+/** Row types of every table, for Kysely. Times are Dates; bigints are numbers (they stay far below 2^53). */
+
+type Json<T> = ColumnType<T, string, string>;
+type Time = ColumnType<Date, Date | string, Date | string>;
+type TimeNow = ColumnType<Date, Date | string | undefined, Date | string>;
+type NullableTime = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+type Labels = Record<string, string>;
+
+interface Named {
+  id: string;
+  name: string;
+  revision: Generated<number>;
+  created_at: TimeNow;
+}
+
+export interface Organizations extends Named {
+  labels: Json<Labels>;
+  updated_at: TimeNow;
+}
+
+export interface Projects extends Named {
+  organization: string;
+  labels: Json<Labels>;
+  limits: Json<Schemas['ProjectLimits']>;
+  updated_at: TimeNow;
+}
+
+export interface Tokens extends Named {
+  organization: string;
+  project: string | null;
+  site: string | null;
+  role: Role;
+  hash: Buffer;
+  expires_at: NullableTime;
+  last_used_at: NullableTime;
+}
+
+export interface Sites extends Named {
+  organization: string;
+  provider: Schemas['Provider'];
+  labels: Json<Labels>;
+  spec: Json<Schemas['SiteSpec']>;
+  state: Generated<string>;
+  message: Generated<string>;
+  last_inventory_at: NullableTime;
+  generation: Generated<number>;
+  updated_at: TimeNow;
+}
+
+export interface Hosts extends Named {
+  site: string;
+  zone: string;
+  vcpus: number;
+  memory_gib: number;
+  disk_gib: number;
+  accel: 'kvm' | 'tcg';
+  architecture: Schemas['Architecture'];
+  agent_version: Generated<string>;
+  facts: Json<Record<string, string>>;
+  images: Json<string[]>;
+  last_seen_at: TimeNow;
+  ledger_generation: Generated<number>;
+  updated_at: TimeNow;
+}
+
+/** What an image's input says beyond its name. */
+export type ImageSpec = Omit<Schemas['ImageInput'], 'name' | 'organization' | 'labels'>;
+
+export interface Images extends Named {
+  organization: string | null;
+  labels: Json<Labels>;
+  spec: Json<ImageSpec>;
+}
+
+export interface SshKeys extends Named {
+  project: string;
+  labels: Json<Labels>;
+  public_key: string;
+  fingerprint: string;
+}
+
+export interface Instances extends Named {
+  project: string;
+  labels: Json<Labels>;
+  spec: Json<Schemas['InstanceSpec']>;
+  user_data: string | null;
+  status: Json<Schemas['InstanceStatus']>;
+  state: Generated<string>;
+  site: string | null;
+  generation: Generated<number>;
+  observed_generation: Generated<number>;
+  attempt: Generated<number>;
+  expires_at: NullableTime;
+  deleted_at: NullableTime;
+  gone_at: NullableTime;
+  updated_at: TimeNow;
+}
+
+export interface Operations {
+  id: string;
+  organization: string;
+  project: string | null;
+  verb: Schemas['Operation']['verb'];
+  resource_kind: string | null;
+  resource_id: string | null;
+  resource_name: string | null;
+  generation: Generated<number>;
+  state: Generated<Schemas['Operation']['state']>;
+  message: Generated<string>;
+  error: Json<Schemas['Problem']> | null;
+  result: Json<Schemas['AuditReport']> | null;
+  requested_by: string;
+  request_id: string | null;
+  cancel_requested_at: NullableTime;
+  created_at: TimeNow;
+  started_at: NullableTime;
+  finished_at: NullableTime;
+}
+
+export interface Intents {
+  resource: string;
+  attempt: number;
+  operation: string | null;
+  site: string;
+  region: string;
+  zone: string | null;
+  host: string | null;
+  offer: Json<Schemas['Offer']>;
+  state: Generated<'open' | 'adopted' | 'removing' | 'removed'>;
+  ref: string | null;
+  created_at: TimeNow;
+  settled_at: NullableTime;
+}
+
+export interface Claims {
+  resource: string;
+  attempt: number;
+  site: string;
+  host: string;
+  vcpus: number;
+  memory_gib: number;
+  disk_gib: number;
+  created_at: TimeNow;
+}
+
+export interface SetAsides {
+  id: Generated<number>;
+  site: string;
+  region: string;
+  zone: string | null;
+  host: string | null;
+  instance_type: string | null;
+  market: string | null;
+  reason: string;
+  until: Time;
+}
+
+export interface Decisions {
+  id: string;
+  project: string;
+  resource: string | null;
+  resource_name: string | null;
+  attempt: number | null;
+  record: Json<Schemas['Decision']>;
+  created_at: TimeNow;
+}
+
+export interface Policies extends Named {
+  organization: string;
+  scope: string;
+  mode: 'enforce' | 'audit' | 'dryRun';
+  version: string;
+  source: string;
+  rules: Json<string[]>;
+  updated_at: TimeNow;
+  deleted_at: NullableTime;
+}
+
+export interface PolicyVersions {
+  organization: string;
+  name: string;
+  version: string;
+  source: string;
+  created_at: TimeNow;
+}
+
+export interface Events {
+  xid: Generated<string>;
+  id: Generated<number>;
+  time: TimeNow;
+  type: string;
+  organization: string;
+  project: string | null;
+  resource_kind: string | null;
+  resource_id: string | null;
+  resource_name: string | null;
+  operation: string | null;
+  actor: string;
+  message: string;
+  data: Json<Record<string, unknown>>;
+}
+
+export interface Outbox {
+  id: Generated<number>;
+  workflow: 'instance' | 'audit';
+  resource: string;
+  created_at: TimeNow;
+}
+
+export interface Inventory {
+  site: string;
+  host: Generated<string>;
+  ref: string;
+  run: string;
+  item: Json<InventoryItem>;
+  resource: string | null;
+  attempt: number | null;
+  first_seen_at: TimeNow;
+  seen_at: TimeNow;
+}
+
+/** An adapter's `Listed`, as kept: the store knows its shape, not the adapters. */
+export interface InventoryItem {
+  ref: string;
+  kind: string;
+  stamp: { broker: string; project: string; resource: string; attempt: number };
+  location: { region: string; zone?: string; host?: string };
+  state: string;
+  providerKind: string;
+  child: boolean;
+  createdAt?: string;
+  details?: { power?: string; metrics?: Record<string, number> };
+}
+
+export interface InventoryRuns {
+  run: string;
+  site: string;
+  host: Generated<string>;
+  items: Generated<number>;
+  complete: Generated<boolean>;
+  finished: Generated<boolean>;
+  started_at: TimeNow;
+  finished_at: NullableTime;
+}
+
+export interface SiteOffers {
+  site: string;
+  run: string;
+  offer: Json<Record<string, unknown>>;
+}
+
+export interface IdempotencyKeys {
+  principal: string;
+  key: string;
+  digest: string;
+  status: number | null;
+  headers: Json<Record<string, string>> | null;
+  body: Json<unknown> | null;
+  created_at: TimeNow;
+}
+
+export interface Installation {
+  id: string;
+  created_at: TimeNow;
+}
+
+export interface Database {
+  installation: Installation;
+  organizations: Organizations;
+  projects: Projects;
+  tokens: Tokens;
+  sites: Sites;
+  hosts: Hosts;
+  images: Images;
+  ssh_keys: SshKeys;
+  instances: Instances;
+  operations: Operations;
+  intents: Intents;
+  claims: Claims;
+  set_asides: SetAsides;
+  decisions: Decisions;
+  policies: Policies;
+  policy_versions: PolicyVersions;
+  events: Events;
+  outbox: Outbox;
+  inventory: Inventory;
+  inventory_runs: InventoryRuns;
+  site_offers: SiteOffers;
+  idempotency_keys: IdempotencyKeys;
+}

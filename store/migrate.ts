@@ -1,0 +1,45 @@
+import type { Pool } from 'pg';
+import { sql as first } from './migrations/0001-first.ts';
+
+/** In order, by number; a number that was applied is never run again. */
+const migrations: { number: number; name: string; sql: string }[] = [{ number: 1, name: 'first', sql: first }];
+
+/** Arbitrary but fixed: one process migrates at a time. */
+const lockKey = 7_420_001;
+
+/**
+ * Brings the schema up to the newest migration, each in its own transaction. Safe to run from several processes at once.
+ * Throws when the database is newer than this program, which would not know what it is writing to.
+ */
+export async function migrate(pool: Pool): Promise<number> {
+  const client = await pool.connect();
+  try {
+    await client.query('select pg_advisory_lock($1)', [lockKey]);
+    await client.query(
+      'create table if not exists migrations (number integer primary key, name text not null, applied_at timestamptz not null default now())',
+    );
+    const { rows } = await client.query<{ number: number | null }>('select max(number) as number from migrations');
+    const applied = rows[0]?.number ?? 0;
+    const newest = migrations.at(-1)!.number;
+    if (applied > newest) {
+      throw new Error(
+        `the database has migration ${applied}, this program knows ${newest}: run a newer Landfall, or restore a backup made before the upgrade`,
+      );
+    }
+    for (const migration of migrations.filter((m) => m.number > applied)) {
+      await client.query('begin');
+      try {
+        await client.query(migration.sql);
+        await client.query('insert into migrations (number, name) values ($1, $2)', [migration.number, migration.name]);
+        await client.query('commit');
+      } catch (error) {
+        await client.query('rollback');
+        throw new Error(`migration ${migration.number} (${migration.name}) failed: ${(error as Error).message}`, { cause: error });
+      }
+    }
+    return newest;
+  } finally {
+    await client.query('select pg_advisory_unlock($1)', [lockKey]).catch(() => undefined);
+    client.release();
+  }
+}
