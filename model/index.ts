@@ -23,7 +23,12 @@ export type Role = Schemas['Role'];
 export type LandfallClient = Client<paths>;
 
 /** A typed client of a broker. `token` is sent as a bearer token and never put in a URL. */
-export function createClient(options: { url: string; token?: string; userAgent?: string; fetch?: typeof globalThis.fetch }): LandfallClient {
+export function createClient(options: {
+  url: string;
+  token?: string;
+  userAgent?: string;
+  fetch?: typeof globalThis.fetch;
+}): LandfallClient {
   const headers: Record<string, string> = {};
   if (options.token) headers.authorization = `Bearer ${options.token}`;
   if (options.userAgent) headers['user-agent'] = options.userAgent;

@@ -120,6 +120,13 @@ export interface Operations {
   finished_at: NullableTime;
 }
 
+/** What an instance asks for: vCPUs, GiB of memory, GiB of root disk. */
+export interface Size {
+  vcpus: number;
+  memoryGiB: number;
+  diskGiB: number;
+}
+
 export interface Intents {
   resource: string;
   attempt: number;
@@ -129,6 +136,7 @@ export interface Intents {
   zone: string | null;
   host: string | null;
   offer: Json<Schemas['Offer']>;
+  sized_for: Json<Size>;
   state: Generated<'open' | 'adopted' | 'removing' | 'removed'>;
   ref: string | null;
   created_at: TimeNow;

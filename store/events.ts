@@ -1,8 +1,8 @@
-import { sql } from 'kysely';
 import type { Event } from '@landfall/model';
+import type { Selectable } from 'kysely';
+import { sql } from 'kysely';
 import type { Events } from './database.ts';
 import type { Db, Queryable, Tx } from './open.ts';
-import type { Selectable } from 'kysely';
 
 /** Channel on which every committed event rings; the payload is empty, readers look at the table. */
 export const eventsChannel = 'landfall_events';
@@ -91,7 +91,12 @@ function scoped(db: Queryable, scope: EventScope) {
  * Events after `after`, oldest first, up to the oldest transaction still running: so a reader that goes on from the last
  * one it saw misses none, whatever order transactions commit in.
  */
-export async function readEventsAfter(db: Db, scope: EventScope, after: Revision, limit: number): Promise<Event[]> {
+export async function readEventsAfter(
+  db: Db,
+  scope: EventScope,
+  after: Revision,
+  limit: number,
+): Promise<Event[]> {
   const rows = await scoped(db, scope)
     .where(sql<boolean>`(xid, id) > (${after.xid}::xid8, ${after.id}::bigint)`)
     .where(sql<boolean>`xid < pg_snapshot_xmin(pg_current_snapshot())`)
@@ -103,7 +108,12 @@ export async function readEventsAfter(db: Db, scope: EventScope, after: Revision
 }
 
 /** Newest first, before `before` where given. */
-export async function readEventsBefore(db: Db, scope: EventScope, before: Revision | null, limit: number): Promise<Event[]> {
+export async function readEventsBefore(
+  db: Db,
+  scope: EventScope,
+  before: Revision | null,
+  limit: number,
+): Promise<Event[]> {
   let query = scoped(db, scope);
   if (before) query = query.where(sql<boolean>`(xid, id) < (${before.xid}::xid8, ${before.id}::bigint)`);
   const rows = await query.orderBy('xid', 'desc').orderBy('id', 'desc').limit(limit).execute();
@@ -112,14 +122,18 @@ export async function readEventsBefore(db: Db, scope: EventScope, before: Revisi
 
 /** The place from which a new watch starts: everything committed so far is before it. */
 export async function currentRevision(db: Db): Promise<Revision> {
-  const { rows } = await sql<{ xid: string }>`select pg_snapshot_xmin(pg_current_snapshot())::text as xid`.execute(db);
+  const { rows } = await sql<{
+    xid: string;
+  }>`select pg_snapshot_xmin(pg_current_snapshot())::text as xid`.execute(db);
   return { xid: rows[0]!.xid, id: '0' };
 }
 
 /** True when events after `revision` have been pruned: the watcher must read afresh (410). */
 export async function isTooOld(db: Db, revision: Revision): Promise<boolean> {
   const { rows } = await sql<{ pruned: boolean }>`
-    select (xid, id) > (${revision.xid}::xid8, ${revision.id}::bigint) as pruned from event_horizon`.execute(db);
+    select (xid, id) > (${revision.xid}::xid8, ${revision.id}::bigint) as pruned from event_horizon`.execute(
+    db,
+  );
   return rows[0]?.pruned ?? false;
 }
 

@@ -2,7 +2,9 @@ import type { Pool } from 'pg';
 import { sql as first } from './migrations/0001-first.ts';
 
 /** In order, by number; a number that was applied is never run again. */
-const migrations: { number: number; name: string; sql: string }[] = [{ number: 1, name: 'first', sql: first }];
+const migrations: { number: number; name: string; sql: string }[] = [
+  { number: 1, name: 'first', sql: first },
+];
 
 /** Arbitrary but fixed: one process migrates at a time. */
 const lockKey = 7_420_001;
@@ -18,7 +20,9 @@ export async function migrate(pool: Pool): Promise<number> {
     await client.query(
       'create table if not exists migrations (number integer primary key, name text not null, applied_at timestamptz not null default now())',
     );
-    const { rows } = await client.query<{ number: number | null }>('select max(number) as number from migrations');
+    const { rows } = await client.query<{ number: number | null }>(
+      'select max(number) as number from migrations',
+    );
     const applied = rows[0]?.number ?? 0;
     const newest = migrations.at(-1)!.number;
     if (applied > newest) {
@@ -30,11 +34,17 @@ export async function migrate(pool: Pool): Promise<number> {
       await client.query('begin');
       try {
         await client.query(migration.sql);
-        await client.query('insert into migrations (number, name) values ($1, $2)', [migration.number, migration.name]);
+        await client.query('insert into migrations (number, name) values ($1, $2)', [
+          migration.number,
+          migration.name,
+        ]);
         await client.query('commit');
       } catch (error) {
         await client.query('rollback');
-        throw new Error(`migration ${migration.number} (${migration.name}) failed: ${(error as Error).message}`, { cause: error });
+        throw new Error(
+          `migration ${migration.number} (${migration.name}) failed: ${(error as Error).message}`,
+          { cause: error },
+        );
       }
     }
     return newest;

@@ -15,7 +15,11 @@ export interface Store {
   db: Db;
   pool: pg.Pool;
   /** A connection of its own for LISTEN; the caller ends it. */
-  listen(channel: string, heard: (payload: string) => void, lost: (error: Error) => void): Promise<{ end(): Promise<void> }>;
+  listen(
+    channel: string,
+    heard: (payload: string) => void,
+    lost: (error: Error) => void,
+  ): Promise<{ end(): Promise<void> }>;
   close(): Promise<void>;
 }
 
@@ -23,8 +27,18 @@ export interface Store {
  * Opens the database and brings its schema up to date. Retries for `waitMs` while the server is starting or away.
  * The pool survives a server restart: broken connections are dropped, the next query gets a new one.
  */
-export async function openStore(options: { databaseUrl: string; poolSize?: number; waitMs?: number; migrate?: boolean }): Promise<Store> {
-  const pool = new pg.Pool({ connectionString: options.databaseUrl, max: options.poolSize ?? 10, connectionTimeoutMillis: 5_000, keepAlive: true });
+export async function openStore(options: {
+  databaseUrl: string;
+  poolSize?: number;
+  waitMs?: number;
+  migrate?: boolean;
+}): Promise<Store> {
+  const pool = new pg.Pool({
+    connectionString: options.databaseUrl,
+    max: options.poolSize ?? 10,
+    connectionTimeoutMillis: 5_000,
+    keepAlive: true,
+  });
   // Without a listener an idle connection's error (the server was killed) would end the process.
   pool.on('error', () => undefined);
   const deadline = Date.now() + (options.waitMs ?? 30_000);
@@ -75,7 +89,21 @@ export function isConnectionError(error: unknown): boolean {
   const code = (error as { code?: string }).code ?? '';
   const message = (error as Error).message ?? '';
   return (
-    ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT', 'ENOTFOUND', '57P01', '57P02', '57P03', '08006', '08001', '08003', '53300'].includes(code) ||
+    [
+      'ECONNREFUSED',
+      'ECONNRESET',
+      'EPIPE',
+      'ETIMEDOUT',
+      'ENOENT',
+      'ENOTFOUND',
+      '57P01',
+      '57P02',
+      '57P03',
+      '08006',
+      '08001',
+      '08003',
+      '53300',
+    ].includes(code) ||
     /terminat|timeout exceeded when trying to connect|Connection ended|not queryable/i.test(message)
   );
 }

@@ -1084,6 +1084,15 @@ export interface components {
                 /** @description EC2 wildcards; `{arch}` becomes amd64 or arm64. */
                 nameFilter: string;
             };
+            azure?: {
+                publisher: string;
+                offer: string;
+                sku: string;
+            };
+            gcp?: {
+                project: string;
+                family: string;
+            };
             onprem?: {
                 builtin?: string;
                 /** Format: uri */
@@ -1109,6 +1118,15 @@ export interface components {
                 owner: string;
                 /** @description EC2 wildcards; `{arch}` becomes amd64 or arm64. */
                 nameFilter: string;
+            };
+            azure?: {
+                publisher: string;
+                offer: string;
+                sku: string;
+            };
+            gcp?: {
+                project: string;
+                family: string;
             };
             onprem?: {
                 builtin?: string;

@@ -156,6 +156,7 @@ create table intents (
   zone text,
   host text,
   offer jsonb not null,
+  sized_for jsonb not null,                  -- the size wanted when the offer was chosen
   state text not null default 'open' check (state in ('open', 'adopted', 'removing', 'removed')),
   ref text,
   created_at timestamptz not null default now(),

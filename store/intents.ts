@@ -1,0 +1,117 @@
+import type { Offer } from '@landfall/model';
+import type { Selectable } from 'kysely';
+import { sql } from 'kysely';
+import type { Intents, SetAsides, Size } from './database.ts';
+import { release } from './ledger.ts';
+import type { Queryable, Tx } from './open.ts';
+
+/**
+ * An intent is the record of a machine about to be made: written before the provider is called, closed when absence is
+ * confirmed. While one is live, something may exist at its place with its stamp.
+ *
+ * open → adopted (the machine was seen) → removing → removed
+ */
+export type Intent = Selectable<Intents>;
+
+/** Intents of a resource under which something may exist, oldest attempt first. */
+export async function liveIntents(db: Queryable, resource: string): Promise<Intent[]> {
+  return db
+    .selectFrom('intents')
+    .selectAll()
+    .where('resource', '=', resource)
+    .where('state', '<>', 'removed')
+    .orderBy('attempt')
+    .execute();
+}
+
+export async function openIntent(
+  tx: Tx,
+  intent: {
+    resource: string;
+    attempt: number;
+    operation: string | null;
+    offer: Offer & { site: string };
+    sizedFor: Size;
+  },
+): Promise<Intent> {
+  const { offer } = intent;
+  return tx
+    .insertInto('intents')
+    .values({
+      resource: intent.resource,
+      attempt: intent.attempt,
+      operation: intent.operation,
+      site: offer.site,
+      region: offer.region,
+      zone: offer.zone,
+      host: offer.host,
+      offer: JSON.stringify(offer),
+      sized_for: JSON.stringify(intent.sizedFor),
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+}
+
+export async function adoptIntent(tx: Tx, resource: string, attempt: number, ref: string): Promise<void> {
+  await tx
+    .updateTable('intents')
+    .set({ state: 'adopted', ref, settled_at: sql`coalesce(settled_at, now())` })
+    .where('resource', '=', resource)
+    .where('attempt', '=', attempt)
+    .where('state', 'in', ['open', 'adopted'])
+    .execute();
+}
+
+/** From now on whatever exists under these attempts is to be removed. */
+export async function condemnIntents(tx: Tx, resource: string, attempts: number[]): Promise<void> {
+  if (attempts.length === 0) return;
+  await tx
+    .updateTable('intents')
+    .set({ state: 'removing' })
+    .where('resource', '=', resource)
+    .where('attempt', 'in', attempts)
+    .where('state', '<>', 'removed')
+    .execute();
+}
+
+/** Absence is confirmed: the intent is closed and its capacity given back. */
+export async function closeIntent(tx: Tx, resource: string, attempt: number): Promise<void> {
+  await tx
+    .updateTable('intents')
+    .set({ state: 'removed', settled_at: sql`now()` })
+    .where('resource', '=', resource)
+    .where('attempt', '=', attempt)
+    .execute();
+  await release(tx, resource, attempt);
+}
+
+/** The offer an intent stands for now (a resize changes it in place). */
+export async function replaceOffer(
+  tx: Tx,
+  resource: string,
+  attempt: number,
+  offer: Offer,
+  sizedFor: Size,
+): Promise<void> {
+  await tx
+    .updateTable('intents')
+    .set({ offer: JSON.stringify(offer), sized_for: JSON.stringify(sizedFor) })
+    .where('resource', '=', resource)
+    .where('attempt', '=', attempt)
+    .execute();
+}
+
+export type SetAsideInput = Omit<Selectable<SetAsides>, 'id' | 'until'> & { forMs: number };
+
+/** Leaves an offer, or a whole region's or host's, out of placement for a while. */
+export async function setAside(tx: Tx, input: SetAsideInput): Promise<void> {
+  const { forMs, ...row } = input;
+  await tx
+    .insertInto('set_asides')
+    .values({ ...row, until: new Date(Date.now() + forMs) })
+    .execute();
+}
+
+export async function activeSetAsides(db: Queryable): Promise<Selectable<SetAsides>[]> {
+  return db.selectFrom('set_asides').selectAll().where('until', '>', sql<Date>`now()`).execute();
+}

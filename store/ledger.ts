@@ -1,0 +1,125 @@
+import { sql } from 'kysely';
+import type { Queryable, Tx } from './open.ts';
+
+/**
+ * The ledger of on-prem capacity. A host's free capacity is what it has less what is claimed; a claim compares and swaps on
+ * the host's `ledger_generation`, so two placements never take the last room twice.
+ */
+export interface LedgerHost {
+  site: string;
+  name: string;
+  zone: string;
+  architecture: 'x86_64' | 'arm64';
+  accel: 'kvm' | 'tcg';
+  /** The agent was heard of within `hostSilenceMs`. */
+  ready: boolean;
+  generation: number;
+  capacity: { vcpus: number; memoryGiB: number; diskGiB: number };
+  free: { vcpus: number; memoryGiB: number; diskGiB: number };
+}
+
+/** An agent says every 10 s that it lives; after three missed ones its host takes no new machines. */
+export const hostSilenceMs = 30_000;
+
+/** Every host with what is free on it, the claims of `exceptResource` not counted (it is being resized). */
+export async function ledgerHosts(
+  db: Queryable,
+  exceptResource: string | null = null,
+): Promise<LedgerHost[]> {
+  const { rows } = await sql<{
+    site: string;
+    name: string;
+    zone: string;
+    architecture: 'x86_64' | 'arm64';
+    accel: 'kvm' | 'tcg';
+    ready: boolean;
+    generation: number;
+    vcpus: number;
+    memory_gib: number;
+    disk_gib: number;
+    used_vcpus: number;
+    used_memory: number;
+    used_disk: number;
+    overcommit: number;
+  }>`
+    select h.site, h.name, h.zone, h.architecture, h.accel, h.ledger_generation as generation, h.vcpus, h.memory_gib, h.disk_gib,
+           h.last_seen_at > now() - make_interval(secs => ${hostSilenceMs / 1000}) as ready,
+           coalesce((s.spec #>> '{overcommit,vcpu}')::float8, 4) as overcommit,
+           coalesce(c.vcpus, 0) as used_vcpus, coalesce(c.memory_gib, 0) as used_memory, coalesce(c.disk_gib, 0) as used_disk
+      from hosts h
+      join sites s on s.name = h.site
+      left join (select site, host, sum(vcpus) as vcpus, sum(memory_gib) as memory_gib, sum(disk_gib) as disk_gib
+                   from claims where resource is distinct from ${exceptResource}::uuid group by site, host) c
+        on c.site = h.site and c.host = h.name
+     order by h.site, h.name`.execute(db);
+  return rows.map((row) => {
+    const capacity = { vcpus: row.vcpus * row.overcommit, memoryGiB: row.memory_gib, diskGiB: row.disk_gib };
+    return {
+      site: row.site,
+      name: row.name,
+      zone: row.zone,
+      architecture: row.architecture,
+      accel: row.accel,
+      ready: row.ready,
+      generation: row.generation,
+      capacity,
+      free: {
+        vcpus: capacity.vcpus - row.used_vcpus,
+        memoryGiB: capacity.memoryGiB - row.used_memory,
+        diskGiB: capacity.diskGiB - row.used_disk,
+      },
+    };
+  });
+}
+
+export interface Claim {
+  resource: string;
+  attempt: number;
+  site: string;
+  host: string;
+  vcpus: number;
+  memoryGiB: number;
+  diskGiB: number;
+}
+
+/** Takes (or changes) a claim if the host's ledger is still at `generation`; false = someone was faster, look again. */
+export async function claim(tx: Tx, wanted: Claim, generation: number): Promise<boolean> {
+  const swapped = await tx
+    .updateTable('hosts')
+    .set({ ledger_generation: generation + 1 })
+    .where('site', '=', wanted.site)
+    .where('name', '=', wanted.host)
+    .where('ledger_generation', '=', generation)
+    .executeTakeFirst();
+  if (swapped.numUpdatedRows === 0n) return false;
+  const amounts = { vcpus: wanted.vcpus, memory_gib: wanted.memoryGiB, disk_gib: wanted.diskGiB };
+  await tx
+    .insertInto('claims')
+    .values({
+      resource: wanted.resource,
+      attempt: wanted.attempt,
+      site: wanted.site,
+      host: wanted.host,
+      ...amounts,
+    })
+    .onConflict((conflict) => conflict.columns(['resource', 'attempt']).doUpdateSet(amounts))
+    .execute();
+  return true;
+}
+
+/** Gives a claim back; one that is not there is no error. */
+export async function release(tx: Tx, resource: string, attempt: number): Promise<void> {
+  const gone = await tx
+    .deleteFrom('claims')
+    .where('resource', '=', resource)
+    .where('attempt', '=', attempt)
+    .returning(['site', 'host'])
+    .executeTakeFirst();
+  if (!gone) return;
+  await tx
+    .updateTable('hosts')
+    .set((eb) => ({ ledger_generation: eb('ledger_generation', '+', 1) }))
+    .where('site', '=', gone.site)
+    .where('name', '=', gone.host)
+    .execute();
+}

@@ -1,0 +1,182 @@
+import type { Operation, Problem, Schemas } from '@landfall/model';
+import type { Selectable } from 'kysely';
+import { sql } from 'kysely';
+import type { Operations } from './database.ts';
+import { StoreError } from './errors.ts';
+import { appendEvent } from './events.ts';
+import { newId } from './id.ts';
+import type { Db, Queryable, Tx } from './open.ts';
+import { enqueue } from './outbox.ts';
+
+export type OperationVerb = Operation['verb'];
+
+export interface Requester {
+  organization: string;
+  requestedBy: string;
+  requestId?: string | null;
+}
+
+export function toOperation(row: Selectable<Operations>): Operation {
+  return {
+    id: row.id,
+    kind: 'Operation',
+    verb: row.verb,
+    resource: row.resource_id
+      ? { kind: row.resource_kind!, id: row.resource_id, name: row.resource_name ?? '', project: row.project }
+      : null,
+    project: row.project,
+    generation: row.generation,
+    state: row.state,
+    message: row.message,
+    error: row.error,
+    result: row.result,
+    requestedBy: row.requested_by,
+    createdAt: row.created_at.toISOString(),
+    startedAt: row.started_at?.toISOString() ?? null,
+    finishedAt: row.finished_at?.toISOString() ?? null,
+  };
+}
+
+/** In the caller's transaction, beside the change it stands for. */
+export async function insertOperation(
+  tx: Tx,
+  requester: Requester,
+  operation: {
+    verb: OperationVerb;
+    project: string | null;
+    resource: { kind: string; id: string; name: string } | null;
+    generation: number;
+  },
+): Promise<Operation> {
+  const row = await tx
+    .insertInto('operations')
+    .values({
+      id: newId(),
+      organization: requester.organization,
+      project: operation.project,
+      verb: operation.verb,
+      resource_kind: operation.resource?.kind ?? null,
+      resource_id: operation.resource?.id ?? null,
+      resource_name: operation.resource?.name ?? null,
+      generation: operation.generation,
+      requested_by: requester.requestedBy,
+      request_id: requester.requestId ?? null,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return toOperation(row);
+}
+
+export interface OperationScope {
+  organization: string;
+  project?: string;
+}
+
+export async function getOperation(db: Queryable, scope: OperationScope, id: string): Promise<Operation> {
+  let query = db
+    .selectFrom('operations')
+    .selectAll()
+    .where('id', '=', id)
+    .where('organization', '=', scope.organization);
+  if (scope.project) query = query.where('project', '=', scope.project);
+  const row = await query.executeTakeFirst();
+  if (!row) throw new StoreError('notFound', `there is no operation ${id}`);
+  return toOperation(row);
+}
+
+/** An audit: compares intents, inventory and providers. */
+export async function createAudit(db: Db, requester: Requester): Promise<Operation> {
+  return db.transaction().execute(async (tx) => {
+    const operation = await insertOperation(tx, requester, {
+      verb: 'audit',
+      project: null,
+      resource: null,
+      generation: 0,
+    });
+    await enqueue(tx, { workflow: 'audit', resource: operation.id });
+    return operation;
+  });
+}
+
+/**
+ * Asks for a create to be cancelled; its workflow removes what was made. Cancelling twice is one cancellation.
+ * Throws `conflict` for what has ended and for what cannot be cancelled.
+ */
+export async function cancelOperation(
+  db: Db,
+  scope: OperationScope,
+  id: string,
+  by: Requester,
+  validateOnly = false,
+): Promise<Operation> {
+  return db.transaction().execute(async (tx) => {
+    const row = await tx
+      .selectFrom('operations')
+      .selectAll()
+      .where('id', '=', id)
+      .where('organization', '=', scope.organization)
+      .forUpdate()
+      .executeTakeFirst();
+    if (!row || (scope.project && row.project !== scope.project))
+      throw new StoreError('notFound', `there is no operation ${id}`);
+    if (row.state !== 'Pending' && row.state !== 'Running')
+      throw new StoreError('conflict', `operation ${id} has already ended: ${row.state}`);
+    if (row.verb !== 'create')
+      throw new StoreError('conflict', `a ${row.verb} cannot be cancelled; ask for the opposite instead`);
+    if (validateOnly || row.cancel_requested_at) return toOperation(row);
+    await tx
+      .updateTable('operations')
+      .set({ cancel_requested_at: sql`now()` })
+      .where('id', '=', id)
+      .execute();
+    await enqueue(tx, { workflow: 'instance', resource: row.resource_id! });
+    await appendEvent(tx, {
+      type: 'operation.cancelRequested',
+      organization: row.organization,
+      project: row.project,
+      resource: { kind: row.resource_kind!, id: row.resource_id!, name: row.resource_name ?? '' },
+      operation: row.id,
+      actor: by.requestedBy,
+      message: `${by.requestedBy} asked to cancel the ${row.verb}`,
+    });
+    return toOperation(row);
+  });
+}
+
+/** Ends operations that are still open; later calls change nothing. */
+export async function finishOperations(
+  tx: Tx,
+  ids: string[],
+  end: {
+    state: 'Succeeded' | 'Failed' | 'Cancelled';
+    message: string;
+    error?: Problem | null;
+    result?: Schemas['AuditReport'] | null;
+  },
+): Promise<void> {
+  if (ids.length === 0) return;
+  await tx
+    .updateTable('operations')
+    .set({
+      state: end.state,
+      message: end.message,
+      error: end.error ? JSON.stringify(end.error) : null,
+      result: end.result ? JSON.stringify(end.result) : null,
+      started_at: sql`coalesce(started_at, now())`,
+      finished_at: sql`now()`,
+    })
+    .where('id', 'in', ids)
+    .where('state', 'in', ['Pending', 'Running'])
+    .execute();
+}
+
+/** Marks operations as under way, with what they are doing now. */
+export async function progressOperations(tx: Tx, ids: string[], message: string): Promise<void> {
+  if (ids.length === 0) return;
+  await tx
+    .updateTable('operations')
+    .set({ state: 'Running', message, started_at: sql`coalesce(started_at, now())` })
+    .where('id', 'in', ids)
+    .where('state', 'in', ['Pending', 'Running'])
+    .execute();
+}

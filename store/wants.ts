@@ -1,0 +1,104 @@
+import type { ImageSpec } from './database.ts';
+import { StoreError } from './errors.ts';
+import type { Queryable } from './open.ts';
+
+/**
+ * What one attempt of a resource must be, put together from the instance as wanted now, the offer its intent stands for, its
+ * image and its keys. Structurally the adapters' `Want<'Instance'>`. Holds user data: never log it, never put it in a history.
+ */
+export async function wantFor(db: Queryable, ref: { resource: string; attempt: number }, broker: string) {
+  const row = await db
+    .selectFrom('instances')
+    .innerJoin('intents', 'intents.resource', 'instances.id')
+    .selectAll('instances')
+    .select([
+      'intents.offer',
+      'intents.site as intentSite',
+      'intents.region',
+      'intents.zone',
+      'intents.host',
+      'intents.state as intentState',
+    ])
+    .where('instances.id', '=', ref.resource)
+    .where('intents.attempt', '=', ref.attempt)
+    .executeTakeFirst();
+  if (!row)
+    throw new StoreError('notFound', `there is no attempt ${ref.attempt} of resource ${ref.resource}`);
+  if (row.intentState === 'removing' || row.intentState === 'removed' || row.deleted_at) {
+    throw new StoreError(
+      'conflict',
+      `attempt ${ref.attempt} of resource ${ref.resource} is to be removed, not made`,
+    );
+  }
+  const image = await db
+    .selectFrom('images')
+    .select(['name', 'spec'])
+    .where('name', '=', row.spec.image)
+    .executeTakeFirst();
+  if (!image) throw new StoreError('notFound', `there is no image ${row.spec.image}`);
+  const keys = row.spec.sshKeys?.length
+    ? await db
+        .selectFrom('ssh_keys')
+        .select('public_key')
+        .where('project', '=', row.project)
+        .where('name', 'in', row.spec.sshKeys)
+        .orderBy('name')
+        .execute()
+    : [];
+  const onprem = row.offer.provider === 'onprem';
+  const architecture = row.offer.architecture;
+  return {
+    site: row.intentSite,
+    want: {
+      kind: 'Instance' as const,
+      spec: {
+        name: row.name,
+        instanceType: row.offer.instanceType,
+        market: row.offer.market,
+        vcpus: onprem ? row.spec.vcpus : row.offer.vcpus,
+        memoryGiB: onprem ? row.spec.memoryGiB : row.offer.memoryGiB,
+        diskGiB: row.spec.diskGiB ?? 10,
+        architecture,
+        image: resolveImage(image.name, image.spec, architecture),
+        sshKeys: keys.map((key) => key.public_key),
+        ...(row.user_data === null ? {} : { userData: row.user_data }),
+        labels: row.labels,
+        publicAddress: row.spec.publicAddress ?? false,
+        power: row.spec.power ?? ('running' as const),
+        reboots: row.spec.reboots ?? 0,
+      },
+      stamp: { broker, project: row.project, resource: row.id, attempt: ref.attempt },
+      location: {
+        region: row.region,
+        ...(row.zone ? { zone: row.zone } : {}),
+        ...(row.host ? { host: row.host } : {}),
+      },
+    },
+  };
+}
+
+function resolveImage(name: string, spec: ImageSpec, architecture: 'x86_64' | 'arm64') {
+  const { aws, onprem, user } = spec;
+  return {
+    name,
+    architecture,
+    user,
+    ...(aws
+      ? {
+          aws: {
+            owner: aws.owner,
+            nameFilter: aws.nameFilter.replaceAll('{arch}', architecture === 'x86_64' ? 'amd64' : 'arm64'),
+          },
+        }
+      : {}),
+    ...(onprem?.builtin ? { onprem: { builtin: onprem.builtin } } : {}),
+    ...(onprem?.url && onprem.sha256 ? { onprem: { url: onprem.url, sha256: onprem.sha256 } } : {}),
+  };
+}
+
+/** The installation's id, which every stamp carries as `broker`. */
+export async function installationId(db: Queryable): Promise<string> {
+  const row = await db.selectFrom('installation').select('id').executeTakeFirst();
+  if (!row) throw new StoreError('notFound', 'this database has no installation yet: start the broker first');
+  return row.id;
+}

@@ -1,0 +1,130 @@
+/** The client side of the workflows: what the broker needs to wake them. No worker code is loaded here. */
+
+import { readFileSync } from 'node:fs';
+import type { Target } from '@landfall/adapters';
+import { Client, Connection, ScheduleOverlapPolicy, WorkflowIdConflictPolicy } from '@temporalio/client';
+import { instanceWorkflowId, mainQueue } from './steps.ts';
+
+export { siteQueue } from './steps.ts';
+
+export interface Engine {
+  address: string;
+  namespace: string;
+  /** For the SDK's connections, the client's and the worker's alike. */
+  options: {
+    address: string;
+    apiKey?: string;
+    tls?: true | { clientCertPair: { crt: Buffer; key: Buffer } };
+  };
+}
+
+/**
+ * Where Temporal is: `TEMPORAL_ADDRESS` (default the embedded one), `TEMPORAL_NAMESPACE`, and for an external cluster
+ * `TEMPORAL_API_KEY` or `TEMPORAL_TLS_CERT` with `TEMPORAL_TLS_KEY` (files).
+ */
+export function engineFromEnvironment(env: NodeJS.ProcessEnv = process.env): Engine {
+  const address = env.TEMPORAL_ADDRESS ?? '127.0.0.1:7233';
+  const options: Engine['options'] = { address };
+  if (env.TEMPORAL_API_KEY) {
+    options.apiKey = env.TEMPORAL_API_KEY;
+    options.tls = true;
+  }
+  if (env.TEMPORAL_TLS_CERT && env.TEMPORAL_TLS_KEY) {
+    options.tls = {
+      clientCertPair: { crt: readFileSync(env.TEMPORAL_TLS_CERT), key: readFileSync(env.TEMPORAL_TLS_KEY) },
+    };
+  }
+  return { address, namespace: env.TEMPORAL_NAMESPACE ?? 'default', options };
+}
+
+export interface Signals {
+  /** Wakes the workflow that a row of the outbox is for. Repeating is harmless. */
+  signal(row: { workflow: 'instance' | 'audit'; resource: string }): Promise<void>;
+  /** True while Temporal answers. */
+  ready(): Promise<boolean>;
+  readConsole(input: { queue: string; target: Target; maxBytes: number }): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** Connects lazily: the broker may start before Temporal does, and outlive its restarts. */
+export function connectSignals(env: NodeJS.ProcessEnv = process.env): Signals {
+  const { namespace, options } = engineFromEnvironment(env);
+  const connection = Connection.lazy(options);
+  const client = new Client({ connection, namespace });
+  return {
+    async signal({ workflow, resource }) {
+      if (workflow === 'audit') {
+        await client.workflow.start('audit', {
+          taskQueue: mainQueue,
+          workflowId: `audit/${resource}`,
+          workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+          args: [{ operation: resource }],
+        });
+        return;
+      }
+      await client.workflow.signalWithStart('instance', {
+        taskQueue: mainQueue,
+        workflowId: instanceWorkflowId(resource),
+        args: [{ id: resource }],
+        signal: 'changed',
+        signalArgs: [],
+      });
+    },
+    async ready() {
+      try {
+        await connection.withDeadline(Date.now() + 2_000, () =>
+          connection.ensureConnected().then(() => connection.workflowService.getSystemInfo({})),
+        );
+        return true;
+      } catch {
+        return false; // what is wrong is said by the dispatcher's log
+      }
+    },
+    async readConsole(input) {
+      const { text } = await client.workflow.execute<(arg: typeof input) => Promise<{ text: string }>>(
+        'readConsole',
+        {
+          taskQueue: mainQueue,
+          workflowId: `console/${input.target.stamp.resource}/${Date.now()}`,
+          workflowExecutionTimeout: '30s',
+          args: [input],
+        },
+      );
+      return text;
+    },
+    async close() {
+      await connection.close();
+    },
+  };
+}
+
+/** Makes or updates the schedules: sweep and expiry. Safe to repeat. */
+export async function ensureSchedules(
+  client: Client,
+  intervals: { sweepMs: number; expiryMs: number },
+): Promise<void> {
+  const wanted = [
+    { scheduleId: 'landfall-sweep', workflowType: 'sweep', every: intervals.sweepMs },
+    { scheduleId: 'landfall-expiry', workflowType: 'expire', every: intervals.expiryMs },
+  ];
+  for (const { scheduleId, workflowType, every } of wanted) {
+    const schedule = {
+      spec: { intervals: [{ every }] },
+      action: {
+        type: 'startWorkflow' as const,
+        workflowType,
+        taskQueue: mainQueue,
+        args: [],
+        workflowExecutionTimeout: '10m' as const,
+      },
+      policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1m' as const },
+    };
+    const handle = client.schedule.getHandle(scheduleId);
+    try {
+      await handle.update((previous) => ({ ...previous, ...schedule }));
+    } catch (error) {
+      if ((error as Error).name !== 'ScheduleNotFoundError') throw error;
+      await client.schedule.create({ scheduleId, ...schedule });
+    }
+  }
+}

@@ -1,0 +1,102 @@
+/** The worker: every workflow, the activities beside the store and the catalogue, and a worker for each cloud site. */
+
+import { installationId, openStore } from '@landfall/store';
+import { Client, Connection } from '@temporalio/client';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { pino } from 'pino';
+import { workflowBundle } from './bundle.ts';
+import { currentCatalogue } from './catalogue.ts';
+import { engineFromEnvironment, ensureSchedules } from './client.ts';
+import { decisions } from './decide.ts';
+import { estateActivities } from './estate-activities.ts';
+import { placer } from './place.ts';
+import { storeBackend } from './site-backend.ts';
+import { SiteWorkers } from './site-workers.ts';
+import { mainQueue } from './steps.ts';
+
+const log = pino({ name: 'worker', level: process.env.LANDFALL_LOG_LEVEL ?? 'info' });
+
+/** Milliseconds from an environment variable, for tests that cannot wait minutes. */
+function milliseconds(name: string, otherwise: number): number {
+  const text = process.env[name];
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0)
+    throw new Error(`${name} must be a number of milliseconds, is ${JSON.stringify(text)}`);
+  return value;
+}
+
+async function untilAnswers<T>(what: string, call: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await call();
+    } catch (error) {
+      if (tries % 20 === 0) log.warn({ reason: (error as Error).message }, `waiting for ${what}`);
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
+}
+
+async function main(): Promise<void> {
+  const databaseUrl = process.env.DATABASE_URL;
+  if (!databaseUrl)
+    throw new Error('DATABASE_URL is not set: start the worker by `npm run up`, or name a PostgreSQL server');
+  Runtime.install({
+    logger: new DefaultLogger('WARN', ({ level, message, meta }) => log.warn({ level, ...meta }, message)),
+    shutdownSignals: [],
+  });
+  const engine = engineFromEnvironment();
+  const [store, bundle, connection] = await Promise.all([
+    openStore({ databaseUrl, poolSize: 20, waitMs: 120_000, migrate: false }),
+    workflowBundle(),
+    untilAnswers('Temporal', () => NativeConnection.connect(engine.options)),
+  ]);
+  currentCatalogue();
+  // The broker makes the installation at its first start.
+  const broker = await untilAnswers('the broker’s first start', () => installationId(store.db));
+  const backend = storeBackend(store.db, broker);
+  const worker = await Worker.create({
+    connection,
+    namespace: engine.namespace,
+    taskQueue: mainQueue,
+    workflowBundle: bundle,
+    activities: {
+      ...decisions(store.db, broker, placer()),
+      ...estateActivities(store.db, broker, 'default', {
+        orphanGraceMs: milliseconds('LANDFALL_ORPHAN_GRACE_MS', 300_000),
+      }),
+    },
+    maxCachedWorkflows: 200,
+    maxConcurrentActivityTaskExecutions: 20,
+    shutdownGraceTime: '5s',
+  });
+  const sites = new SiteWorkers({ connection, namespace: engine.namespace, db: store.db, backend, log });
+  await sites.start();
+  const client = new Client({
+    connection: await Connection.connect(engine.options),
+    namespace: engine.namespace,
+  });
+  await untilAnswers('the schedules', () =>
+    ensureSchedules(client, {
+      sweepMs: milliseconds('LANDFALL_SWEEP_MS', 60_000),
+      expiryMs: milliseconds('LANDFALL_EXPIRY_MS', 15_000),
+    }),
+  );
+  const stop = () => {
+    if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  log.info({ temporal: engine.address, broker }, 'worker ready');
+  await worker.run();
+  await sites.stop();
+  await client.connection.close();
+  await connection.close();
+  await store.close();
+  log.info('worker stopped');
+}
+
+main().catch((error: unknown) => {
+  log.fatal({ err: error }, 'the worker cannot go on');
+  process.exit(1);
+});
