@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, type WorkflowBundle } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, type WorkflowBundle } from '@temporalio/worker';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 
@@ -20,6 +20,7 @@ export async function workflowBundle(cacheDir = defaultCacheDir()): Promise<Work
   if (kept !== undefined) return { code: kept };
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(here, 'all.ts'),
+    logger: new DefaultLogger('WARN'),
     // `.ts` in an import names the source itself.
     webpackConfigHook: (config) => ({ ...config, resolve: { ...config.resolve, extensionAlias: undefined } }),
   });

@@ -16,7 +16,7 @@ import {
 } from '@landfall/store';
 
 /** The store as the adapter of a cloud site reaches it: directly, in the worker that holds the site's credentials. */
-export function storeBackend(db: Db, broker: string): SiteBackend {
+export function storeBackend(db: Db, broker: string, host = ''): SiteBackend {
   return {
     async want(ref: WantRef): Promise<Want> {
       try {
@@ -28,7 +28,7 @@ export function storeBackend(db: Db, broker: string): SiteBackend {
       }
     },
     writeInventory: (page: InventoryPage) =>
-      writeInventory(db, { ...page, host: '', items: page.items as InventoryItem[] }),
+      writeInventory(db, { ...page, host, items: page.items as InventoryItem[] }),
     writeOffers: (page: { site: string; run: string; offers: SiteOffer[]; last: boolean }) =>
       writeSiteOffers(db, { ...page, offers: page.offers.map((offer) => ({ ...offer })) }),
   };

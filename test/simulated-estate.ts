@@ -1,0 +1,215 @@
+/**
+ * A Landfall in one process for tests and benchmarks: real PostgreSQL, real Temporal, the real workflows and worker, and a
+ * simulated provider behind the adapter contract.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { adapterActivities } from '@landfall/adapters';
+import type { InstanceSpec } from '@landfall/model';
+import {
+  createInstance,
+  type Db,
+  deliverOutbox,
+  getInstance,
+  newId,
+  openStore,
+  type Store,
+} from '@landfall/store';
+import { type Stack, startStack } from '@landfall/tools/stack.ts';
+import { workflowBundle } from '@landfall/workflows/bundle.ts';
+import { connectSignals, type Signals } from '@landfall/workflows/client.ts';
+import { decisions } from '@landfall/workflows/decide.ts';
+import { estateActivities } from '@landfall/workflows/estate-activities.ts';
+import { placer } from '@landfall/workflows/place.ts';
+import { storeBackend } from '@landfall/workflows/site-backend.ts';
+import { mainQueue, siteQueue } from '@landfall/workflows/steps.ts';
+import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { MemoryProvider } from './simulators/memory-provider.ts';
+
+export interface SimulatedEstate {
+  stack: Stack;
+  store: Store;
+  db: Db;
+  signals: Signals;
+  broker: string;
+  provider: MemoryProvider;
+  request(name: string, spec?: Partial<InstanceSpec>): Promise<{ id: string; operation: string }>;
+  /** Waits until the operation has ended, or fails after `limitMs`. */
+  ended(operation: string, limitMs?: number): Promise<{ state: string; message: string }>;
+  state(name: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface EstateOptions {
+  hosts?: { name: string; vcpus: number; memoryGiB: number; diskGiB: number }[];
+  interceptors?: WorkerOptions['interceptors'];
+  activitiesAtOnce?: number;
+  orphanGraceMs?: number;
+}
+
+export async function startSimulatedEstate(options: EstateOptions = {}): Promise<SimulatedEstate> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'landfall-estate-'));
+  const stack = await startStack({
+    dataDir,
+    parts: ['postgres', 'temporal'],
+    ports: { postgres: 0, temporal: 0 },
+  });
+  const store = await openStore({ databaseUrl: stack.databaseUrl, poolSize: 20 });
+  const broker = newId();
+  const hosts = options.hosts ?? [{ name: 'h1', vcpus: 8, memoryGiB: 32, diskGiB: 500 }];
+  await seed(store.db, broker, hosts);
+  const provider = new MemoryProvider();
+  try {
+    Runtime.install({
+      logger: {
+        log: () => undefined,
+        trace: () => undefined,
+        debug: () => undefined,
+        info: () => undefined,
+        warn: () => undefined,
+        error: () => undefined,
+      },
+      shutdownSignals: [],
+    });
+  } catch {
+    // A second estate in one process shares the runtime of the first.
+  }
+  const connection = await NativeConnection.connect({ address: stack.temporalAddress });
+  const shared = {
+    connection,
+    shutdownGraceTime: '1s',
+    maxConcurrentActivityTaskExecutions: options.activitiesAtOnce ?? 40,
+    ...(options.interceptors ? { interceptors: options.interceptors } : {}),
+  } as const;
+  const workers = [
+    await Worker.create({
+      ...shared,
+      taskQueue: mainQueue,
+      workflowBundle: await workflowBundle(),
+      activities: {
+        ...decisions(store.db, broker, placer()),
+        ...estateActivities(store.db, broker, 'default', { orphanGraceMs: options.orphanGraceMs ?? 1 }),
+      },
+    }),
+    ...(await Promise.all(
+      hosts.map((host) =>
+        Worker.create({
+          ...shared,
+          taskQueue: siteQueue('lab', host.name),
+          activities: {
+            ...adapterActivities(provider.adapter(host.name), storeBackend(store.db, broker, host.name)),
+          },
+        }),
+      ),
+    )),
+  ];
+  const running = Promise.all(workers.map((worker) => worker.run()));
+  const signals = connectSignals({ TEMPORAL_ADDRESS: stack.temporalAddress });
+  let dispatching = true;
+  const dispatcher = (async () => {
+    while (dispatching) {
+      const delivered = await deliverOutbox(store.db, 100, (row) => signals.signal(row));
+      if (delivered === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  })();
+  return {
+    stack,
+    store,
+    db: store.db,
+    signals,
+    broker,
+    provider,
+    async request(name, spec = {}) {
+      const { instance, operation } = await createInstance(store.db, {
+        project: 'default',
+        organization: 'default',
+        name,
+        labels: {},
+        spec: { image: 'tiny', vcpus: 1, memoryGiB: 0.25, diskGiB: 1, power: 'running', architecture: 'x86_64', market: 'onDemand', publicAddress: false, ...spec },
+        requestedBy: 'test',
+      });
+      return { id: instance.id, operation: operation.id };
+    },
+    async ended(operation, limitMs = 30_000) {
+      const deadline = Date.now() + limitMs;
+      for (;;) {
+        const row = await store.db
+          .selectFrom('operations')
+          .select(['state', 'message'])
+          .where('id', '=', operation)
+          .executeTakeFirstOrThrow();
+        if (row.state !== 'Pending' && row.state !== 'Running') return row;
+        if (Date.now() > deadline)
+          throw new Error(`operation ${operation} is still ${row.state} after ${limitMs} ms: ${row.message}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
+    state: async (name) => (await getInstance(store.db, 'default', name)).status.state,
+    async close() {
+      dispatching = false;
+      await dispatcher;
+      for (const worker of workers) worker.shutdown();
+      await running;
+      await signals.close();
+      await connection.close();
+      await store.close();
+      await stack.stop();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function seed(db: Db, broker: string, hosts: NonNullable<EstateOptions['hosts']>): Promise<void> {
+  await db.insertInto('installation').values({ id: broker }).execute();
+  await db.insertInto('organizations').values({ id: newId(), name: 'default', labels: '{}' }).execute();
+  await db
+    .insertInto('projects')
+    .values({ id: newId(), organization: 'default', name: 'default', labels: '{}', limits: '{}' })
+    .execute();
+  await db
+    .insertInto('images')
+    .values({
+      id: newId(),
+      organization: null,
+      name: 'tiny',
+      labels: '{}',
+      spec: JSON.stringify({ user: 'root', onprem: { builtin: 'tiny' } }),
+    })
+    .execute();
+  await db
+    .insertInto('sites')
+    .values({
+      id: newId(),
+      organization: 'default',
+      name: 'lab',
+      provider: 'onprem',
+      labels: '{}',
+      spec: JSON.stringify({
+        provider: 'onprem',
+        regions: ['lab'],
+        pricing: { vcpuHour: 0.01, gibHour: 0.001, currency: 'USD' },
+        overcommit: { vcpu: 1 },
+      }),
+    })
+    .execute();
+  for (const host of hosts) {
+    await db
+      .insertInto('hosts')
+      .values({
+        id: newId(),
+        site: 'lab',
+        name: host.name,
+        zone: `zone-${host.name}`,
+        vcpus: host.vcpus,
+        memory_gib: host.memoryGiB,
+        disk_gib: host.diskGiB,
+        accel: 'kvm',
+        architecture: 'x86_64',
+        facts: '{}',
+        images: '[]',
+        last_seen_at: new Date(Date.now() + 3_600_000),
+      })
+      .execute();
+  }
+}

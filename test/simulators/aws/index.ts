@@ -1,0 +1,97 @@
+import { type AwsFault, createFaultPlan } from './faults.ts';
+import { cacheFolder, installMoto } from './install.ts';
+import { startMoto } from './moto.ts';
+import { createMotoCaller, type Existing, type MotoCaller } from './moto-calls.ts';
+import { type Call, startProxy } from './proxy.ts';
+import { readSchema } from './schema.ts';
+import { createWorld } from './world.ts';
+import { items, textAt } from './xml.ts';
+
+export type { AwsFault, Call, Existing };
+
+export interface AwsSimulator {
+  /** For the SDK's `endpoint`; any credentials are accepted, the region is the request's own. */
+  endpoint: string;
+  faults: { set(fault: AwsFault): void; clear(): void };
+  /** Every EC2 request so far, newest last. */
+  calls: Call[];
+  /** What exists, seen past the proxy: nothing hidden, nothing delayed. Terminated machines do not count, those still going do. */
+  truth(): Promise<Existing[]>;
+  /** Makes a machine past the rules and faults, as somebody else would; answers its id. */
+  plant(region: string, tags: Record<string, string>): Promise<string>;
+  /** An EC2 call past the rules and faults, by its query parameters. */
+  direct: MotoCaller['call'];
+  /** An empty account again: objects, tokens, calls and faults are forgotten. */
+  reset(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface AwsSimulatorOptions {
+  /** Port on the loopback address; a free one when absent. */
+  port?: number;
+  cacheDir?: string;
+  /** Regions that `truth` looks at, besides those that were called. */
+  regions?: string[];
+  progress?: (line: string) => void;
+}
+
+/**
+ * Starts a simulated EC2: AWS's published request schema, client tokens, states that take time and faults, before a
+ * moto server. The first start on a machine installs moto (half a minute); later ones take about a second.
+ */
+export async function startAwsSimulator(options: AwsSimulatorOptions = {}): Promise<AwsSimulator> {
+  const installation = await installMoto(options.cacheDir ?? cacheFolder(), options.progress);
+  const [schema, server] = await Promise.all([readSchema(installation.model), startMoto(installation)]);
+  const faults = createFaultPlan();
+  const calls: Call[] = [];
+  const moto = createMotoCaller(server.url, schema.apiVersion);
+  const world = createWorld(faults);
+  const proxy = await startProxy({ schema, faults, world, moto, calls }, options.port ?? 0).catch(
+    async (error) => {
+      await server.close();
+      throw error;
+    },
+  );
+  const regions = new Set(options.regions ?? ['us-east-1']);
+  return {
+    endpoint: `http://127.0.0.1:${proxy.port}`,
+    faults,
+    calls,
+    direct: moto.call,
+    async truth() {
+      for (const { region } of calls) regions.add(region);
+      const existing = (await Promise.all([...regions].map((region) => moto.existing(region)))).flat();
+      return existing
+        .map((thing) =>
+          thing.state === undefined ? thing : { ...thing, state: world.state(thing.ref, thing.state) },
+        )
+        .filter((thing) => thing.state !== 'terminated');
+    },
+    async plant(region, tags) {
+      const entries = Object.entries(tags).flatMap(([key, value], index) => [
+        [`TagSpecification.1.Tag.${index + 1}.Key`, key],
+        [`TagSpecification.1.Tag.${index + 1}.Value`, value],
+      ]);
+      const image = items(await moto.call(region, 'DescribeImages'), 'imagesSet')[0];
+      const answer = await moto.call(region, 'RunInstances', {
+        ImageId: textAt(image, 'imageId') ?? '',
+        InstanceType: 't3.micro',
+        MinCount: '1',
+        MaxCount: '1',
+        ...(entries.length > 0
+          ? { 'TagSpecification.1.ResourceType': 'instance', ...Object.fromEntries(entries) }
+          : {}),
+      });
+      return textAt(items(answer, 'instancesSet')[0], 'instanceId') ?? '';
+    },
+    async reset() {
+      faults.clear();
+      proxy.clear();
+      await moto.reset();
+    },
+    async close() {
+      await proxy.close();
+      await server.close();
+    },
+  };
+}

@@ -1,0 +1,112 @@
+import { type Element, items, parseXml, textAt } from './xml.ts';
+
+/** Something that exists in the simulated account. */
+export interface Existing {
+  ref: string;
+  providerKind: 'instance' | 'volume' | 'networkInterface' | 'securityGroup' | 'keyPair';
+  region: string;
+  /** moto's state of a machine. */
+  state?: string;
+  tags: Record<string, string>;
+}
+
+/** Calls to moto itself, past the rules and faults of the proxy. */
+export interface MotoCaller {
+  send(region: string, parameters: URLSearchParams): Promise<{ status: number; body: string }>;
+  /** Sends an EC2 action and reads the answer. @throws Error with moto's words when it refuses. */
+  call(region: string, action: string, parameters?: Record<string, string>): Promise<Element>;
+  instanceState(region: string, id: string): Promise<string>;
+  /** moto ignores tag specifications of network interfaces: applied here, in the same breath as the create. */
+  tagNetworkInterfaces(region: string, request: URLSearchParams, answer: Element): Promise<void>;
+  /** Everything that exists in a region, terminated machines too; the default network's own objects are left out. */
+  existing(region: string): Promise<Existing[]>;
+  reset(): Promise<void>;
+}
+
+export function createMotoCaller(url: string, apiVersion: string): MotoCaller {
+  const send: MotoCaller['send'] = async (region, parameters) => {
+    const answer = await fetch(url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        authorization: `AWS4-HMAC-SHA256 Credential=simulator/20260101/${region}/ec2/aws4_request, SignedHeaders=host, Signature=0`,
+      },
+      body: parameters.toString(),
+    });
+    return { status: answer.status, body: await answer.text() };
+  };
+  const call: MotoCaller['call'] = async (region, action, parameters = {}) => {
+    const answer = await send(
+      region,
+      new URLSearchParams({ Action: action, Version: apiVersion, ...parameters }),
+    );
+    if (answer.status !== 200) throw new Error(`moto refused ${action}: ${answer.body}`);
+    return parseXml(answer.body);
+  };
+  /** All pages of a Describe call. */
+  const all = async (region: string, action: string, set: string): Promise<Element[]> => {
+    const found: Element[] = [];
+    let token: string | undefined;
+    do {
+      const page = await call(region, action, token ? { NextToken: token } : {});
+      found.push(...items(page, set));
+      token = textAt(page, 'nextToken') || undefined;
+    } while (token);
+    return found;
+  };
+  return {
+    send,
+    call,
+    async instanceState(region, id) {
+      const answer = await call(region, 'DescribeInstances', { 'InstanceId.1': id });
+      const instance = items(items(answer, 'reservationSet')[0], 'instancesSet')[0];
+      return textAt(instance, 'instanceState', 'name') ?? 'terminated';
+    },
+    async tagNetworkInterfaces(region, request, answer) {
+      const tags: Record<string, string> = {};
+      let count = 0;
+      for (const [key, value] of request) {
+        const specification = /^TagSpecification\.(\d+)\.ResourceType$/.exec(key)?.[1];
+        if (!specification || value !== 'network-interface') continue;
+        for (let n = 1; request.has(`TagSpecification.${specification}.Tag.${n}.Key`); n += 1) {
+          count += 1;
+          tags[`Tag.${count}.Key`] = request.get(`TagSpecification.${specification}.Tag.${n}.Key`) ?? '';
+          tags[`Tag.${count}.Value`] = request.get(`TagSpecification.${specification}.Tag.${n}.Value`) ?? '';
+        }
+      }
+      if (count === 0) return;
+      for (const instance of items(answer, 'instancesSet'))
+        for (const nic of items(instance, 'networkInterfaceSet')) {
+          const id = textAt(nic, 'networkInterfaceId');
+          if (id) await call(region, 'CreateTags', { 'ResourceId.1': id, ...tags });
+        }
+    },
+    async existing(region) {
+      const found: Existing[] = [];
+      const add = (providerKind: Existing['providerKind'], element: Element, id: string, state?: string) =>
+        found.push({ ref: textAt(element, id) ?? '', providerKind, region, state, tags: tagsOf(element) });
+      for (const reservation of await all(region, 'DescribeInstances', 'reservationSet'))
+        for (const instance of items(reservation, 'instancesSet')) {
+          add('instance', instance, 'instanceId', textAt(instance, 'instanceState', 'name'));
+        }
+      for (const volume of await all(region, 'DescribeVolumes', 'volumeSet'))
+        add('volume', volume, 'volumeId');
+      for (const nic of await all(region, 'DescribeNetworkInterfaces', 'networkInterfaceSet'))
+        add('networkInterface', nic, 'networkInterfaceId');
+      for (const group of await all(region, 'DescribeSecurityGroups', 'securityGroupInfo'))
+        if (textAt(group, 'groupName') !== 'default') add('securityGroup', group, 'groupId');
+      for (const key of await all(region, 'DescribeKeyPairs', 'keySet')) add('keyPair', key, 'keyName');
+      return found;
+    },
+    async reset() {
+      const answer = await fetch(`${url}/moto-api/reset`, { method: 'POST' });
+      if (!answer.ok) throw new Error(`moto could not be reset: ${answer.status}`);
+    },
+  };
+}
+
+function tagsOf(element: Element): Record<string, string> {
+  return Object.fromEntries(
+    items(element, 'tagSet').map((tag) => [textAt(tag, 'key') ?? '', textAt(tag, 'value') ?? '']),
+  );
+}

@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FaultPlan, Refusal } from './faults.ts';
+import type { MotoCaller } from './moto-calls.ts';
+import type { Ec2Schema, Problem } from './schema.ts';
+import type { World } from './world.ts';
+import { errorXml, items, parseXml, textAt, writeXml } from './xml.ts';
+
+/** One EC2 request as it came in. */
+export interface Call {
+  action: string;
+  region: string;
+  parameters: Record<string, string>;
+  /** What AWS's published model says against it; empty for a correct request. */
+  problems: Problem[];
+  /** HTTP status of the answer; 0 when the connection was dropped. */
+  status: number;
+}
+
+interface Answer {
+  status: number;
+  body: string;
+  retryAfterMs?: number;
+}
+
+interface Parts {
+  schema: Ec2Schema;
+  faults: FaultPlan;
+  world: World;
+  moto: MotoCaller;
+  calls: Call[];
+}
+
+export interface Proxy {
+  port: number;
+  /** Forgets tokens, states and recorded calls. */
+  clear(): void;
+  close(): Promise<void>;
+}
+
+/** The server that the SDK talks to: AWS's own rules where moto has none, then moto. */
+export async function startProxy(
+  { schema, faults, world, moto, calls }: Parts,
+  port: number,
+): Promise<Proxy> {
+  const tokens = new Map<string, { fingerprint: string; answer: Promise<Answer> }>();
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const parameters = new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
+    const action = parameters.get('Action') ?? '';
+    const region =
+      /Credential=[^/]+\/\d+\/([^/]+)\//.exec(request.headers.authorization ?? '')?.[1] ?? 'us-east-1';
+    const body = [...parameters].filter(([key]) => key !== 'Action' && key !== 'Version');
+    const call: Call = {
+      action,
+      region,
+      parameters: Object.fromEntries(body),
+      problems: schema.check(action, body),
+      status: 0,
+    };
+    calls.push(call);
+    const send = (answer: Answer) => {
+      call.status = answer.status;
+      const headers: Record<string, string> = { 'content-type': 'text/xml;charset=UTF-8' };
+      if (answer.retryAfterMs !== undefined)
+        headers['retry-after'] = String(Math.ceil(answer.retryAfterMs / 1000));
+      response.writeHead(answer.status, headers);
+      response.end(answer.body);
+    };
+
+    const problem = call.problems[0];
+    if (problem) return send(refused({ status: 400, ...problem }));
+    const fate = faults.fate(action, parameters);
+    if (fate.delayMs > 0) await sleep(fate.delayMs);
+    if (fate.requestLost) return void request.socket.destroy();
+    if (fate.refusal) return send(refused(fate.refusal));
+    const deliveries = fate.duplicate ? 2 : 1;
+    const answers = await Promise.all(
+      Array.from({ length: deliveries }, () => deliver(action, region, parameters)),
+    );
+    if (fate.responseLost) return void request.socket.destroy();
+    send(answers[0] ?? refused({ status: 500, code: 'InternalError', message: 'no answer' }));
+  }
+
+  /** Carries a request out once per client token. */
+  async function deliver(action: string, region: string, parameters: URLSearchParams): Promise<Answer> {
+    const token = parameters.get('ClientToken');
+    if (!token || parameters.get('DryRun') === 'true') return carryOut(action, region, parameters);
+    const sorted = [...parameters].map(([key, value]) => `${key}=${value}`).sort();
+    const fingerprint = createHash('sha256').update(sorted.join('&')).digest('hex');
+    const key = `${region}/${action}/${token}`;
+    const known = tokens.get(key);
+    if (known) {
+      if (known.fingerprint !== fingerprint)
+        return refused({
+          status: 400,
+          code: 'IdempotentParameterMismatch',
+          message: 'The same client token was used with different parameters.',
+        });
+      const answer = await known.answer;
+      // The token answers with the machine as it is now, a terminated one too.
+      return answer.status === 200 ? refreshed(action, region, answer) : answer;
+    }
+    const answer = carryOut(action, region, parameters);
+    tokens.set(key, { fingerprint, answer });
+    // A refused request binds its token to nothing.
+    if ((await answer).status !== 200) tokens.delete(key);
+    return answer;
+  }
+
+  async function carryOut(action: string, region: string, parameters: URLSearchParams): Promise<Answer> {
+    const refusal = world.refuse(action, parameters);
+    if (refusal) return refused(refusal);
+    const reply = await moto.send(region, paged(action, parameters, faults.pageSize()));
+    if (reply.status !== 200) return reply;
+    const document = parseXml(reply.body);
+    if (action === 'RunInstances') await moto.tagNetworkInterfaces(region, parameters, document);
+    world.learn(action, parameters, document);
+    const invisible = world.show(action, parameters, document);
+    return invisible ? refused(invisible) : { status: 200, body: writeXml(document) };
+  }
+
+  async function refreshed(action: string, region: string, answer: Answer): Promise<Answer> {
+    if (action !== 'RunInstances') return answer;
+    const document = parseXml(answer.body);
+    for (const item of items(document, 'instancesSet')) {
+      const id = textAt(item, 'instanceId') ?? '';
+      const state = item.children.find((candidate) => candidate.name === 'instanceState');
+      const motoState = await moto.instanceState(region, id);
+      for (const part of state?.children ?? []) if (part.name === 'name') part.text = motoState;
+    }
+    world.show(action, new URLSearchParams(), document);
+    return { status: 200, body: writeXml(document) };
+  }
+
+  const server = createServer((request, response) => {
+    handle(request, response).catch((error: unknown) => {
+      if (response.headersSent) return;
+      response.writeHead(500, { 'content-type': 'text/xml;charset=UTF-8' });
+      response.end(errorXml('SimulatorError', String((error as Error).stack ?? error)));
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.on('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address ? address.port : port,
+    clear() {
+      tokens.clear();
+      world.clear();
+      calls.length = 0;
+    },
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function refused(refusal: Refusal): Answer {
+  return {
+    status: refusal.status,
+    body: errorXml(refusal.code, refusal.message),
+    retryAfterMs: refusal.retryAfterMs,
+  };
+}
+
+/** moto gives pages of the size asked for: asks for smaller ones in the caller's place. */
+function paged(action: string, parameters: URLSearchParams, size: number | undefined): URLSearchParams {
+  if (action !== 'DescribeInstances' || size === undefined || parameters.has('InstanceId.1'))
+    return parameters;
+  const limited = new URLSearchParams(parameters);
+  limited.set('MaxResults', String(size));
+  return limited;
+}

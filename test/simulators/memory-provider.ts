@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type Adapter,
+  type InstanceDetails,
+  type Listed,
+  type Location,
+  type Observation,
+  type Present,
+  ProviderError,
+  type Stamp,
+  type Target,
+  type Want,
+} from '@landfall/adapters';
+
+/** A machine or a child as the simulated provider keeps it. */
+interface Machine {
+  ref: string;
+  want: Want<'Instance'>;
+  power: 'running' | 'stopped';
+  children: string[];
+  reboots: number;
+}
+
+/** What the next calls meet. Each counts down. */
+export interface MemoryFaults {
+  capacity: number;
+  quota: number;
+  unavailable: number;
+  /** The create takes effect, its answer is lost. */
+  responseLost: number;
+  /** The create does not reach the provider, and the caller cannot know. */
+  requestLost: number;
+  /** The create fails after one child was made. */
+  failChild: number;
+  denied: number;
+}
+
+/**
+ * A simulated provider in memory: for tests of workflows, and as "an adapter that answers at once" in benchmarks. It honours
+ * the contract (tokens, stamps, children), and counts what was ever created.
+ */
+export class MemoryProvider {
+  readonly machines = new Map<string, Machine>();
+  /** Children of creates that failed half-way, by stamp. */
+  readonly strays = new Map<string, { ref: string; stamp: Stamp; location: Location }>();
+  readonly faults: MemoryFaults = {
+    capacity: 0,
+    quota: 0,
+    unavailable: 0,
+    responseLost: 0,
+    requestLost: 0,
+    failChild: 0,
+    denied: 0,
+  };
+  created = 0;
+
+  private take(fault: keyof MemoryFaults): boolean {
+    if (this.faults[fault] <= 0) return false;
+    this.faults[fault]--;
+    return true;
+  }
+
+  /** With `host`, it lists what is on that host only. */
+  adapter(host?: string): Adapter {
+    return {
+      describe: async () => ({
+        provider: 'onprem',
+        visibilityGraceMs: 0,
+        capabilities: [],
+        facts: { simulated: 'in memory' },
+      }),
+      offers: async function* () {},
+      quota: async () => [],
+      validate: async () => undefined,
+      observe: async (target, want) => this.observe(target, want as Want<'Instance'> | undefined),
+      ensure: async (want) => this.ensure(want as Want<'Instance'>),
+      remove: async (target) => this.remove(target),
+      list: async (broker) => ({
+        items: this.list(broker).filter((item) => host === undefined || item.location.host === host),
+        complete: true,
+      }),
+      console: async () => 'simulated console\n',
+    };
+  }
+
+  private key(stamp: { resource: string; attempt?: number }): string {
+    return `${stamp.resource}/${stamp.attempt}`;
+  }
+
+  private ensure(want: Want<'Instance'>): Present {
+    if (this.take('unavailable')) throw new ProviderError('Unavailable', 'simulated: not answering');
+    const key = this.key(want.stamp);
+    let machine = this.machines.get(key);
+    if (!machine) {
+      if (this.take('capacity'))
+        throw new ProviderError('CapacityExhausted', 'simulated: no room', { providerCode: 'NoRoom' });
+      if (this.take('quota'))
+        throw new ProviderError('QuotaExceeded', 'simulated: quota', { providerCode: 'Quota' });
+      if (this.take('denied'))
+        throw new ProviderError('Denied', 'simulated: not allowed', { providerCode: 'NotAllowed' });
+      if (this.take('requestLost')) throw new ProviderError('OutcomeUnknown', 'simulated: request lost');
+      const disk = `disk-${randomUUID()}`;
+      this.strays.set(disk, { ref: disk, stamp: want.stamp, location: want.location });
+      if (this.take('failChild'))
+        throw new ProviderError('CapacityExhausted', 'simulated: the second child failed', { made: [disk] });
+      machine = { ref: `machine-${randomUUID()}`, want, power: 'running', children: [disk], reboots: 0 };
+      this.machines.set(key, machine);
+      this.created++;
+      if (this.take('responseLost')) throw new ProviderError('OutcomeUnknown', 'simulated: response lost');
+    }
+    machine.want = want;
+    machine.power = want.spec.power;
+    machine.reboots = want.spec.reboots;
+    return this.present(machine);
+  }
+
+  private present(machine: Machine, diff: string[] = []): Present {
+    const { spec, stamp, location } = machine.want;
+    const details: InstanceDetails = {
+      power: machine.power,
+      vcpus: spec.vcpus,
+      memoryGiB: spec.memoryGiB,
+      instanceType: spec.instanceType,
+      addresses: [{ type: 'internal', address: '192.0.2.1' }],
+      reboots: machine.reboots,
+      children: machine.children,
+    };
+    return { presence: 'present', ref: machine.ref, stamp, location, state: 'ready', details, diff };
+  }
+
+  private observe(target: Target, want?: Want<'Instance'>): Observation {
+    const machine = [...this.machines.values()].find(
+      (candidate) =>
+        candidate.want.stamp.resource === target.stamp.resource &&
+        (target.stamp.attempt === undefined || candidate.want.stamp.attempt === target.stamp.attempt),
+    );
+    if (!machine) return { presence: 'absent' };
+    return this.present(machine, want && want.spec.power !== machine.power ? ['power'] : []);
+  }
+
+  private remove(target: Target) {
+    const mine = (stamp: Stamp) =>
+      stamp.broker === target.stamp.broker &&
+      stamp.resource === target.stamp.resource &&
+      (target.stamp.attempt === undefined || stamp.attempt === target.stamp.attempt);
+    for (const [key, machine] of this.machines) if (mine(machine.want.stamp)) this.machines.delete(key);
+    for (const [ref, stray] of this.strays) if (mine(stray.stamp)) this.strays.delete(ref);
+    return { done: true } as const;
+  }
+
+  private list(broker: string): Listed[] {
+    const machines = [...this.machines.values()].map(
+      (machine): Listed => ({
+        ref: machine.ref,
+        kind: 'Instance',
+        stamp: machine.want.stamp,
+        location: machine.want.location,
+        state: 'ready',
+        providerKind: 'machine',
+        child: false,
+      }),
+    );
+    const children = [...this.strays.values()].map(
+      (stray): Listed => ({ ...stray, kind: 'Instance', state: 'ready', providerKind: 'disk', child: true }),
+    );
+    return [...machines, ...children].filter((item) => item.stamp.broker === broker);
+  }
+}

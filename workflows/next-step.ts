@@ -1,0 +1,155 @@
+import type { Intent } from '@landfall/store';
+import type { Placer } from './place.ts';
+import type { Step } from './steps.ts';
+import { type OpenOperation, placeOf, type Turn } from './turn.ts';
+
+/** Attempts at one operation before it fails with the reasons of the last. */
+const maxAttempts = 10;
+
+/** What brings what is closer to what is wanted. Removals come first: what is condemned may still cost money. */
+export async function nextStep(turn: Turn, placer: Placer): Promise<Step> {
+  const cancelled = turn.operations.filter((operation) => operation.cancel_requested_at);
+  if (turn.row.deleted_at) await turn.condemnAll('removing the machine');
+  else if (cancelled.length > 0) await turn.condemnAll('cancelling: removing what was made');
+  const condemned = turn.intents.find((intent) => intent.state === 'removing');
+  if (condemned) {
+    if (turn.row.deleted_at && turn.row.status.state !== 'Deleting')
+      await turn.writeStatus({ state: 'Deleting' });
+    return { do: 'remove', attempt: condemned.attempt, ...turn.address(condemned) };
+  }
+  if (turn.row.deleted_at) return finishDeletion(turn);
+  if (cancelled.length > 0) await finishCancellation(turn, cancelled);
+  await finishFailed(turn);
+  const open = turn.operations.at(-1);
+  if (!open) return { do: 'done' };
+  const intent = turn.intents.at(-1);
+  return intent ? converge(turn, placer, intent, open) : place(turn, placer, open);
+}
+
+/** Ends what failed, now that nothing of it is left. */
+async function finishFailed(turn: Turn): Promise<void> {
+  const failed = turn.operations.filter((operation) => operation.error);
+  for (const operation of failed) {
+    const error = operation.error!;
+    await turn.finish([operation], { state: 'Failed', message: error.detail ?? error.title, error });
+  }
+}
+
+async function finishCancellation(turn: Turn, cancelled: OpenOperation[]): Promise<void> {
+  await turn.finish(turn.operations, { state: 'Cancelled', message: 'cancelled; what was made is removed' });
+  await turn.writeStatus({
+    state: 'Failed',
+    message: 'the create was cancelled',
+    observedGeneration: turn.row.generation,
+  });
+  await turn.event(
+    'instance.cancelled',
+    `the create of instance ${turn.row.name} was cancelled`,
+    {},
+    cancelled[0],
+  );
+}
+
+async function finishDeletion(turn: Turn): Promise<Step> {
+  const isDeletion = (operation: OpenOperation) => operation.verb === 'delete' || operation.verb === 'expire';
+  const deletion = turn.operations.filter(isDeletion);
+  await turn.finish(deletion, { state: 'Succeeded', message: 'deleted' });
+  await turn.finish(turn.operations, { state: 'Cancelled', message: 'the instance was deleted' });
+  await turn.writeStatus({
+    state: 'Deleted',
+    message: '',
+    observedGeneration: turn.row.generation,
+    addresses: [],
+    ssh: undefined,
+  });
+  await turn.tx
+    .updateTable('instances')
+    .set({ gone_at: new Date(), user_data: null })
+    .where('id', '=', turn.row.id)
+    .execute();
+  await turn.event('instance.deleted', `instance ${turn.row.name} is deleted`, {}, deletion[0]);
+  return { do: 'done' };
+}
+
+async function place(turn: Turn, placer: Placer, open: OpenOperation): Promise<Step> {
+  const { count } = await turn.tx
+    .selectFrom('intents')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('resource', '=', turn.row.id)
+    .where('created_at', '>=', open.created_at)
+    .executeTakeFirstOrThrow();
+  if (count >= maxAttempts) {
+    const last = turn.row.status.message || 'unknown';
+    await turn.fail(`given up after ${maxAttempts} attempts; the last: ${last}`, {
+      code: 'CapacityExhausted',
+    });
+    return nextStep(turn, placer);
+  }
+  const attempt = turn.row.attempt + 1;
+  const placed = await placer.place(turn.tx, turn.row, turn.organization, attempt, open.id);
+  if (!placed.intent) {
+    await turn.writeStatus({ decision: placed.decision });
+    await turn.fail(placed.reasons.join('; ') || 'no compliant offer fits', { code: 'Unplaceable' });
+    return nextStep(turn, placer);
+  }
+  const { intent } = placed;
+  turn.intents.push(intent);
+  await turn.tx
+    .updateTable('instances')
+    .set({ attempt, site: intent.site })
+    .where('id', '=', turn.row.id)
+    .execute();
+  turn.row = { ...turn.row, attempt, site: intent.site };
+  const where = `${intent.site} ${intent.zone ?? intent.region}`;
+  await turn.writeStatus({
+    ...placeOf(intent),
+    state: 'Provisioning',
+    attempt,
+    decision: placed.decision,
+    message: `making it at ${where}`,
+    readyAt: undefined,
+    externalReference: undefined,
+    ssh: undefined,
+    addresses: undefined,
+    children: undefined,
+  });
+  await turn.progress(`placed at ${where}; making it`);
+  const { instanceType, pricePerHour, currency } = intent.offer;
+  await turn.event(
+    'instance.placed',
+    `instance ${turn.row.name} is placed at ${where}: ${instanceType} for ${pricePerHour} ${currency} an hour`,
+    { attempt, decision: placed.decision, site: intent.site, pricePerHour },
+    open,
+  );
+  return { do: 'ensure', ...turn.address(intent), want: turn.want(intent) };
+}
+
+const doing: Partial<Record<OpenOperation['verb'], 'Starting' | 'Stopping' | 'Rebooting' | 'Resizing'>> = {
+  start: 'Starting',
+  stop: 'Stopping',
+  reboot: 'Rebooting',
+  resize: 'Resizing',
+};
+
+async function converge(turn: Turn, placer: Placer, intent: Intent, open: OpenOperation): Promise<Step> {
+  if (intent.state === 'adopted') {
+    const resized = await placer.resize(turn.tx, turn.row, turn.organization, intent);
+    if (!resized.fits) {
+      await turn.fail(resized.reasons.join('; '), { code: 'Unplaceable' });
+      return nextStep(turn, placer);
+    }
+    intent.offer = resized.offer;
+    const state = doing[open.verb];
+    if (state && state !== turn.row.status.state) {
+      await turn.writeStatus({ state });
+      await turn.event(
+        `instance.${state.toLowerCase()}`,
+        `instance ${turn.row.name} is ${state.toLowerCase()}`,
+        {},
+        open,
+      );
+    }
+    await turn.progress(`${state?.toLowerCase() ?? 'converging'} at ${intent.site}`);
+  }
+  return { do: 'ensure', ...turn.address(intent), want: turn.want(intent) };
+}

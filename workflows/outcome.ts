@@ -1,0 +1,174 @@
+import type { Present } from '@landfall/adapters';
+import { adoptIntent, closeIntent, type Intent, setAside } from '@landfall/store';
+import type { Outcome, Step } from './steps.ts';
+import { placeOf, type Turn } from './turn.ts';
+
+/** A machine that is not ready by then is given up and made elsewhere. */
+const readyWithinMs = 15 * 60_000;
+/** How long an offer that refused is left out of placement. */
+const capacityAsideMs = 10 * 60_000;
+const hostAsideMs = 2 * 60_000;
+
+/**
+ * Writes down what the last step came to. Answers a step only where the outcome itself says what comes next. Repeating an
+ * outcome changes nothing: the intent it speaks of has moved on.
+ */
+export async function recordOutcome(turn: Turn, outcome: Outcome): Promise<Step | undefined> {
+  const intent = turn.intents.find((candidate) => candidate.attempt === outcome.attempt);
+  if (!intent) return undefined;
+  if (outcome.of === 'remove') return recordRemoval(turn, intent, outcome);
+  if (intent.state === 'removing' || turn.row.deleted_at) return undefined; // what was seen is to go anyway
+  if ('failed' in outcome) return recordFailure(turn, intent, outcome);
+  if (!('seen' in outcome)) return undefined;
+  if (outcome.seen.presence === 'unsettled') return { do: 'wait', ms: outcome.seen.retryAfterMs };
+  if (outcome.seen.presence === 'absent') return recordAbsence(turn, intent);
+  return recordPresence(turn, intent, outcome.generation, outcome.of, outcome.seen);
+}
+
+async function recordRemoval(turn: Turn, intent: Intent, outcome: Outcome): Promise<Step | undefined> {
+  if ('failed' in outcome) {
+    const { code, message } = outcome.failed;
+    await turn.report(`cannot remove attempt ${intent.attempt} at ${intent.site} yet (${code}): ${message}`);
+    return { do: 'wait', ms: code === 'Denied' || code === 'Conflict' ? 60_000 : 5_000 };
+  }
+  if (!('removal' in outcome)) return undefined;
+  if (!outcome.removal.done) return { do: 'wait', ms: outcome.removal.retryAfterMs };
+  await closeIntent(turn.tx, turn.row.id, intent.attempt);
+  turn.intents = turn.intents.filter((other) => other !== intent);
+  const { attempt, site, ref } = intent;
+  await turn.event('instance.removed', `attempt ${attempt} is gone from ${site}`, { attempt, site, ref });
+  return undefined;
+}
+
+async function recordFailure(
+  turn: Turn,
+  intent: Intent,
+  outcome: Extract<Outcome, { failed: unknown }>,
+): Promise<Step | undefined> {
+  const { code, message, providerCode, field } = outcome.failed;
+  const where = `${intent.site}${intent.zone ? ` ${intent.zone}` : ''}`;
+  switch (code) {
+    case 'OutcomeUnknown':
+      if (outcome.of === 'observe') return { do: 'wait', ms: 2_000 };
+      return { do: 'observe', ...turn.address(intent), want: turn.want(intent) };
+    case 'Throttled':
+    case 'Unavailable':
+      await turn.report(`${where} is not answering (${message}); trying again`);
+      return { do: 'wait', ms: 10_000 };
+    case 'CapacityExhausted':
+    case 'QuotaExceeded':
+      if (turn.isInUse(intent)) break; // a user's machine is kept, whatever the provider is short of
+      await asideFor(turn, intent, code, `${providerCode ?? code}: ${message}`);
+      await turn.condemn(
+        intent,
+        `${where} refused ${intent.offer.instanceType} (${providerCode ?? code}); the next compliant offer is tried`,
+      );
+      return undefined;
+    case 'Conflict':
+    case 'NotFound':
+      if (turn.isInUse(intent)) break;
+      await turn.condemn(
+        intent,
+        `attempt ${intent.attempt} at ${where} cannot be used (${message}); a new one is made`,
+      );
+      return undefined;
+    default:
+      break;
+  }
+  if (!turn.isInUse(intent)) await turn.condemn(intent, `${where} refused: ${message}`);
+  await turn.fail(`${providerCode ?? code}: ${message}`, { code, field });
+  return undefined;
+}
+
+/** Capacity is short of one offer in one zone, or of one host; a quota holds for the region. */
+async function asideFor(turn: Turn, intent: Intent, code: string, reason: string): Promise<void> {
+  const isQuota = code === 'QuotaExceeded';
+  await setAside(turn.tx, {
+    site: intent.site,
+    region: intent.region,
+    zone: isQuota ? null : intent.zone,
+    host: intent.host,
+    instance_type: intent.host || isQuota ? null : intent.offer.instanceType,
+    market: intent.offer.market,
+    reason,
+    forMs: intent.host ? hostAsideMs : capacityAsideMs,
+  });
+}
+
+async function recordAbsence(turn: Turn, intent: Intent): Promise<Step | undefined> {
+  if (!turn.isInUse(intent)) return undefined; // nothing came of it: ensure again with the same token
+  await turn.fail(
+    `the machine ${intent.ref} is gone from ${intent.site}: delete the instance and create it again`,
+    { code: 'NotFound' },
+    'Lost',
+  );
+  return undefined;
+}
+
+async function recordPresence(
+  turn: Turn,
+  intent: Intent,
+  generation: number,
+  by: 'ensure' | 'observe',
+  seen: Present,
+): Promise<Step | undefined> {
+  await adoptIntent(turn.tx, turn.row.id, intent.attempt, seen.ref);
+  Object.assign(intent, { state: 'adopted', ref: seen.ref });
+  if (seen.state === 'failed' && !turn.isInUse(intent)) {
+    await turn.condemn(
+      intent,
+      `the machine at ${intent.site} failed while it was made; the next offer is tried`,
+    );
+    return undefined;
+  }
+  const { details } = seen;
+  const isSettled = by === 'ensure' && seen.state === 'ready' && seen.diff.length === 0;
+  await turn.writeStatus({
+    ...placeOf(intent),
+    externalReference: seen.ref,
+    children: details.children,
+    addresses: details.addresses,
+    ssh: details.ssh,
+    vcpus: details.vcpus,
+    memoryGiB: details.memoryGiB,
+    reboots: details.reboots,
+    ...(isSettled
+      ? {
+          state: details.power === 'running' ? 'Running' : 'Stopped',
+          message: '',
+          observedGeneration: generation,
+          readyAt: turn.row.status.readyAt ?? new Date().toISOString(),
+        }
+      : {}),
+  });
+  if (!isSettled) return by === 'observe' ? undefined : stillConverging(turn, intent, seen);
+  const served = turn.operations.filter(
+    (operation) => operation.generation <= generation && !operation.cancel_requested_at && !operation.error,
+  );
+  const state = turn.row.status.state;
+  const address = details.addresses[0]?.address;
+  const message = `${state} at ${intent.site}${intent.host ? ` on ${intent.host}` : ''}${address ? `, ${address}` : ''}`;
+  await turn.finish(served, { state: 'Succeeded', message });
+  await turn.event(
+    `instance.${state.toLowerCase()}`,
+    `instance ${turn.row.name} is ${message}`,
+    { attempt: intent.attempt, ref: seen.ref },
+    served[0],
+  );
+  return undefined;
+}
+
+async function stillConverging(turn: Turn, intent: Intent, seen: Present): Promise<Step | undefined> {
+  if (!turn.row.status.readyAt && Date.now() - intent.created_at.getTime() > readyWithinMs) {
+    const minutes = readyWithinMs / 60_000;
+    await turn.condemn(
+      intent,
+      `the machine at ${intent.site} was not ready within ${minutes} minutes; the next offer is tried`,
+    );
+    return undefined;
+  }
+  await turn.report(
+    seen.diff.length > 0 ? `still to change: ${seen.diff.join(', ')}` : 'the guest is not answering yet',
+  );
+  return { do: 'wait', ms: 1_000 };
+}

@@ -1,0 +1,252 @@
+import type { Target, WantRef } from '@landfall/adapters';
+import type { InstanceStatus, Problem } from '@landfall/model';
+import {
+  appendEvent,
+  condemnIntents,
+  type Database,
+  finishOperations,
+  type InstanceRow,
+  type Intent,
+  liveIntents,
+  progressOperations,
+  type Tx,
+} from '@landfall/store';
+import type { Selectable } from 'kysely';
+import { siteQueue } from './steps.ts';
+
+export type OpenOperation = Pick<
+  Selectable<Database['operations']>,
+  'id' | 'verb' | 'generation' | 'error' | 'cancel_requested_at' | 'created_at'
+>;
+
+/**
+ * One look at an instance in one transaction: its row (locked, so the API cannot change what is wanted meanwhile), its open
+ * operations and live intents, and the ways to write them. What to do is decided in outcome.ts and next-step.ts.
+ */
+export class Turn {
+  readonly tx: Tx;
+  readonly broker: string;
+  readonly organization: string;
+  row: InstanceRow;
+  operations: OpenOperation[];
+  /** Oldest attempt first. */
+  intents: Intent[];
+
+  private constructor(
+    tx: Tx,
+    broker: string,
+    organization: string,
+    row: InstanceRow,
+    operations: OpenOperation[],
+    intents: Intent[],
+  ) {
+    this.tx = tx;
+    this.broker = broker;
+    this.organization = organization;
+    this.row = row;
+    this.operations = operations;
+    this.intents = intents;
+  }
+
+  /** Null where there is nothing to look at any more. */
+  static async begin(tx: Tx, broker: string, id: string): Promise<Turn | null> {
+    const row = await tx
+      .selectFrom('instances')
+      .selectAll()
+      .where('id', '=', id)
+      .forUpdate()
+      .executeTakeFirst();
+    if (!row || row.gone_at) return null;
+    const { organization } = await tx
+      .selectFrom('projects')
+      .select('organization')
+      .where('name', '=', row.project)
+      .executeTakeFirstOrThrow();
+    const operations = await tx
+      .selectFrom('operations')
+      .select(['id', 'verb', 'generation', 'error', 'cancel_requested_at', 'created_at'])
+      .where('resource_id', '=', id)
+      .where('state', 'in', ['Pending', 'Running'])
+      .orderBy('created_at')
+      .orderBy('id')
+      .execute();
+    return new Turn(tx, broker, organization, row, operations, await liveIntents(tx, id));
+  }
+
+  /** It was ready once: it may hold a user's work, and is removed only when the user says so (R11). */
+  isInUse(intent: Intent): boolean {
+    return intent.state === 'adopted' && this.row.status.readyAt !== undefined;
+  }
+
+  async condemn(intent: Intent, why: string): Promise<void> {
+    await condemnIntents(this.tx, this.row.id, [intent.attempt]);
+    intent.state = 'removing';
+    await this.report(why);
+    await this.event('instance.attemptFailed', why, { attempt: intent.attempt, site: intent.site });
+  }
+
+  async condemnAll(why: string): Promise<void> {
+    const live = this.intents.filter((intent) => intent.state !== 'removing');
+    if (live.length === 0) return;
+    const attempts = live.map((intent) => intent.attempt);
+    await condemnIntents(this.tx, this.row.id, attempts);
+    for (const intent of live) intent.state = 'removing';
+    await this.progress(why);
+  }
+
+  /** Ends these operations, and forgets them. */
+  async finish(
+    which: OpenOperation[],
+    end: { state: 'Succeeded' | 'Failed' | 'Cancelled'; message: string; error?: Problem },
+  ): Promise<void> {
+    const ids = which.map((operation) => operation.id);
+    await finishOperations(this.tx, ids, end);
+    this.operations = this.operations.filter((operation) => !which.includes(operation));
+  }
+
+  /**
+   * The open operations have failed, with this reason. They end once everything condemned is gone, so that a failed
+   * operation has left nothing behind.
+   */
+  async fail(
+    message: string,
+    cause: { code: string; field?: string },
+    state: 'Failed' | 'Lost' = 'Failed',
+  ): Promise<void> {
+    const code = cause.code.replace(
+      /[A-Z]/g,
+      (letter, index) => `${index ? '-' : ''}${letter.toLowerCase()}`,
+    );
+    const error: Problem = {
+      type: `https://landfall.dev/problems/${code}`,
+      title: 'The operation failed',
+      status: 422,
+      detail: message,
+      ...(cause.field ? { errors: [{ pointer: cause.field, message }] } : {}),
+    };
+    const ids = this.operations.map((operation) => operation.id);
+    if (ids.length > 0) {
+      await this.tx
+        .updateTable('operations')
+        .set({ error: JSON.stringify(error) })
+        .where('id', 'in', ids)
+        .execute();
+    }
+    for (const operation of this.operations) operation.error = error;
+    // A machine that was ready keeps the state it rests in: a refused resize does not make it failed.
+    const keeps = this.intents.some((intent) => this.isInUse(intent)) && state !== 'Lost';
+    const resting = this.row.spec.power === 'stopped' ? 'Stopped' : 'Running';
+    await this.writeStatus({
+      state: keeps ? resting : state,
+      message,
+      observedGeneration: this.row.generation,
+    });
+    await this.event(
+      'instance.failed',
+      `instance ${this.row.name}: ${message}`,
+      { code: cause.code },
+      this.operations[0],
+    );
+  }
+
+  /** What the open operations are doing now. */
+  async progress(message: string): Promise<void> {
+    const ids = this.operations.filter((operation) => !operation.error).map((operation) => operation.id);
+    await progressOperations(this.tx, ids, message);
+  }
+
+  /** The same, and in the instance's status. */
+  async report(message: string): Promise<void> {
+    await this.progress(message);
+    if (this.row.status.message !== message) await this.writeStatus({ message });
+  }
+
+  async writeStatus(change: Partial<InstanceStatus>): Promise<void> {
+    const status = { ...this.row.status, ...change };
+    const revision = this.row.revision + 1;
+    const { state, observedGeneration } = status;
+    this.row = { ...this.row, status, revision, state, observed_generation: observedGeneration };
+    await this.tx
+      .updateTable('instances')
+      .set({
+        status: JSON.stringify(status),
+        state,
+        observed_generation: observedGeneration,
+        revision,
+        updated_at: new Date(),
+      })
+      .where('id', '=', this.row.id)
+      .execute();
+  }
+
+  async event(
+    type: string,
+    message: string,
+    data: Record<string, unknown>,
+    operation?: { id: string },
+  ): Promise<void> {
+    await appendEvent(this.tx, {
+      type,
+      organization: this.organization,
+      project: this.row.project,
+      resource: { kind: 'Instance', id: this.row.id, name: this.row.name },
+      operation: operation?.id ?? null,
+      actor: 'landfall',
+      message,
+      data: { ...data, state: this.row.status.state },
+    });
+  }
+
+  /** Where an attempt is, and by what it is known there. */
+  address(intent: Intent): { queue: string; target: Target } {
+    return {
+      queue: siteQueue(intent.site, intent.host),
+      target: {
+        kind: 'Instance',
+        stamp: {
+          broker: this.broker,
+          project: this.row.project,
+          resource: this.row.id,
+          attempt: intent.attempt,
+        },
+        location: locationOf(intent),
+        ...(intent.ref ? { ref: intent.ref } : {}),
+        since: intent.created_at.toISOString(),
+      },
+    };
+  }
+
+  want(intent: Intent): WantRef {
+    return {
+      resource: this.row.id,
+      attempt: intent.attempt,
+      generation: this.row.generation,
+      location: locationOf(intent),
+    };
+  }
+}
+
+function locationOf(intent: Intent): Target['location'] {
+  return {
+    region: intent.region,
+    ...(intent.zone ? { zone: intent.zone } : {}),
+    ...(intent.host ? { host: intent.host } : {}),
+  };
+}
+
+/** What the status says of an attempt's place and price. */
+export function placeOf(intent: Intent): Partial<InstanceStatus> {
+  const { offer } = intent;
+  return {
+    site: intent.site,
+    provider: offer.provider,
+    region: intent.region,
+    zone: intent.zone ?? undefined,
+    host: intent.host ?? undefined,
+    instanceType: offer.instanceType,
+    market: offer.market,
+    pricePerHour: offer.pricePerHour,
+    pricePerMonth: offer.pricePerMonth,
+    currency: offer.currency,
+  };
+}
