@@ -1,6 +1,18 @@
-import { heartbeat, activityInfo, cancellationSignal } from '@temporalio/activity';
+import { activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import type { Adapter, CallContext, Description, Listed, Location, Observation, Present, Removal, SiteOffer, Target, Want } from './contract.ts';
+import type {
+  Adapter,
+  CallContext,
+  Description,
+  Listed,
+  Location,
+  Observation,
+  Present,
+  Removal,
+  SiteOffer,
+  Target,
+  Want,
+} from './contract.ts';
 import { ProviderError, type ProviderErrorCode } from './errors.ts';
 
 /**
@@ -17,7 +29,11 @@ export interface AdapterActivities {
   observeResource(input: { target: Target; want?: WantRef }): Promise<Observation>;
   removeResource(input: { target: Target }): Promise<Removal>;
   /** Lists everything with the broker's stamp into the backend, page by page; answers counts only. */
-  takeInventory(input: { site: string; broker: string; run: string }): Promise<{ items: number; complete: boolean }>;
+  takeInventory(input: {
+    site: string;
+    broker: string;
+    run: string;
+  }): Promise<{ items: number; complete: boolean }>;
   refreshOffers(input: { site: string; run: string }): Promise<{ offers: number }>;
   readConsole(input: { target: Target; maxBytes: number }): Promise<{ text: string }>;
 }
@@ -99,7 +115,13 @@ export function adapterActivities(adapter: Adapter, backend: SiteBackend): Adapt
           items += listed.items.length;
           complete &&= listed.complete;
           page = listed.nextPage;
-          await backend.writeInventory({ site, run, items: listed.items, complete, last: page === undefined });
+          await backend.writeInventory({
+            site,
+            run,
+            items: listed.items,
+            complete,
+            last: page === undefined,
+          });
           heartbeat();
         } while (page !== undefined);
         return { items, complete };
@@ -120,6 +142,7 @@ export function adapterActivities(adapter: Adapter, backend: SiteBackend): Adapt
         await backend.writeOffers({ site, run, offers: batch, last: true });
         return { offers };
       }),
-    readConsole: ({ target, maxBytes }) => asFailure(async () => ({ text: await adapter.console(target, maxBytes) })),
+    readConsole: ({ target, maxBytes }) =>
+      asFailure(async () => ({ text: await adapter.console(target, maxBytes) })),
   };
 }

@@ -84,7 +84,14 @@ export interface InstanceDetails {
   /** External references of children (NIC, disk, security group, …). */
   children: string[];
   /** Guest counters at the time of observing, where the provider has them cheaply. */
-  metrics?: { cpuSeconds?: number; memoryMiB?: number; diskReadBytes?: number; diskWriteBytes?: number; netRxBytes?: number; netTxBytes?: number };
+  metrics?: {
+    cpuSeconds?: number;
+    memoryMiB?: number;
+    diskReadBytes?: number;
+    diskWriteBytes?: number;
+    netRxBytes?: number;
+    netTxBytes?: number;
+  };
 }
 
 export interface Address {
@@ -197,7 +204,10 @@ export interface Quota {
 
 export interface Capability {
   kind: Kind;
-  verbs: Record<'create' | 'start' | 'stop' | 'reboot' | 'resize' | 'delete' | 'console', true | { reason: string }>;
+  verbs: Record<
+    'create' | 'start' | 'stop' | 'reboot' | 'resize' | 'delete' | 'console',
+    true | { reason: string }
+  >;
 }
 
 export interface Description {

@@ -102,6 +102,12 @@ export async function hostNames(db: Queryable, organization: string): Promise<st
   return rows.map((row) => row.name);
 }
 
+/** Names of a site's hosts. */
+export async function hostsOfSite(db: Queryable, site: string): Promise<string[]> {
+  const rows = await db.selectFrom('hosts').select('name').where('site', '=', site).orderBy('name').execute();
+  return rows.map((row) => row.name);
+}
+
 /**
  * Makes or renews a host, seen now. The revision grows only when what is said of it changes, not with each sign of life.
  * Throws `conflict` where the site is not on-prem.

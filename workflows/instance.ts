@@ -32,7 +32,8 @@ export const changed = defineSignal('changed');
 
 const { decide } = proxyActivities<Decisions>({
   taskQueue: mainQueue,
-  startToCloseTimeout: '30s',
+  // A worker that is killed in the middle costs this long; a decision takes milliseconds.
+  startToCloseTimeout: '10s',
   retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '10s' },
 });
 

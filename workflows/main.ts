@@ -67,6 +67,8 @@ async function main(): Promise<void> {
       }),
     },
     maxCachedWorkflows: 200,
+    // After a kill, tasks wait this long for the worker that is gone before another takes them.
+    stickyQueueScheduleToStartTimeout: '3s',
     maxConcurrentActivityTaskExecutions: 20,
     shutdownGraceTime: '5s',
   });

@@ -1059,6 +1059,8 @@ export interface components {
         };
         InventoryPage: {
             site?: string;
+            /** @description The host that was listed. Needed where the site has several: an empty list of one host says nothing of another. */
+            host?: components["schemas"]["HostName"];
             run: components["schemas"]["Id"];
             items: Record<string, never>[];
             complete: boolean;
