@@ -22,6 +22,7 @@ export function cacheFolder(): string {
 /**
  * Makes sure moto is installed in a Python environment under `cacheDir` and answers where. Installing takes about
  * half a minute and happens once: later calls read one small file. Several processes may call at the same time.
+ * `LANDFALL_PYTHON` names another Python than `python3` (3.9 or newer, with its venv module).
  * @throws Error with pip's own words when Python or the package index cannot do it.
  */
 export async function installMoto(
@@ -40,7 +41,7 @@ export async function installMoto(
     await rm(folder, { recursive: true, force: true });
     progress(`Installing the AWS simulator into ${folder} (once, about half a minute)`);
     const started = Date.now();
-    await run(process.env.PYTHON ?? 'python3', ['-m', 'venv', folder]);
+    await run(process.env.LANDFALL_PYTHON ?? 'python3', ['-m', 'venv', folder]);
     const python = join(folder, 'bin', 'python');
     await run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...requirements]);
     const where =

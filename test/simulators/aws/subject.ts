@@ -1,0 +1,103 @@
+import { type AwsAdapterOptions, createAwsAdapter } from '../../../adapters/aws/index.ts';
+import { stampTags } from '../../../adapters/aws/stamp.ts';
+import type { Subject } from '../../../adapters/conformance/subject.ts';
+import type { InstanceWant, Want } from '../../../adapters/contract.ts';
+import { type AwsSimulator, startAwsSimulator } from './index.ts';
+
+/** The AWS adapter before the simulator, as the conformance suite wants it. Quick polls, a short grace period. */
+export async function simulatedAws(
+  options: Partial<AwsAdapterOptions> = {},
+): Promise<Subject & { simulator: AwsSimulator }> {
+  const simulator = await startAwsSimulator();
+  const broker = 'broker-under-test';
+  const location = { region: 'us-east-1', zone: 'us-east-1b' };
+  return {
+    simulator,
+    provider: 'aws',
+    broker,
+    adapter: async () =>
+      createAwsAdapter({
+        site: 'simulated',
+        regions: ['us-east-1'],
+        endpoint: simulator.endpoint,
+        credentials: { accessKeyId: 'simulated', secretAccessKey: 'simulated' },
+        pollMs: 50,
+        visibilityGraceMs: 1500,
+        warn: () => {},
+        ...options,
+      }),
+    want: (resource, attempt, change = {}) =>
+      wantOf({ broker, project: 'test', resource, attempt }, location, change),
+    target: (resource, attempt) => ({
+      kind: 'Instance',
+      stamp: { broker, project: 'test', resource, attempt },
+      location,
+    }),
+    faults: {
+      set(fault) {
+        simulator.faults.set(fault);
+        return true;
+      },
+      clear: () => simulator.faults.clear(),
+    },
+    async truth() {
+      return (await simulator.truth()).map(({ ref, providerKind, tags }) => ({
+        ref,
+        providerKind,
+        machine: providerKind === 'instance',
+        broker: tags[stampTags.broker],
+        resource: tags[stampTags.resource],
+        attempt: tags[stampTags.attempt] === undefined ? undefined : Number(tags[stampTags.attempt]),
+      }));
+    },
+    async plantForeign(resource, otherBroker) {
+      const tags: Record<string, string> = otherBroker
+        ? {
+            [stampTags.broker]: otherBroker,
+            [stampTags.project]: 'theirs',
+            [stampTags.resource]: resource,
+            [stampTags.attempt]: '1',
+          }
+        : { Name: 'somebody else’s' };
+      return simulator.plant('us-east-1', tags);
+    },
+    close: () => simulator.close(),
+  };
+}
+
+/** An instance as the tests want it: small, Debian 12. */
+export function wantOf(
+  stamp: Want['stamp'],
+  location: Want['location'],
+  change: Partial<InstanceWant> = {},
+): Want<'Instance'> {
+  return {
+    kind: 'Instance',
+    stamp,
+    location,
+    spec: {
+      name: 'conformance',
+      instanceType: 't3.micro',
+      market: 'onDemand',
+      vcpus: 2,
+      memoryGiB: 1,
+      diskGiB: 8,
+      architecture: 'x86_64',
+      image: {
+        name: 'debian-12',
+        architecture: 'x86_64',
+        aws: { owner: '136693071363', nameFilter: 'debian-12-amd64-*' },
+        user: 'admin',
+      },
+      sshKeys: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0kQ2vQ3xQf0y8hC5j0Jm0m5Zk1l1m1n1o1p1q1r1s1 test'],
+      labels: { purpose: 'conformance' },
+      publicAddress: true,
+      power: 'running',
+      reboots: 0,
+      ...change,
+    },
+  };
+}
+
+/** What a resize changes, for the suite's conditions. */
+export const resized = { instanceType: 't3.small', vcpus: 2, memoryGiB: 2 };
