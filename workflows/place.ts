@@ -148,7 +148,7 @@ export async function policiesInForce(db: Queryable, organization: string): Prom
     .where('deleted_at', 'is', null)
     .orderBy('name')
     .execute();
-  const key = rows.map((row) => `${row.name}@${row.version}`).join(',');
+  const key = `${organization}:${rows.map((row) => `${row.name}@${row.version}`).join(',')}`;
   const known = compiled.get(key);
   if (known) return known;
   const parsed = rows.map((row) => {

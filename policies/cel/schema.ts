@@ -1,0 +1,142 @@
+import { type ASTNode, Environment } from '@marcbachmann/cel-js';
+import type { PlacementRequest } from '../place/types.ts';
+
+/** The CEL types an attribute may have here. */
+export type AttributeType = 'string' | 'int' | 'double' | 'bool' | 'list<string>' | 'map<string, string>';
+
+/** `request` as CEL sees it. Sizes that may be fractions are doubles, counts are ints. */
+export const REQUEST_ATTRIBUTES: Record<keyof PlacementRequest, AttributeType> = {
+  name: 'string',
+  project: 'string',
+  organization: 'string',
+  labels: 'map<string, string>',
+  dataClass: 'string',
+  image: 'string',
+  vcpus: 'int',
+  memoryGiB: 'double',
+  diskGiB: 'double',
+  architecture: 'string',
+  gpuName: 'string',
+  gpuCount: 'int',
+  market: 'string',
+  instanceType: 'string',
+  publicAddress: 'bool',
+  count: 'int',
+  providers: 'list<string>',
+  sites: 'list<string>',
+  regions: 'list<string>',
+  zones: 'list<string>',
+  hosts: 'list<string>',
+  maxPricePerHour: 'double',
+};
+
+/**
+ * `offer` as CEL sees it. `zone`, `jurisdiction` and `certifications` are missing where they are not known,
+ * and reading a missing attribute is an error; the others always have a value (`''` for the host or
+ * accelerator of a cloud's offer, the site of a provider without one, the GPU of a machine without one).
+ */
+export const OFFER_ATTRIBUTES = {
+  provider: 'string',
+  site: 'string',
+  region: 'string',
+  zone: 'string',
+  host: 'string',
+  instanceType: 'string',
+  family: 'string',
+  market: 'string',
+  vcpus: 'int',
+  memoryGiB: 'double',
+  architecture: 'string',
+  gpuName: 'string',
+  gpuCount: 'int',
+  burstable: 'bool',
+  pricePerHour: 'double',
+  price: 'double',
+  currency: 'string',
+  jurisdiction: 'string',
+  certifications: 'list<string>',
+  accel: 'string',
+  labels: 'map<string, string>',
+} as const satisfies Record<string, AttributeType>;
+
+/** Name of an attribute of `offer`. */
+export type OfferAttribute = keyof typeof OFFER_ATTRIBUTES;
+
+/** Limits of an expression as written: far above what a person writes, far below what would hang an editor. */
+const WRITTEN = { maxAstNodes: 5000, maxDepth: 60, maxListElements: 2000 };
+/** Limits once variables are written out, and again for a whole rule: `match`, `when` and its expression. */
+const WRITTEN_OUT = { ...WRITTEN, maxAstNodes: 12_000, maxDepth: 120 };
+const WHOLE_RULE = { ...WRITTEN, maxAstNodes: 60_000, maxDepth: 500 };
+
+/** An environment that knows `request`, optionally `offer`, and a policy's variables by their types. */
+export function celEnvironment(options: {
+  offer: boolean;
+  variables?: Record<string, string>;
+  limits?: typeof WRITTEN;
+}): Environment {
+  const env = new Environment({ limits: options.limits ?? WRITTEN });
+  env.registerVariable({ name: 'request', schema: REQUEST_ATTRIBUTES });
+  if (options.offer) env.registerVariable({ name: 'offer', schema: OFFER_ATTRIBUTES });
+  if (options.variables && Object.keys(options.variables).length > 0)
+    env.registerVariable({ name: 'variables', schema: options.variables });
+  return env;
+}
+
+/** The environment that evaluates: variables are inlined before evaluation, so it needs none. */
+export const EVALUATION = celEnvironment({ offer: true, limits: WHOLE_RULE });
+
+const FINISHED = celEnvironment({ offer: true, limits: WRITTEN_OUT });
+
+/** The tree of an expression whose variables are written out; null when that made it too large. */
+export function writtenOut(source: string): ASTNode | null {
+  try {
+    return FINISHED.parse(source).ast;
+  } catch {
+    // The parts were checked before, so only the limits can be the reason.
+    return null;
+  }
+}
+
+/** A request in CEL's own values: ints are bigints, the rest as it is. */
+export type CelRequest = Record<string, unknown>;
+
+/** Turns a valid request into CEL values. */
+export function celRequest(request: PlacementRequest): CelRequest {
+  const out: CelRequest = {};
+  for (const [name, type] of Object.entries(REQUEST_ATTRIBUTES)) {
+    const value = request[name as keyof PlacementRequest];
+    out[name] = type === 'int' ? BigInt(value as number) : value;
+  }
+  return out;
+}
+
+/** Child expressions of a node, macros' arguments included. */
+export function children(node: ASTNode): ASTNode[] {
+  const found: ASTNode[] = [];
+  const collect = (value: unknown): void => {
+    if (Array.isArray(value)) value.forEach(collect);
+    else if (value !== null && typeof value === 'object' && 'op' in value) found.push(value as ASTNode);
+  };
+  collect(node.args);
+  return found;
+}
+
+/** Attributes of `request` and of `offer` that an expression reads. */
+export interface Reads {
+  request: Set<string>;
+  offer: Set<OfferAttribute>;
+}
+
+/** Finds what a checked, inlined expression reads; a checked one names both only as `request.x`, `offer.x`. */
+export function reads(node: ASTNode): Reads {
+  const found: Reads = { request: new Set(), offer: new Set() };
+  const walk = (n: ASTNode): void => {
+    if (n.op === '.' && n.args[0].op === 'id') {
+      if (n.args[0].args === 'request') found.request.add(n.args[1]);
+      if (n.args[0].args === 'offer') found.offer.add(n.args[1] as OfferAttribute);
+    }
+    children(n).forEach(walk);
+  };
+  walk(node);
+  return found;
+}

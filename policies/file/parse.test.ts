@@ -1,0 +1,349 @@
+import { readFileSync } from 'node:fs';
+import { loadSnapshot } from '../catalogue/snapshot.ts';
+import { compilePolicies } from '../place/compiled.ts';
+import { RandomCases } from '../testing/random-cases.ts';
+import { parsePolicy } from './parse.ts';
+import { formatProblem, nearest, PolicyProblems } from './problems.ts';
+import { runPolicyTests } from './run-tests.ts';
+
+const HEAD = 'apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: p}\n';
+
+/** Problems as `line:column code message`. */
+function problems(text: string): string[] {
+  return parsePolicy(text, 'p.yaml').problems.map((p) => `${p.line}:${p.column} ${p.code} ${p.message}`);
+}
+
+const rules = (...list: string[]): string =>
+  `${HEAD}spec:\n  rules:\n${list.map((r) => `  - ${r}\n`).join('')}`;
+
+/** The text a problem points at, to the end of the line: what an editor would underline from. */
+function pointed(text: string): string[] {
+  const lines = text.split('\n');
+  return parsePolicy(text, 'p.yaml').problems.map((p) => lines[p.line - 1]!.slice(p.column - 1));
+}
+
+test('a sound policy has no problems, and its rules keep their lines', () => {
+  const { policies, problems } = parsePolicy(
+    rules('{name: a, require: offer.vcpus > 1}', '{name: b, deny: offer.burstable, overridable: true}'),
+    'p.yaml',
+  );
+  expect(problems).toEqual([]);
+  expect(policies).toMatchObject([
+    {
+      name: 'p',
+      scope: { kind: 'organization', name: 'default' },
+      mode: 'enforce',
+      rules: [
+        { name: 'a', line: 6, effect: 'require' },
+        { name: 'b', line: 7, effect: 'deny', overridable: true },
+      ],
+    },
+  ]);
+});
+
+test('every error of a file is reported, not only the first', () => {
+  const text = `${HEAD}spec:
+  mode: enforced
+  match: request.lables.env == "prod"
+  variables:
+    eu: offer.regoin == "x"
+  rules:
+  - {name: a, requires: "true"}
+  - {name: b, require: offer.price * 730 > 100.0 && offer.family == 3}
+  - {name: c, require: offer.vcpus}
+  - {name: d, deny: 'offer.region.matches("[")'}
+  - {name: d, deny: offer.vcpus >}
+  - {name: e, require: variables.ue}
+`;
+  expect(problems(text)).toEqual([
+    '5:9 wrong-value spec.mode must be one of enforce, audit, dryRun',
+    "6:18 unknown-attribute 'lables' is not a known attribute of request",
+    "8:15 unknown-attribute 'regoin' is not a known attribute of offer",
+    '10:5 rule-effect a rule needs require or deny',
+    "10:15 unknown-field unknown field 'requires'",
+    '11:24 cel-type no such overload: double * int; write a double as 730.0, or convert with double() or int()',
+    '11:53 cel-type no such overload: string == int',
+    '12:24 cel-type must be a bool expression, this one is of type int',
+    '13:43 cel-pattern not a valid pattern: /[/: Unterminated character class',
+    '14:34 cel-syntax Unexpected token: EOF',
+    "15:34 unknown-attribute 'ue' is not a known variable (a variable may use the ones above it)",
+  ]);
+});
+
+test.each([
+  ['offer.regoin == "x"', 'offer.region'],
+  ['request.vcpu > 1', 'request.vcpus'],
+  ['ofer.region == "x"', 'offer'],
+])('a misspelt name in %s is answered with %s', (expression, suggestion) => {
+  expect(parsePolicy(rules(`{name: a, require: '${expression}'}`), 'p').problems).toMatchObject([
+    { suggestion },
+  ]);
+});
+
+describe('the place of an error', () => {
+  test.each([
+    ['plain', 'name: a\n    require: offer.vcpus > 1 && offer.regoin == "x"'],
+    [
+      'single-quoted',
+      `name: a\n    require: 'offer.name != "it''s" && offer.regoin == "x"'`.replace(
+        'offer.name',
+        'offer.site',
+      ),
+    ],
+    ['double-quoted', 'name: a\n    require: "offer.site != \\"\\u00e9\\" && offer.regoin == \\"x\\""'],
+    ['block literal', 'name: a\n    require: |\n      offer.vcpus > 1 &&\n        offer.regoin == "x"'],
+    [
+      'block folded',
+      'name: a\n    require: >-\n      offer.vcpus > 1\n      && offer.vcpus < 100\n      && offer.regoin == "x"',
+    ],
+    ['folded plain', 'name: a\n    require: offer.vcpus > 1\n      && offer.regoin == "x"'],
+    ['folded double-quoted', 'name: a\n    require: "offer.vcpus > 1\n      && offer.regoin == \\"x\\""'],
+  ])('is exact in a %s scalar', (_kind, rule) => {
+    expect(pointed(rules(rule))).toEqual([expect.stringMatching(/^regoin == /)]);
+  });
+
+  test('is right in the second document of a file, and with Windows line ends', () => {
+    const second = `${rules('{name: a, require: "true"}')}---\n${rules('{name: a, require: offer.regoin == "x"}').replace('name: p', 'name: q')}`;
+    expect(pointed(second)).toEqual([expect.stringMatching(/^regoin/)]);
+    const windows = rules(
+      'name: a\n    require: |\n      offer.vcpus > 1 &&\n      offer.regoin == "x"',
+    ).replaceAll('\n', '\r\n');
+    expect(pointed(windows)).toEqual([expect.stringMatching(/^regoin/)]);
+  });
+});
+
+test('what belongs to the later language is refused by name and line, never ignored', () => {
+  const text = rules(
+    '{name: green, prefer: offer.price < 1.0, weight: 0.03}',
+    '{name: a, require: "true", approval: {by: [finops]}}',
+  );
+  expect(problems(text)).toEqual([
+    '6:19 not-supported-yet not supported yet: prefer',
+    '6:46 not-supported-yet not supported yet: weight',
+    '7:32 not-supported-yet not supported yet: approval',
+  ]);
+  expect(parsePolicy(text, 'p').policies).toEqual([]);
+  expect(problems(rules('{name: a, require: resource.age > 3}'))[0]).toContain('not supported yet: resource');
+});
+
+test('a bomb of aliases is refused before it is unfolded', () => {
+  const bomb = ['a: &a ["x","x","x","x","x","x","x","x","x"]'];
+  for (let i = 1; i < 9; i++)
+    bomb.push(
+      `${'abcdefghi'[i]}: &${'abcdefghi'[i]} [${Array(9)
+        .fill(`*${'abcdefghi'[i - 1]}`)
+        .join()}]`,
+    );
+  const text = `${HEAD}spec:\n  rules: [{name: r, require: "true"}]\ntests:\n- name: t\n  expect: {unplaceable: true}\n  request: {labels: {${bomb.join(', ')}}}\n`;
+  const started = performance.now();
+  const found = problems(text);
+  expect(performance.now() - started).toBeLessThan(1000);
+  expect(found.some((p) => p.includes('yaml-aliases more than 50 aliases'))).toBe(true);
+});
+
+test('an alias that contains itself ends', () => {
+  expect(
+    problems(`${HEAD}spec: {rules: [{name: r, require: "true"}]}\ntests: &t [*t]\n`).length,
+  ).toBeGreaterThan(0);
+});
+
+test.each([
+  ['longer than a megabyte', `# ${'x'.repeat(1024 * 1024)}`, 'file-too-large'],
+  ['nested ten thousand deep', '['.repeat(10_000), 'yaml-syntax'],
+  ['not YAML', 'a: [1,\nb: }', 'yaml-syntax'],
+  ['with a key twice', `${HEAD}kind: PlacementPolicy\n`, 'yaml-syntax'],
+  ['empty', '', 'no-policy'],
+  ['a list', '- 1\n', 'wrong-type'],
+  ['a scalar', 'hello', 'wrong-type'],
+  ['null bytes', '\u0000\u0001', 'wrong-type'],
+])('a file that is %s is a problem, not an exception', (_what, text, code) => {
+  expect(parsePolicy(text, 'p.yaml').problems.map((p) => p.code)).toContain(code);
+});
+
+test('an expression that grows by its variables beyond reason is refused', () => {
+  const variables = Array.from(
+    { length: 20 },
+    (_, i) => `    v${i}: ${i === 0 ? 'offer.vcpus > 1' : `variables.v${i - 1} && variables.v${i - 1}`}\n`,
+  ).join('');
+  expect(
+    problems(`${HEAD}spec:\n  variables:\n${variables}  rules:\n  - {name: a, require: variables.v19}\n`)[0],
+  ).toContain('cel-too-long');
+  // Short as a text, too deep as a tree.
+  const nested = Array.from(
+    { length: 200 },
+    (_, i) => `    v${i}: ${i === 0 ? 'offer.burstable' : `"!variables.v${i - 1}"`}\n`,
+  );
+  const rule = '  - {name: a, require: variables.v199}\n';
+  expect(problems(`${HEAD}spec:\n  variables:\n${nested.join('')}  rules:\n${rule}`)[0]).toContain(
+    'cel-too-long',
+  );
+});
+
+test.each([
+  ['(a+)+$', 'exponential'],
+  ['(?=a)b', 'lookahead'],
+  ['(a)\\\\1', 'backreferences'],
+  ['^(a|a)*$', 'begin with different'],
+  ['^(?:ab|.b)+$', 'begin with different'],
+  ['a*b*c*d*e*f*', 'repetitions without a bound'],
+])('the pattern %s is refused', (pattern, why) => {
+  expect(problems(rules(`{name: a, require: 'offer.region.matches("${pattern}")'}`)).join()).toContain(why);
+});
+
+test('ordinary patterns are accepted', () => {
+  for (const pattern of [
+    '^(?:c|m|r)[5-7]g?[.]',
+    '^eu-(west|central)-[0-9]+$',
+    '^(foo|bar)+$',
+    '^[a-z]+-[a-z]+-[0-9]+$',
+    '[(+*]{2,3}',
+  ])
+    expect(problems(rules(`{name: a, require: 'offer.region.matches("${pattern}")'}`))).toEqual([]);
+});
+
+test('an expression that could take very long is refused', () => {
+  const all = (inner: string, depth: number): string =>
+    depth === 0 ? inner : `request.regions.all(x${depth}, ${all(inner, depth - 1)})`;
+  expect(problems(rules(`{name: a, require: '${all('true', 3)}'}`)).join()).toContain('cel-too-costly');
+  expect(problems(rules(`{name: a, require: '${all('offer.region == x1', 2)}'}`))).toEqual([]);
+  expect(
+    problems(rules(`{name: a, require: '[1].all(a, [1].all(b, [1].all(c, [1].all(d, d == a))))'}`)).join(),
+  ).toContain('cel-too-costly');
+  expect(problems(rules(`{name: a, require: 'cel.bind(x, offer.region, x == x)'}`)).join()).toContain(
+    'use variables',
+  );
+});
+
+test('a pattern must be a literal, because a request could bring a bad one', () => {
+  expect(problems(rules('{name: a, require: offer.region.matches(request.name)}')).join()).toContain(
+    'must be a literal',
+  );
+});
+
+test('match and messages may read the request only', () => {
+  expect(
+    problems(
+      `${HEAD}spec:\n  match: offer.burstable\n  rules: [{name: a, require: "true", message: '"x" + offer.region'}]\n`,
+    ),
+  ).toEqual([
+    "5:10 cel-not-allowed 'offer' is not known here: only the request is",
+    "6:54 cel-not-allowed 'offer' is not known here: only the request is",
+  ]);
+  expect(
+    problems(
+      `${HEAD}spec:\n  variables: {b: offer.burstable}\n  match: variables.b\n  rules: [{name: a, require: "true"}]\n`,
+    )[0],
+  ).toContain('may read the request only');
+});
+
+test('a message is plain text, or CEL when it looks like it', () => {
+  const { policies, problems: none } = parsePolicy(
+    rules(
+      `{name: a, require: "true", message: must stay in the EU}`,
+      `{name: b, require: "true", message: '"class " + request.dataClass'}`,
+    ),
+    'p',
+  );
+  expect(none).toEqual([]);
+  expect(policies[0]!.rules.map((r) => r.message?.kind)).toEqual(['text', 'cel']);
+});
+
+test('an expression that needs a call per offer is pointed out', () => {
+  const { problems: found } = parsePolicy(
+    rules('{name: a, require: string(offer.price).startsWith(offer.region)}'),
+    'p',
+  );
+  expect(found).toMatchObject([{ code: 'slow-expression', severity: 'warning', line: 6 }]);
+});
+
+test('the version of a policy is that of its text, and only of its own document', () => {
+  const version = (text: string): string => parsePolicy(text, 'p').policies[0]!.version;
+  const text = rules('{name: a, require: "true"}');
+  expect(version(text)).toBe(version(text.replaceAll('\n', '\r\n')));
+  expect(version(text)).not.toBe(version(text.replace('true', 'false')));
+  expect(version(text)).toMatch(/^[0-9a-f]{12}$/);
+});
+
+test('a name, scope or rule name used wrongly is reported where it stands', () => {
+  const text =
+    'apiVersion: landfall.dev/v2\nkind: PlacementPolicy\nmetadata: {name: Bad_Name, scope: team/x}\nspec: {rules: [{require: "true"}, {name: a, require: "true", deny: "false"}, 7]}\n';
+  expect(problems(text).map((p) => p.split(' ').slice(0, 2).join(' '))).toEqual([
+    '1:13 wrong-value',
+    '3:18 wrong-value',
+    '3:35 wrong-value',
+    '4:16 missing-field',
+    '4:62 rule-effect',
+    '4:78 wrong-type',
+  ]);
+});
+
+test('policies with problems cannot be compiled by mistake: they are not among the parsed', () => {
+  expect(parsePolicy(rules('{name: a, require: offer.x}'), 'p').policies).toEqual([]);
+  const good = parsePolicy(rules('{name: a, require: "true"}'), 'p').policies;
+  expect(() => compilePolicies([...good, ...good])).toThrow(PolicyProblems);
+});
+
+test('a problem prints as compilers do', () => {
+  const [problem] = parsePolicy(rules('{name: a, require: offer.regoin == "x"}'), 'p.yaml').problems;
+  expect(formatProblem(problem!)).toBe(
+    "p.yaml:6:30: error: 'regoin' is not a known attribute of offer (did you mean offer.region?) [unknown-attribute]",
+  );
+});
+
+test('no mutilation of a policy file makes the parser throw, and every problem is in the file', () => {
+  const random = new RandomCases(99);
+  const sound = readFileSync(new URL('../../examples/policies/eu-restricted.yaml', import.meta.url), 'utf8');
+  const scraps = [
+    '{',
+    '}',
+    '[',
+    ']',
+    ':',
+    '"',
+    "'",
+    '\n',
+    '\t',
+    '&a ',
+    '*a ',
+    '- ',
+    '|',
+    '>',
+    '#',
+    '!!',
+    '\u0000',
+    '\ud800',
+    '9'.repeat(400),
+    '('.repeat(300),
+    'offer.',
+    'prefer: 1',
+    '? ',
+    '---\n',
+  ];
+  for (let i = 0; i < 600; i++) {
+    let text = sound;
+    for (let k = 0; k < 1 + (i % 4); k++) {
+      const at = Math.floor(random.next() * text.length);
+      text =
+        text.slice(0, at) +
+        (random.chance(0.7) ? random.pick(scraps) : '') +
+        text.slice(at + Math.floor(random.next() * 8));
+    }
+    const { problems: found, policies } = parsePolicy(text, 'p.yaml');
+    compilePolicies(policies);
+    const lines = text.split('\n').length;
+    for (const p of found)
+      expect(p.line >= 1 && p.line <= lines + 1 && p.column >= 1 && p.message !== '').toBe(true);
+  }
+});
+
+test('the policy in the documentation is sound and passes its test', () => {
+  const text = readFileSync(new URL('../../docs/policies.md', import.meta.url), 'utf8')
+    .split('```')[1]!
+    .replace(/^yaml\n/, '');
+  const { results, problems: found } = runPolicyTests(text, 'docs', { catalogue: loadSnapshot() });
+  expect({ found, passed: results.map((r) => r.passed) }).toEqual({ found: [], passed: [true] });
+});
+
+test('a far-off name gets no suggestion', () => {
+  expect(nearest('zebra', ['region', 'price'])).toBeUndefined();
+});

@@ -1,0 +1,66 @@
+/** One thing wrong with a policy file, placed so that an editor can underline it. */
+export interface Problem {
+  /** Stable, for tools: `unknown-field`, `cel-type`, … ; listed in docs/policies.md. */
+  code: string;
+  message: string;
+  file: string;
+  /** From 1. */
+  line: number;
+  /** From 1, in UTF-16 units as editors count. */
+  column: number;
+  /** Where in the document, such as `spec.rules[2].require`; `''` = the file. */
+  path: string;
+  /** What to write instead. */
+  suggestion?: string;
+  severity: 'error' | 'warning';
+}
+
+/** Policies that cannot be compiled, with every reason. */
+export class PolicyProblems extends Error {
+  readonly problems: readonly Problem[];
+  constructor(problems: readonly Problem[]) {
+    super(problems.map(formatProblem).join('\n'));
+    this.name = 'PolicyProblems';
+    this.problems = problems;
+  }
+}
+
+/** `file:line:column: message`, the form compilers print and editors parse. */
+export function formatProblem(problem: Problem): string {
+  const hint = problem.suggestion === undefined ? '' : ` (did you mean ${problem.suggestion}?)`;
+  return `${problem.file}:${problem.line}:${problem.column}: ${problem.severity}: ${problem.message}${hint} [${problem.code}]`;
+}
+
+/** The known name nearest to a misspelt one, if it is near enough to be meant. */
+export function nearest(name: string, known: Iterable<string>): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
+  for (const candidate of known) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+/** Optimal string alignment: edits and swaps of neighbours each cost one. */
+function editDistance(a: string, b: string): number {
+  if (Math.abs(a.length - b.length) > 8) return 9;
+  let before: number[] = [];
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
+      let d = Math.min(previous[j]! + 1, row[j - 1]! + 1, previous[j - 1]! + cost);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        d = Math.min(d, before[j - 2]! + 1);
+      row.push(d);
+    }
+    before = previous;
+    previous = row;
+  }
+  return previous[b.length]!;
+}

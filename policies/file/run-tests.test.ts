@@ -1,0 +1,95 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { Catalogue } from '../catalogue/catalogue.ts';
+import { loadSnapshot } from '../catalogue/snapshot.ts';
+import { runPolicyTests } from './run-tests.ts';
+
+const examples = new URL('../../examples/policies/', import.meta.url);
+
+describe('the examples', () => {
+  for (const file of readdirSync(examples).filter((f) => f.endsWith('.yaml')))
+    test(`${file} has no problems and passes its own tests over the shipped prices`, () => {
+      const text = readFileSync(new URL(file, examples), 'utf8');
+      const { results, problems } = runPolicyTests(text, file, { catalogue: loadSnapshot() });
+      expect(problems).toEqual([]);
+      expect(results.length).toBeGreaterThan(2);
+      expect(results.filter((r) => !r.passed)).toEqual([]);
+    });
+});
+
+const catalogue = Catalogue.fromRows([], { name: 'none', date: '2025-01-01' });
+const run = (tests: string, readOffers?: (path: string) => string): { passed: boolean; message: string }[] =>
+  runPolicyTests(
+    `apiVersion: landfall.dev/v1
+kind: PlacementPolicy
+metadata: {name: p, scope: projects/shop}
+spec:
+  rules:
+  - {name: eu, require: offer.jurisdiction == "EU"}
+  - {name: small, deny: offer.vcpus > 4}
+tests:
+${tests}`,
+    'p.yaml',
+    { catalogue, ...(readOffers && { readOffers }) },
+  ).results;
+
+const US =
+  '{provider: aws, region: us-east-1, instanceType: m5.large, vcpus: 2, memoryGiB: 8, pricePerHour: 0.1}';
+const EU =
+  '{provider: aws, region: eu-west-1, instanceType: m5.large, vcpus: 2, memoryGiB: 8, pricePerHour: 0.2}';
+
+test('an expectation that does not hold fails, with what happened', () => {
+  expect(run(`- {name: t, offers: [${US}, ${EU}], expect: {placed: {region: us-east-1}}}`)).toMatchObject([
+    {
+      passed: false,
+      message:
+        'expected region "us-east-1", not "eu-west-1"; placed m5.large in eu-west-1 (aws) at 0.2 USD an hour',
+    },
+  ]);
+  expect(run(`- {name: t, offers: [${EU}], expect: {rejectedBy: [eu]}}`)[0]!.passed).toBe(false);
+  expect(run(`- {name: t, offers: [${US}], expect: {rejectedBy: [small]}}`)[0]!.message).toContain(
+    'small rejected nothing',
+  );
+  expect(
+    run(`- {name: t, offers: [${US}, ${EU.replace('vcpus: 2', 'vcpus: 8')}], expect: {rejectedBy: [eu]}}`)[0]!
+      .message,
+  ).toContain('rejected only by small');
+  expect(run(`- {name: t, offers: [${EU}], expect: {unplaceable: true}}`)[0]!.passed).toBe(false);
+  expect(
+    run(`- {name: t, request: {vcpus: 0}, offers: [${EU}], expect: {unplaceable: true}}`)[0]!.message,
+  ).toContain('vcpus must be');
+});
+
+test('an expected attribute may be one of several', () => {
+  expect(
+    run(`- {name: t, offers: [${EU}], expect: {placed: {region: [eu-west-1, eu-west-3]}}}`)[0]!.passed,
+  ).toBe(true);
+});
+
+test('offers may stand in a file of their own, read by who runs the tests', () => {
+  const test = '- {name: t, offers: fixtures/offers.yaml, expect: {rejectedBy: [eu]}}';
+  expect(run(test, () => `- ${US}\n`)[0]!.passed).toBe(true);
+  expect(run(test, () => '- {provider: aws, regoin: x}\n')[0]!.message).toContain(
+    "fixtures/offers.yaml:1:19: error: unknown field 'regoin'",
+  );
+  expect(
+    run(test, () => {
+      throw new Error('no such file');
+    })[0],
+  ).toMatchObject({ passed: false, message: expect.stringContaining('no such file') });
+  expect(run(test)[0]!.message).toContain('no way to read files');
+});
+
+test('a test that cannot be meant is a problem of the file', () => {
+  const { problems, results } = runPolicyTests(
+    'apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: p}\nspec: {rules: [{name: eu, require: "true"}]}\ntests:\n- {name: t, request: {vcpu: 2, count: many}, expect: {rejectedBy: [ue]}}\n- {name: u, expect: {placed: {}, unplaceable: true}}\n',
+    'p.yaml',
+    { catalogue },
+  );
+  expect(results).toEqual([]);
+  expect(problems.map((p) => p.message)).toEqual([
+    "unknown field 'vcpu'",
+    'tests[0].request.count must be a whole number',
+    "the policy has no rule 'ue'",
+    'tests[1].expect needs exactly one of placed, rejectedBy, unplaceable',
+  ]);
+});

@@ -1,0 +1,182 @@
+import { type Catalogue, Catalogue as CatalogueClass } from '../catalogue/catalogue.ts';
+import { architectureOf, burstableOf, familyOf } from '../catalogue/instance-types.ts';
+import { jurisdictionOf } from '../catalogue/jurisdictions.ts';
+import { compilePolicies } from '../place/compiled.ts';
+import { requestProblems } from '../place/fit.ts';
+import { type OfferFacts, tableOfOffers } from '../place/offers.ts';
+import { place, placeAmong } from '../place/place.ts';
+import { describe } from '../place/reasons.ts';
+import { type Decision, NEUTRAL_REQUEST, type PlacementRequest } from '../place/types.ts';
+import { parsePolicy } from './parse.ts';
+import type { ParsedPolicy, PolicyTest } from './policy.ts';
+import { formatProblem, type Problem } from './problems.ts';
+
+/** How one test of a policy file went. */
+export interface PolicyTestResult {
+  policy: string;
+  name: string;
+  passed: boolean;
+  /** What was expected and what happened; for a passed test, what happened. */
+  message: string;
+  /** Line of the test in the file, from 1. */
+  line: number;
+}
+
+/** What the tests of a file run against. */
+export interface PolicyTestOptions {
+  /** Offers of tests that bring none of their own. */
+  catalogue: Catalogue;
+  /** Reads a file of offers named by a test, relative to the policy file; the CLI and the editor bring theirs. */
+  readOffers?: (path: string) => string;
+}
+
+/**
+ * Runs the tests written in a policy file, each policy alone. A test without offers of its own is a plan over
+ * the whole catalogue, providers without a site included. With problems in the file nothing runs.
+ */
+export function runPolicyTests(
+  text: string,
+  file: string,
+  options: PolicyTestOptions,
+): { results: PolicyTestResult[]; problems: Problem[] } {
+  const { policies, problems } = parsePolicy(text, file);
+  if (problems.some((p) => p.severity === 'error')) return { results: [], problems };
+  const results = policies.flatMap((policy) => policy.tests.map((test) => runTest(policy, test, options)));
+  return { results, problems };
+}
+
+function runTest(policy: ParsedPolicy, test: PolicyTest, options: PolicyTestOptions): PolicyTestResult {
+  const answer = (passed: boolean, message: string): PolicyTestResult => ({
+    policy: policy.name,
+    name: test.name,
+    passed,
+    message,
+    line: test.line,
+  });
+  const request: PlacementRequest = {
+    ...NEUTRAL_REQUEST,
+    [policy.scope.kind]: policy.scope.name,
+    ...test.request,
+  };
+  const unsound = requestProblems(request);
+  if (unsound.length > 0) return answer(false, `the request cannot be: ${unsound.join('; ')}`);
+  const policies = compilePolicies([policy]);
+  const input = {
+    request,
+    catalogue: options.catalogue,
+    sites: [],
+    policies,
+    setAside: [],
+    includeUnconfigured: true,
+  };
+  let decision: Decision;
+  if (test.offers === null) decision = place(input);
+  else {
+    const offers = offersOf(test.offers, policy.file, options);
+    if (typeof offers === 'string') return answer(false, offers);
+    const empty = CatalogueClass.fromRows([], { name: 'offers of the test', date: '' });
+    decision = placeAmong({ ...input, catalogue: empty }, [tableOfOffers(offers)], () => null, [], policies);
+  }
+  return judge(test.expect, decision, answer);
+}
+
+function judge(
+  expect: PolicyTest['expect'],
+  decision: Decision,
+  answer: (passed: boolean, message: string) => PolicyTestResult,
+): PolicyTestResult {
+  const { winner } = decision;
+  const got =
+    winner === null
+      ? `nothing could be placed: ${decision.reasons.join('; ')}`
+      : `placed ${describe(winner)}`;
+  if (expect.unplaceable !== undefined) {
+    const passed = (winner === null) === expect.unplaceable;
+    return answer(
+      passed,
+      passed ? got : `expected ${expect.unplaceable ? 'nothing to be placed' : 'a placement'}; ${got}`,
+    );
+  }
+  if (expect.placed !== undefined) {
+    if (winner === null) return answer(false, `expected a placement; ${got}`);
+    const differing = Object.entries(expect.placed).filter(([name, wanted]) => {
+      const value = winner[name as keyof typeof winner];
+      return Array.isArray(wanted) ? !wanted.includes(value) : value !== wanted;
+    });
+    const wanted = differing.map(
+      ([name, value]) =>
+        `${name} ${JSON.stringify(value)}, not ${JSON.stringify(winner[name as keyof typeof winner])}`,
+    );
+    return answer(
+      differing.length === 0,
+      differing.length === 0 ? got : `expected ${wanted.join(', ')}; ${got}`,
+    );
+  }
+  const named = expect.rejectedBy ?? [];
+  if (winner !== null)
+    return answer(false, `expected all offers to be rejected by ${named.join(', ')}; ${got}`);
+  const idle = named.filter((name) => !decision.rules.some((r) => r.rule === name && r.rejected > 0));
+  if (idle.length > 0) return answer(false, `${idle.join(', ')} rejected nothing; ${got}`);
+  const others = decision.rules.filter(
+    (r) => r.mode === 'enforce' && r.rejectedAlone > 0 && !named.includes(r.rule),
+  );
+  if (others.length > 0)
+    return answer(false, `some offers were rejected only by ${others.map((r) => r.rule).join(', ')}; ${got}`);
+  return answer(true, got);
+}
+
+/** The offers of a test with what follows from their names filled in, or why they cannot be read. */
+function offersOf(
+  offers: Record<string, unknown>[] | string,
+  file: string,
+  options: PolicyTestOptions,
+): OfferFacts[] | string {
+  if (typeof offers !== 'string') return offers.map(facts);
+  if (options.readOffers === undefined)
+    return `this test's offers are in ${offers}, and no way to read files was given`;
+  let text: string;
+  try {
+    text = options.readOffers(offers);
+  } catch (error) {
+    return `the offers of this test cannot be read from ${offers}: ${(error as Error).message}`;
+  }
+  const read = readOfferFile(text, offers);
+  return Array.isArray(read) ? read.map(facts) : `${file}: ${read.problems.map(formatProblem).join('; ')}`;
+}
+
+function readOfferFile(text: string, file: string): Record<string, unknown>[] | { problems: Problem[] } {
+  // A file of offers is read as the inline list of a test is, by the same reader with the same limits.
+  const head =
+    'apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: offers}\nspec: {rules: [{name: all, require: "true"}]}\ntests:\n- name: offers\n  expect: {unplaceable: false}\n  offers:\n';
+  const { policies, problems } = parsePolicy(`${head}${text.replace(/^/gm, '    ')}\n`, file);
+  const shift = head.split('\n').length - 1;
+  const offers = policies[0]?.tests[0]?.offers;
+  if (Array.isArray(offers) && problems.length === 0) return offers;
+  return { problems: problems.map((p) => ({ ...p, line: p.line - shift, column: p.column - 4 })) };
+}
+
+function facts(given: Record<string, unknown>): OfferFacts {
+  const { provider, region, instanceType } = given as {
+    provider: string;
+    region: string;
+    instanceType: string;
+  };
+  return {
+    site: null,
+    zone: null,
+    host: null,
+    family: familyOf(provider, instanceType),
+    market: 'onDemand',
+    vcpus: 1,
+    memoryGiB: 1,
+    architecture: architectureOf(provider, instanceType),
+    gpuName: null,
+    gpuCount: 0,
+    burstable: burstableOf(provider, instanceType),
+    jurisdiction: jurisdictionOf(provider, region),
+    certifications: null,
+    accel: '',
+    labels: {},
+    ...given,
+  } as OfferFacts;
+}

@@ -1,0 +1,99 @@
+import type { OfferAttribute } from '../cel/schema.ts';
+import type { Bits } from '../cel/trivalue.ts';
+import { memo } from '../memo.ts';
+import type { OfferTable } from './offers.ts';
+import type { PlacementRequest } from './types.ts';
+
+/** What the request itself asks of an offer, one condition at a time so that each can be explained. */
+export interface Condition {
+  /** For a person, such as "at least 8 vCPUs". */
+  words: string;
+  /** Equal for equal conditions only: what a user wrote is in it as JSON. */
+  key: string;
+  test:
+    | { column: OfferAttribute; allows: (value: unknown) => boolean }
+    | { numbers: 'vcpus' | 'memoryGiB' | 'gpuCount'; least: number }
+    | { most: number };
+}
+
+/** The conditions of a request, the neutral ones left out. */
+export function conditionsOf(request: PlacementRequest): Condition[] {
+  const conditions: Condition[] = [];
+  const atLeast = (numbers: 'vcpus' | 'memoryGiB' | 'gpuCount', least: number, words: string): void => {
+    conditions.push({ words: `at least ${words}`, key: `${numbers} ${least}`, test: { numbers, least } });
+  };
+  const oneOf = (column: OfferAttribute, names: readonly string[], words: string, fold = false): void => {
+    const allowed = new Set<unknown>(names);
+    const allows = (v: unknown): boolean => allowed.has(fold ? String(v).toLowerCase() : v);
+    const key = `${column} ${JSON.stringify([...names].sort())}`;
+    conditions.push({ words: `${words} ${names.join(' or ')}`, key, test: { column, allows } });
+  };
+  atLeast('vcpus', request.vcpus, `${request.vcpus} vCPUs`);
+  atLeast('memoryGiB', request.memoryGiB, `${request.memoryGiB} GiB of memory`);
+  if (request.architecture !== 'any') oneOf('architecture', [request.architecture], 'architecture');
+  if (request.market !== 'any') oneOf('market', [request.market], 'market');
+  if (request.instanceType !== '') oneOf('instanceType', [request.instanceType], 'instance type');
+  if (request.gpuName !== '') oneOf('gpuName', [request.gpuName.toLowerCase()], 'GPU', true);
+  const gpus = Math.max(request.gpuCount, request.gpuName === '' ? 0 : 1);
+  if (gpus > 0) atLeast('gpuCount', gpus, `${gpus} GPUs`);
+  if (request.providers.length > 0) oneOf('provider', request.providers, 'provider');
+  if (request.sites.length > 0) oneOf('site', request.sites, 'site');
+  if (request.regions.length > 0) oneOf('region', request.regions, 'region');
+  if (request.zones.length > 0) oneOf('zone', request.zones, 'zone');
+  if (request.hosts.length > 0) oneOf('host', request.hosts, 'host');
+  const most = request.maxPricePerHour;
+  if (most > 0)
+    conditions.push({ words: `at most ${most} USD an hour`, key: `price ${most}`, test: { most } });
+  return conditions;
+}
+
+/** How many conditions' answers are kept per table; requests ask for few sizes. One answer is a bit per offer. */
+const REMEMBERED = 128;
+
+const answers = new WeakMap<OfferTable, Map<string, Bits>>();
+
+/** Clears the bits of offers that do not meet a condition. */
+export function restrict(bits: Bits, table: OfferTable, condition: Condition): void {
+  const known = memo(answers, table, () => new Map<string, Bits>());
+  if (!known.has(condition.key) && known.size >= REMEMBERED) known.delete(known.keys().next().value!);
+  const meets = memo(known, condition.key, () => meeting(table, condition));
+  for (let w = 0; w < bits.length; w++) bits[w]! &= meets[w]!;
+}
+
+function meeting(table: OfferTable, { test }: Condition): Bits {
+  const n = table.length;
+  const bits = new Uint32Array((n + 31) >>> 5);
+  if ('column' in test) {
+    const { codes, values } = table.column(test.column);
+    const allowed = Uint8Array.from(values, (v) => (test.allows(v) ? 1 : 0));
+    for (let i = 0; i < n; i++) bits[i >>> 5]! |= allowed[codes[i]!]! << (i & 31);
+  } else if ('numbers' in test) {
+    const numbers = table.numbers(test.numbers);
+    const { least } = test;
+    for (let i = 0; i < n; i++) bits[i >>> 5]! |= (numbers[i]! >= least ? 1 : 0) << (i & 31);
+  } else {
+    const prices = table.numbers('pricePerHour');
+    const { most } = test;
+    for (let i = 0; i < n; i++) bits[i >>> 5]! |= (prices[i]! <= most ? 1 : 0) << (i & 31);
+  }
+  return bits;
+}
+
+/** What makes a request impossible to read, for a person; empty when it is sound. */
+export function requestProblems(request: PlacementRequest): string[] {
+  const problems: string[] = [];
+  const whole = (name: 'vcpus' | 'gpuCount' | 'count', least: number): void => {
+    const value = request[name];
+    if (!Number.isSafeInteger(value) || value < least)
+      problems.push(`${name} must be a whole number of at least ${least}, not ${value}`);
+  };
+  whole('vcpus', 1);
+  whole('gpuCount', 0);
+  whole('count', 1);
+  if (!Number.isFinite(request.memoryGiB) || request.memoryGiB <= 0)
+    problems.push(`memoryGiB must be above 0, not ${request.memoryGiB}`);
+  for (const name of ['diskGiB', 'maxPricePerHour'] as const)
+    if (!Number.isFinite(request[name]) || request[name] < 0)
+      problems.push(`${name} must be at least 0, not ${request[name]}`);
+  return problems;
+}

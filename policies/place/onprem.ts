@@ -1,0 +1,91 @@
+import { type OfferFacts, type OfferTable, tableOfOffers } from './offers.ts';
+import type { HostView, PlacementRequest, SiteView } from './types.ts';
+
+/** On-prem offers of a request, and what a person should know about them. */
+export interface OnpremOffers {
+  table: OfferTable;
+  /** Why an offer cannot be taken now, by host; absent = it can. */
+  refusal: (site: string, host: string) => string | null;
+  notices: string[];
+}
+
+/** Name of the instance type made to measure, `kvm-4-16`: vCPUs and GiB. */
+export function measuredType(request: PlacementRequest): string {
+  return `kvm-${request.vcpus}-${request.memoryGiB}`;
+}
+
+/**
+ * One offer per host whose whole capacity could hold the machine: exactly the vCPUs and memory asked for, at
+ * the site's own prices. Whether the host has room and is ready now is decided after the rules, so that the
+ * record can tell "not allowed" from "full". A site without prices counts as 0; one that does not price in
+ * USD is left out, because no rate is known to compare it by.
+ */
+export function onpremOffers(request: PlacementRequest, sites: readonly SiteView[]): OnpremOffers {
+  const offers: OfferFacts[] = [];
+  const refusals = new Map<string, string>();
+  const notices: string[] = [];
+  for (const site of sites) {
+    if (site.provider !== 'onprem') continue;
+    const { pricing } = site;
+    if (pricing && pricing.currency !== 'USD') {
+      notices.push(
+        `site ${site.name} prices in ${pricing.currency}: it is left out, prices are compared in USD`,
+      );
+      continue;
+    }
+    if (pricing && !(validPrice(pricing.vcpuHour) && validPrice(pricing.gibHour))) {
+      notices.push(`site ${site.name} has a price that is not a number of at least 0: it is left out`);
+      continue;
+    }
+    if (!pricing && site.hosts.length > 0)
+      notices.push(`site ${site.name} has no prices: its machines count as 0.00 USD an hour`);
+    for (const host of site.hosts) {
+      if (!holds(host.capacity, request)) continue;
+      const refusal = refusalOf(host, request);
+      if (refusal !== null) refusals.set(`${site.name}\0${host.name}`, refusal);
+      offers.push({
+        site: site.name,
+        provider: 'onprem',
+        region: host.region,
+        zone: host.zone,
+        host: host.name,
+        instanceType: measuredType(request),
+        family: 'kvm',
+        market: 'onDemand',
+        vcpus: request.vcpus,
+        memoryGiB: request.memoryGiB,
+        architecture: host.architecture,
+        gpuName: null,
+        gpuCount: 0,
+        burstable: false,
+        pricePerHour: pricing ? pricing.vcpuHour * request.vcpus + pricing.gibHour * request.memoryGiB : 0,
+        jurisdiction: site.jurisdiction ?? null,
+        certifications: site.certifications,
+        accel: host.accel,
+        labels: site.labels,
+      });
+    }
+  }
+  return {
+    table: tableOfOffers(offers),
+    refusal: (site, host) => refusals.get(`${site}\0${host}`) ?? null,
+    notices,
+  };
+}
+
+function validPrice(price: number): boolean {
+  return Number.isFinite(price) && price >= 0;
+}
+
+function holds(size: HostView['free'], request: PlacementRequest): boolean {
+  return (
+    size.vcpus >= request.vcpus && size.memoryGiB >= request.memoryGiB && size.diskGiB >= request.diskGiB
+  );
+}
+
+function refusalOf(host: HostView, request: PlacementRequest): string | null {
+  if (!host.ready) return `host ${host.name} is not ready`;
+  if (holds(host.free, request)) return null;
+  const { vcpus, memoryGiB, diskGiB } = host.free;
+  return `host ${host.name} has ${vcpus} vCPUs, ${memoryGiB} GiB of memory and ${diskGiB} GiB of disk free`;
+}

@@ -1,0 +1,296 @@
+import { Catalogue } from '../catalogue/catalogue.ts';
+import type { ParsedPolicy } from '../file/policy.ts';
+import { policy } from '../testing/policies.ts';
+import { compilePolicies, NO_POLICIES } from './compiled.ts';
+import { place } from './place.ts';
+import { NEUTRAL_REQUEST, type SiteView } from './types.ts';
+
+const aws: SiteView = {
+  name: 'aws-1',
+  provider: 'aws',
+  regions: [],
+  certifications: ['iso27001'],
+  labels: {},
+  hosts: [],
+};
+const row = {
+  provider: 'aws',
+  region: 'eu-central-1',
+  zone: 'euc1-az1',
+  instanceType: 'm5.large',
+  market: 'onDemand' as const,
+  vcpus: 2,
+  memoryGiB: 8,
+  architecture: 'x86_64',
+  gpuName: null,
+  gpuCount: 0,
+  burstable: false,
+  pricePerHour: 0.1,
+};
+const catalogueOf = (...rows: Partial<typeof row>[]): Catalogue =>
+  Catalogue.fromRows(
+    rows.map((r) => ({ ...row, ...r })),
+    { name: 'test', date: '2025-01-01' },
+  );
+const plain = {
+  catalogue: catalogueOf({}),
+  sites: [aws],
+  policies: NO_POLICIES,
+  setAside: [],
+  includeUnconfigured: false,
+};
+
+test.each([
+  ['vcpus', -1],
+  ['vcpus', 0],
+  ['vcpus', 1.5],
+  ['vcpus', Number.NaN],
+  ['memoryGiB', 0],
+  ['memoryGiB', Number.POSITIVE_INFINITY],
+  ['diskGiB', -5],
+  ['gpuCount', -1],
+  ['count', 0],
+  ['maxPricePerHour', Number.NaN],
+])('an impossible size (%s %d) is unplaceable with the reason, not an exception', (field, value) => {
+  const decision = place({ ...plain, request: { ...NEUTRAL_REQUEST, [field]: value } });
+  expect(decision.outcome).toBe('unplaceable');
+  expect(decision.reasons.join()).toContain(`${field} must be`);
+});
+
+test('a size that nobody sells is unplaceable, and the reason names the largest there is', () => {
+  const decision = place({ ...plain, request: { ...NEUTRAL_REQUEST, vcpus: 100_000_000 } });
+  expect(decision.reasons).toContain('no offer at all has at least 100000000 vCPUs (the most there is: 2)');
+});
+
+test('what one request asks for is never mistaken for what another asks for', () => {
+  const decide = (regions: string[]): string =>
+    place({ ...plain, request: { ...NEUTRAL_REQUEST, regions } }).outcome;
+  expect(decide(['eu-central-1 or x'])).toBe('unplaceable');
+  expect(decide(['eu-central-1', 'x'])).toBe('placed');
+  expect(decide(['eu-central-1","x'])).toBe('unplaceable');
+});
+
+test('a condition that alone stands in the way is named', () => {
+  const decision = place({ ...plain, request: { ...NEUTRAL_REQUEST, regions: ['eu-west-1'] } });
+  expect(decision.reasons).toContain('without "region eu-west-1", 1 offer would fit');
+});
+
+test('a provider without a site is for plans only, and then the winner has no site', () => {
+  const request = { ...NEUTRAL_REQUEST };
+  const decision = place({ ...plain, sites: [], request });
+  expect(decision.reasons.join()).toContain('no site is configured; providers without a site: aws');
+  expect(place({ ...plain, sites: [], request, includeUnconfigured: true }).winner).toMatchObject({
+    site: null,
+    provider: 'aws',
+  });
+});
+
+test('a region outside the sites is not used, not even for a plan', () => {
+  const sites = [{ ...aws, regions: ['us-east-1'] }];
+  expect(place({ ...plain, sites, request: NEUTRAL_REQUEST, includeUnconfigured: true }).outcome).toBe(
+    'unplaceable',
+  );
+});
+
+test('equal prices are decided by size and then by name, whatever the order of the rows', () => {
+  const rows = [
+    { instanceType: 'b' },
+    { instanceType: 'a' },
+    { instanceType: 'z', vcpus: 1 },
+    { instanceType: 'y', vcpus: 1, memoryGiB: 4 },
+  ];
+  const names = (list: typeof rows): string[] => {
+    const d = place({ ...plain, catalogue: catalogueOf(...list), request: NEUTRAL_REQUEST });
+    return [d.winner!, ...d.fallbacks].map((o) => o.instanceType);
+  };
+  expect(names(rows)).toEqual(['y', 'z', 'a', 'b']);
+  expect(names(rows.reverse())).toEqual(['y', 'z', 'a', 'b']);
+});
+
+test('fallbacks leave what fails together: no third zone of one type while another region is compliant', () => {
+  const zones = ['a', 'b', 'c', 'd'].map((zone) => ({ zone }));
+  const catalogue = catalogueOf(
+    ...zones,
+    { region: 'eu-west-1', zone: 'x', pricePerHour: 0.2 },
+    { market: 'spot' as 'onDemand', zone: 'a', pricePerHour: 0.15 },
+  );
+  const decision = place({
+    ...plain,
+    catalogue,
+    request: { ...NEUTRAL_REQUEST, market: 'any' },
+    fallbacks: 3,
+  });
+  expect([decision.winner!, ...decision.fallbacks].map((o) => o.zone)).toEqual(['a', 'b', 'c', 'x']);
+  expect(
+    place({ ...plain, catalogue, request: NEUTRAL_REQUEST, fallbacks: 2 }).fallbacks.map((o) => o.zone),
+  ).toEqual(['b', 'x']);
+  expect(place({ ...plain, catalogue, request: NEUTRAL_REQUEST, fallbacks: 0 }).fallbacks).toEqual([]);
+});
+
+test('what is set aside is not chosen, and when nothing else is left the reason is given', () => {
+  const aside = {
+    site: 'aws-1',
+    region: 'eu-central-1',
+    zone: null,
+    host: null,
+    instanceType: null,
+    market: null,
+    reason: 'InsufficientInstanceCapacity',
+  };
+  const decision = place({ ...plain, setAside: [aside], request: NEUTRAL_REQUEST });
+  expect(decision).toMatchObject({ outcome: 'unplaceable', compliant: 1 });
+  expect(decision.reasons).toContain('1 of them: set aside: InsufficientInstanceCapacity');
+});
+
+describe('on-prem', () => {
+  const size = { vcpus: 8, memoryGiB: 32, diskGiB: 100 };
+  const host = {
+    name: 'h1',
+    zone: 'rack-1',
+    region: 'cellar',
+    architecture: 'x86_64',
+    accel: 'kvm' as const,
+    free: size,
+    capacity: size,
+    ready: true,
+  };
+  const cellar: SiteView = {
+    name: 'cellar',
+    provider: 'onprem',
+    regions: [],
+    jurisdiction: 'DE',
+    certifications: [],
+    labels: {},
+    hosts: [host],
+    pricing: { vcpuHour: 0.01, gibHour: 0.002, currency: 'USD' },
+  };
+  const request = { ...NEUTRAL_REQUEST, vcpus: 2, memoryGiB: 4 };
+
+  test('competes at its own price, for exactly the size asked for', () => {
+    const { winner } = place({ ...plain, sites: [aws, cellar], request });
+    expect(winner).toMatchObject({
+      site: 'cellar',
+      host: 'h1',
+      instanceType: 'kvm-2-4',
+      vcpus: 2,
+      memoryGiB: 4,
+      jurisdiction: 'DE',
+    });
+    expect(winner!.pricePerHour).toBeCloseTo(0.028, 12);
+    expect(winner!.pricePerMonth).toBeCloseTo(20.44, 9);
+  });
+
+  test('that is full or not ready counts as compliant but is passed over', () => {
+    const full = {
+      ...cellar,
+      hosts: [
+        { ...host, free: { ...size, vcpus: 1 } },
+        { ...host, name: 'h2', ready: false },
+      ],
+    };
+    const decision = place({ ...plain, sites: [full], request });
+    expect(decision).toMatchObject({ outcome: 'unplaceable', compliant: 2 });
+    expect(decision.reasons.join()).toMatch(/h1 has 1 vCPUs.*h2 is not ready/);
+  });
+
+  test('that prices in another currency is left out and said to be', () => {
+    const euro = { ...cellar, pricing: { vcpuHour: 0.01, gibHour: 0.002, currency: 'EUR' } };
+    const decision = place({ ...plain, sites: [aws, euro], request });
+    expect(decision.winner!.site).toBe('aws-1');
+    expect(decision.reasons.join()).toContain('prices in EUR');
+  });
+});
+
+describe('layers', () => {
+  const parent = (overridable: boolean): ParsedPolicy =>
+    policy('org', [{ name: 'cheap', expression: 'offer.price < 0.05', overridable }]);
+  const child = policy('proj', [{ name: 'cheap', expression: 'offer.price < 0.5', override: true }], {
+    scope: { kind: 'project', name: 'shop' },
+  });
+  const request = { ...NEUTRAL_REQUEST, project: 'shop' };
+
+  test('a project may replace a rule its organization marked overridable', () => {
+    const decision = place({ ...plain, policies: compilePolicies([child, parent(true)]), request });
+    expect(decision.outcome).toBe('placed');
+    expect(decision.rules.map((r) => r.policy)).toEqual(['proj']);
+  });
+
+  test('both rules apply when the parent is not overridable, and the author is warned', () => {
+    const policies = compilePolicies([parent(false), child]);
+    expect(policies.warnings.map((w) => w.message)).toEqual([
+      "rule 'cheap' of policy 'org' is not overridable: both apply",
+    ]);
+    const decision = place({ ...plain, policies, request });
+    expect(decision).toMatchObject({
+      outcome: 'unplaceable',
+      rules: [
+        { policy: 'org', rejected: 1, rejectedAlone: 1 },
+        { policy: 'proj', rejected: 0 },
+      ],
+    });
+  });
+
+  test('an override that is not enforced, or whose policy does not match, relaxes nothing', () => {
+    for (const more of [
+      { mode: 'audit' as const },
+      { match: 'request.count > 5' },
+      { match: 'request.labels.env == "prod"' },
+    ])
+      expect(
+        place({ ...plain, policies: compilePolicies([parent(true), { ...child, ...more }]), request })
+          .outcome,
+      ).toBe('unplaceable');
+  });
+
+  test('policies of other organizations and projects do not apply', () => {
+    expect(
+      place({
+        ...plain,
+        policies: compilePolicies([parent(false)]),
+        request: { ...request, organization: 'other' },
+      }).rules,
+    ).toEqual([]);
+  });
+
+  test('one name twice in one scope is refused', () => {
+    expect(() => compilePolicies([parent(true), parent(true)])).toThrow(
+      "policy 'org' is given twice for its scope",
+    );
+  });
+});
+
+test('audit and dry-run rules count what they would reject, and reject nothing', () => {
+  const policies = compilePolicies([
+    policy('a', [{ effect: 'deny', expression: 'offer.vcpus > 1' }], { mode: 'audit' }),
+  ]);
+  const decision = place({ ...plain, policies, request: NEUTRAL_REQUEST });
+  expect(decision).toMatchObject({
+    outcome: 'placed',
+    rules: [{ mode: 'audit', rejected: 1, rejectedAlone: 1 }],
+  });
+});
+
+test('a rule rejects offers whose attribute is not known, and the record counts them as errors', () => {
+  const policies = compilePolicies([
+    policy('a', [{ expression: 'offer.jurisdiction == "EU"', message: { kind: 'text', text: 'EU only' } }]),
+  ]);
+  const decision = place({
+    ...plain,
+    catalogue: catalogueOf({ region: 'moon-1' }),
+    policies,
+    request: NEUTRAL_REQUEST,
+  });
+  expect(decision.rules[0]).toMatchObject({ rejected: 1, errors: 1, message: 'EU only' });
+  expect(decision.reasons[1]).toContain('1 of them because a value the rule reads is not known there');
+});
+
+test('the record names the versions it was made under', () => {
+  const decision = place({
+    ...plain,
+    policies: compilePolicies([policy('a', [{}])]),
+    request: NEUTRAL_REQUEST,
+  });
+  expect(decision.policies).toEqual([{ name: 'a', version: 'v1' }]);
+  expect(decision.catalogue.version).toBe(plain.catalogue.version);
+  expect(decision.certificate).toEqual({ method: 'exact', bound: 0.1, gap: 0 });
+});

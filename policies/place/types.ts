@@ -1,0 +1,186 @@
+/**
+ * The shapes on both sides of {@link place}: what is asked for, what may be chosen from, and the decision
+ * record. `model/openapi.yaml` carries the same shapes; sizes are in vCPUs and GiB, money in USD per hour.
+ */
+
+/** What one machine must be. Every attribute is present; the neutral value is what "not asked for" means. */
+export interface PlacementRequest {
+  /** The resource's name. */
+  name: string;
+  /** Name of the project; a policy of scope `projects/<project>` applies. */
+  project: string;
+  /** Name of the organization; a policy of scope `organizations/<organization>` applies. */
+  organization: string;
+  labels: Record<string, string>;
+  /** The owner's classification of the data, such as `restricted`; `''` = none. */
+  dataClass: string;
+  image: string;
+  /** At least this many; a whole number ≥ 1. */
+  vcpus: number;
+  /** At least this much memory, GiB, > 0. */
+  memoryGiB: number;
+  /** Disk, GiB, ≥ 0; counts against an on-prem host's free disk. */
+  diskGiB: number;
+  architecture: 'x86_64' | 'arm64' | 'any';
+  /** `''` = any or none; compared without regard to case. */
+  gpuName: string;
+  /** At least this many; a `gpuName` with a count of 0 asks for one. */
+  gpuCount: number;
+  market: 'onDemand' | 'spot' | 'any';
+  /** `''` = any. */
+  instanceType: string;
+  publicAddress: boolean;
+  /** How many machines the whole request is for. A decision places one of them; rules may read the count. */
+  count: number;
+  /** Empty lists mean "any". */
+  providers: string[];
+  sites: string[];
+  regions: string[];
+  zones: string[];
+  hosts: string[];
+  /** A hard cap in USD per hour; 0 = none. */
+  maxPricePerHour: number;
+}
+
+/** The neutral request: one vCPU and one GiB of anything anywhere. Callers spread their wishes over it. */
+export const NEUTRAL_REQUEST: Readonly<PlacementRequest> = Object.freeze({
+  name: '',
+  project: 'default',
+  organization: 'default',
+  labels: {},
+  dataClass: '',
+  image: '',
+  vcpus: 1,
+  memoryGiB: 1,
+  diskGiB: 0,
+  architecture: 'any',
+  gpuName: '',
+  gpuCount: 0,
+  market: 'onDemand',
+  instanceType: '',
+  publicAddress: false,
+  count: 1,
+  providers: [],
+  sites: [],
+  regions: [],
+  zones: [],
+  hosts: [],
+  maxPricePerHour: 0,
+} satisfies PlacementRequest);
+
+/** An offer as a decision names it. */
+export interface PlacedOffer {
+  /** Null: no site is configured for this provider, so it is good for a plan only. */
+  site: string | null;
+  provider: string;
+  region: string;
+  /** Null: the price holds for the whole region and the provider (or the adapter) picks the zone. */
+  zone: string | null;
+  /** The on-prem host; null for a cloud. */
+  host: string | null;
+  instanceType: string;
+  market: string;
+  vcpus: number;
+  memoryGiB: number;
+  architecture: string;
+  gpuName: string | null;
+  gpuCount: number;
+  burstable: boolean;
+  pricePerHour: number;
+  /** `pricePerHour` × 730, the hours of an average month. */
+  pricePerMonth: number;
+  currency: 'USD';
+  /** Null: not known. */
+  jurisdiction: string | null;
+}
+
+/** A size of an on-prem host. */
+export interface HostSize {
+  vcpus: number;
+  memoryGiB: number;
+  diskGiB: number;
+}
+
+/** An on-prem host as the broker knows it now. */
+export interface HostView {
+  name: string;
+  zone: string;
+  region: string;
+  architecture: string;
+  /** `kvm` runs on hardware virtualization, `tcg` is emulation. */
+  accel: 'kvm' | 'tcg';
+  free: HostSize;
+  capacity: HostSize;
+  ready: boolean;
+}
+
+/** A configured site. */
+export interface SiteView {
+  name: string;
+  provider: string;
+  /** Empty = all regions of the provider. */
+  regions: string[];
+  jurisdiction?: string;
+  certifications: string[];
+  labels: Record<string, string>;
+  /** On-prem only. */
+  hosts: HostView[];
+  /** On-prem only: what the owner says an hour of one vCPU and one GiB costs. */
+  pricing?: { vcpuHour: number; gibHour: number; currency: string };
+}
+
+/** Offers not to be tried for now, such as after a refusal for capacity. Null matches anything. */
+export interface SetAside {
+  site: string;
+  region: string;
+  zone: string | null;
+  host: string | null;
+  instanceType: string | null;
+  market: string | null;
+  reason: string;
+}
+
+/** What one rule did in one decision. */
+export interface RuleRecord {
+  policy: string;
+  policyVersion: string;
+  rule: string;
+  mode: 'enforce' | 'audit' | 'dryRun';
+  effect: 'require' | 'deny';
+  /** Line of the rule in its policy file, from 1. */
+  line: number;
+  /** False: `match` or `when` is false for this request, so the rule had no say. */
+  applies: boolean;
+  /** Of the offers that fit the request at usable sites, how many it rejects (or would, if not enforced). */
+  rejected: number;
+  /** Of those, how many no other enforced rule rejects. */
+  rejectedAlone: number;
+  /** Of the rejected, how many because the expression had no value there (an attribute was missing, …). */
+  errors: number;
+  /** The rule's message, when it rejects something and has one. */
+  message: string | null;
+}
+
+/** The decision record: what was chosen, among what, under which versions, and why nothing cheaper. */
+export interface Decision {
+  outcome: 'placed' | 'unplaceable';
+  winner: PlacedOffer | null;
+  /** Where to go next if the winner is refused, in order. */
+  fallbacks: PlacedOffer[];
+  /** All offers looked at (the funnel's first number). */
+  considered: number;
+  /** Offers that fit and that every enforced rule lets through, before capacity and set-asides. */
+  compliant: number;
+  funnel: { stage: string; remaining: number }[];
+  rules: RuleRecord[];
+  /** For a person: why unplaceable, what would change it; and notices about the prices used. */
+  reasons: string[];
+  catalogue: {
+    version: string;
+    date: string;
+    sources: { name: string; date: string; offers: number; notice?: string }[];
+  };
+  policies: { name: string; version: string }[];
+  /** The search is exhaustive, so the bound is the winner's own price and the gap 0. */
+  certificate: { method: 'exact'; bound: number | null; gap: 0 };
+}
