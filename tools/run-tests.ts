@@ -1,0 +1,132 @@
+/**
+ * Runs the tests with jest: the unit tests of all workspaces in one run, the end-to-end suites in test/ file
+ * by file, each in a process of its own with a time limit.
+ */
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { type Counts, countBySuite, type JestReport, type SuiteResult, sum, tableLines } from './counts.ts';
+import { root } from './node24.mjs';
+import { endStrays, runMark } from './strays.ts';
+
+/** What to run. */
+export interface TestSelection {
+  suites: readonly ('unit' | 'e2e')[];
+  /** Only files whose path contains one of these; empty for all. */
+  patterns: readonly string[];
+  /** Handed to jest as they are. */
+  jestArgs: readonly string[];
+  /** Seconds one end-to-end file may take. */
+  fileLimitSeconds: number;
+}
+
+const say = (text: string) => process.stdout.write(`${text}\n`);
+
+/** Tests lie in every workspace; those in test/ need more than one. */
+function unitRoots(): string[] {
+  const { workspaces } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    workspaces: string[];
+  };
+  return workspaces.filter((each) => each !== 'test' && !each.includes('/') && existsSync(join(root, each)));
+}
+
+function filesIn(folders: readonly string[], patterns: readonly string[]): string[] {
+  return folders
+    .flatMap((folder) =>
+      globSync(`${folder}/**/*.test.ts`, { cwd: root, exclude: (name) => name === 'node_modules' }),
+    )
+    .filter((file) => !file.includes('node_modules/') && !file.includes('.landfall/'))
+    .filter((file) => patterns.length === 0 || patterns.some((each) => file.includes(each)))
+    .sort();
+}
+
+interface JestRun {
+  report?: JestReport;
+  /** Why there is no report, or what else went wrong. */
+  trouble?: string;
+  seconds: number;
+}
+
+async function jest(
+  files: readonly string[],
+  args: readonly string[],
+  limitSeconds: number,
+): Promise<JestRun> {
+  const folder = mkdtempSync(join(tmpdir(), 'landfall-jest-'));
+  const outputFile = join(folder, 'report.json');
+  const mark = randomUUID();
+  const started = Date.now();
+  const nodeArgs = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+  const jestArgs = ['--json', `--outputFile=${outputFile}`, '--testLocationInResults', ...args];
+  try {
+    const child = spawn(
+      process.execPath,
+      [...nodeArgs, join(root, 'node_modules/jest/bin/jest.js'), ...jestArgs, '--runTestsByPath', ...files],
+      // jest writes the report to stdout too when a file is asked for with --json; its reporter is on stderr.
+      { cwd: root, stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, [runMark]: mark } },
+    );
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      child.kill('SIGKILL');
+    }, limitSeconds * 1000);
+    const forward = (signal: NodeJS.Signals) => child.kill(signal);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, forward);
+    const code = await new Promise<number | null>((done, failed) => {
+      child.once('error', failed);
+      child.once('exit', done);
+    });
+    clearTimeout(timer);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, forward);
+    const left = await endStrays(mark);
+    const seconds = (Date.now() - started) / 1000;
+    if (left > 0) say(`${left} processes outlived their tests and were ended.`);
+    if (late) return { trouble: `took longer than ${limitSeconds} s and was ended`, seconds };
+    if (!existsSync(outputFile)) return { trouble: `jest ended with ${code} and left no report`, seconds };
+    const report = JSON.parse(readFileSync(outputFile, 'utf8')) as JestReport;
+    // jest can fail as a whole with every test passed (a coverage limit, an open handle, a crash at the end).
+    const failed = report.testResults.some((each) => each.status === 'failed');
+    return {
+      report,
+      seconds,
+      trouble: code !== 0 && !failed ? `jest ended with ${code} though no test failed` : undefined,
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function troubleRow(suite: string, { trouble, seconds }: JestRun): SuiteResult[] {
+  if (trouble === undefined) return [];
+  say(`${suite}: ${trouble}`);
+  return [{ suite: `${suite} (${trouble})`, passed: 0, failed: 1, skipped: 0, seconds }];
+}
+
+/** Runs the selection, prints the table, and answers the counts. */
+export async function runTests(selection: TestSelection): Promise<Counts> {
+  const rows: SuiteResult[] = [];
+  if (selection.suites.includes('unit')) {
+    const files = filesIn(unitRoots(), selection.patterns);
+    if (files.length > 0) {
+      say(`== unit tests: ${files.length} files`);
+      const run = await jest(files, selection.jestArgs, 1800);
+      if (run.report !== undefined) {
+        rows.push(...countBySuite(run.report, (file) => `unit ${relative(root, file).split('/')[0]}`));
+      }
+      rows.push(...troubleRow('unit', run));
+    }
+  }
+  if (selection.suites.includes('e2e')) {
+    for (const file of filesIn(['test'], selection.patterns)) {
+      say(`== ${file}`);
+      const run = await jest([file], ['--runInBand', ...selection.jestArgs], selection.fileLimitSeconds);
+      const suite = `e2e ${relative('test', file).replace(/\.test\.ts$/, '')}`;
+      const counted = run.report === undefined ? [] : countBySuite(run.report, () => suite);
+      rows.push(...counted.map((row) => ({ ...row, seconds: run.seconds })), ...troubleRow(suite, run));
+    }
+  }
+  if (rows.length > 0) say(`\n${tableLines(rows).join('\n')}`);
+  return sum(rows);
+}
