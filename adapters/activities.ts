@@ -80,15 +80,26 @@ export function toApplicationFailure(error: unknown): unknown {
   });
 }
 
-function callContext(): CallContext {
-  return { signal: cancellationSignal(), heartbeat, resumed: activityInfo().heartbeatDetails };
-}
+/** A process that is gone is noticed after a few of these; see the workflows' heartbeat timeouts. */
+const pulseMs = 3_000;
 
-async function asFailure<T>(call: () => Promise<T>): Promise<T> {
+/**
+ * Runs an adapter's call with a pulse of heartbeats for as long as it takes: one provider request may last longer than the
+ * heartbeat timeout, and what the timeout is for is a process that died. The adapter's own details are sent again with each.
+ */
+async function asFailure<T>(call: (context: CallContext) => Promise<T>): Promise<T> {
+  let details: unknown = activityInfo().heartbeatDetails;
+  const beat = (latest?: unknown) => {
+    if (latest !== undefined) details = latest;
+    heartbeat(details);
+  };
+  const pulse = setInterval(() => beat(), pulseMs);
   try {
-    return await call();
+    return await call({ signal: cancellationSignal(), heartbeat: beat, resumed: details });
   } catch (error) {
     throw toApplicationFailure(error);
+  } finally {
+    clearInterval(pulse);
   }
 }
 
@@ -97,14 +108,10 @@ const offersPerPage = 1000;
 export function adapterActivities(adapter: Adapter, backend: SiteBackend): AdapterActivities {
   return {
     describeSite: () => asFailure(() => adapter.describe()),
-    ensureResource: (ref) =>
-      asFailure(async () => {
-        const want = await backend.want(ref);
-        return adapter.ensure(want, callContext());
-      }),
+    ensureResource: (ref) => asFailure(async (context) => adapter.ensure(await backend.want(ref), context)),
     observeResource: ({ target, want }) =>
       asFailure(async () => adapter.observe(target, want && (await backend.want(want)))),
-    removeResource: ({ target }) => asFailure(() => adapter.remove(target, callContext())),
+    removeResource: ({ target }) => asFailure((context) => adapter.remove(target, context)),
     takeInventory: ({ site, broker, run }) =>
       asFailure(async () => {
         let items = 0;
@@ -122,21 +129,19 @@ export function adapterActivities(adapter: Adapter, backend: SiteBackend): Adapt
             complete,
             last: page === undefined,
           });
-          heartbeat();
         } while (page !== undefined);
         return { items, complete };
       }),
     refreshOffers: ({ site, run }) =>
-      asFailure(async () => {
+      asFailure(async (context) => {
         let batch: SiteOffer[] = [];
         let offers = 0;
-        for await (const offer of adapter.offers(callContext())) {
+        for await (const offer of adapter.offers(context)) {
           batch.push(offer);
           offers++;
           if (batch.length === offersPerPage) {
             await backend.writeOffers({ site, run, offers: batch, last: false });
             batch = [];
-            heartbeat();
           }
         }
         await backend.writeOffers({ site, run, offers: batch, last: true });

@@ -126,7 +126,17 @@ export async function startSimulatedEstate(options: EstateOptions = {}): Promise
         organization: 'default',
         name,
         labels: {},
-        spec: { image: 'tiny', vcpus: 1, memoryGiB: 0.25, diskGiB: 1, power: 'running', architecture: 'x86_64', market: 'onDemand', publicAddress: false, ...spec },
+        spec: {
+          image: 'tiny',
+          vcpus: 1,
+          memoryGiB: 0.25,
+          diskGiB: 1,
+          power: 'running',
+          architecture: 'x86_64',
+          market: 'onDemand',
+          publicAddress: false,
+          ...spec,
+        },
         requestedBy: 'test',
       });
       return { id: instance.id, operation: operation.id };

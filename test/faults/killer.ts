@@ -1,5 +1,5 @@
-import pg from 'pg';
 import type { Part, Stack } from '@landfall/tools/stack.ts';
+import pg from 'pg';
 import type { SeededRandom } from './random.ts';
 
 /** Steps of a life, by the event that shows it was reached. A kill follows the event by up to `jitterMs`. */
@@ -32,7 +32,8 @@ export async function killParts(options: {
   const done: Kill[] = [];
   let plan: { part: Part; step: (typeof steps)[number] }[] = [];
   while (done.length < options.kills) {
-    if (plan.length === 0) plan = random.shuffled(options.parts.flatMap((part) => steps.map((step) => ({ part, step }))));
+    if (plan.length === 0)
+      plan = random.shuffled(options.parts.flatMap((part) => steps.map((step) => ({ part, step }))));
     const { part, step } = plan.pop()!;
     const seen = await waitForEvent(stack.databaseUrl, step.event, 20_000);
     await pause(random.next() * step.jitterMs);
@@ -55,7 +56,10 @@ async function waitForEvent(databaseUrl: string, type: string, limitMs: number):
       await client.connect();
       since ??= (await client.query<{ now: Date }>('select clock_timestamp() as now')).rows[0]!.now;
       while (Date.now() < deadline) {
-        const { rowCount } = await client.query('select 1 from events where type = $1 and time > $2 limit 1', [type, since]);
+        const { rowCount } = await client.query(
+          'select 1 from events where type = $1 and time > $2 limit 1',
+          [type, since],
+        );
         if (rowCount) return true;
         await pause(15);
       }

@@ -38,22 +38,30 @@ async function persist<T extends { response: Response }>(call: () => Promise<T>)
   }
 }
 
-async function endOf(options: LifeOptions, operation: Schemas['Operation']): Promise<Schemas['Operation'] | undefined> {
+async function endOf(
+  options: LifeOptions,
+  operation: Schemas['Operation'],
+): Promise<Schemas['Operation'] | undefined> {
   options.counts.accepted++;
   const deadline = Date.now() + options.limitSeconds * 1000;
   while (Date.now() < deadline) {
     const { data } = await persist(() =>
-      options.client.GET('/v1/operations/{operation}', { params: { path: { operation: operation.id }, query: { wait: 2 } } }),
+      options.client.GET('/v1/operations/{operation}', {
+        params: { path: { operation: operation.id }, query: { wait: 2 } },
+      }),
     );
     if (data && data.state !== 'Pending' && data.state !== 'Running') {
       options.counts.ended++;
       if (data.state === 'Succeeded') options.counts.succeeded++;
-      else options.counts.failed.push(`${operation.verb} ${options.name}: ${data.state} ${data.message ?? ''}`);
+      else
+        options.counts.failed.push(`${operation.verb} ${options.name}: ${data.state} ${data.message ?? ''}`);
       return data;
     }
     await pause(50);
   }
-  options.counts.lost.push(`${operation.verb} ${options.name} (operation ${operation.id}) did not end within ${options.limitSeconds} s`);
+  options.counts.lost.push(
+    `${operation.verb} ${options.name} (operation ${operation.id}) did not end within ${options.limitSeconds} s`,
+  );
   return undefined;
 }
 
@@ -68,34 +76,47 @@ export async function live(options: LifeOptions): Promise<void> {
     }),
   );
   // A request whose answer was lost may have been committed: the name then exists, and its operation is found by it.
-  const operation = created.data && 'verb' in created.data ? created.data : await operationOf(options, 'create');
+  const operation =
+    created.data && 'verb' in created.data ? created.data : await operationOf(options, 'create');
   if (!operation) throw new Error(`${name}: not accepted: ${JSON.stringify(created.error)}`);
   const end = await endOf(options, operation);
   const resource = operation.resource!.id;
   if (end?.state === 'Succeeded') {
     const machines = await options.machinesOf(resource);
-    if (machines !== 1) options.counts.doubled.push(`${name} has ${machines} machines after its create succeeded`);
+    if (machines !== 1)
+      options.counts.doubled.push(`${name} has ${machines} machines after its create succeeded`);
     if (options.withStop) for (const verb of ['stop', 'start'] as const) await act(options, verb);
   }
   const deleted = await persist(() =>
-    client.DELETE('/v1/projects/{project}/instances/{instance}', { params: { path: { project, instance: resource }, header: { 'If-Match': '*' } } }),
+    client.DELETE('/v1/projects/{project}/instances/{instance}', {
+      params: { path: { project, instance: resource }, header: { 'If-Match': '*' } },
+    }),
   );
   const deletion = deleted.data ?? (await operationOf(options, 'delete', resource));
   if (deletion) await endOf(options, deletion);
-  else if (deleted.response.status !== 404) options.counts.lost.push(`delete ${name}: ${JSON.stringify(deleted.error)}`);
+  else if (deleted.response.status !== 404)
+    options.counts.lost.push(`delete ${name}: ${JSON.stringify(deleted.error)}`);
 }
 
 async function act(options: LifeOptions, verb: 'stop' | 'start'): Promise<void> {
   const answer = await persist(() =>
-    options.client.POST(`/v1/projects/{project}/instances/{instance}/${verb}`, { params: { path: { project: 'default', instance: options.name } } }),
+    options.client.POST(`/v1/projects/{project}/instances/{instance}/${verb}`, {
+      params: { path: { project: 'default', instance: options.name } },
+    }),
   );
   if (answer.data) await endOf(options, answer.data);
   else options.counts.failed.push(`${verb} ${options.name}: ${JSON.stringify(answer.error)}`);
 }
 
-async function operationOf(options: LifeOptions, verb: 'create' | 'delete', resource?: string): Promise<Schemas['Operation'] | undefined> {
+async function operationOf(
+  options: LifeOptions,
+  verb: 'create' | 'delete',
+  resource?: string,
+): Promise<Schemas['Operation'] | undefined> {
   const { data } = await persist(() =>
     options.client.GET('/v1/operations', { params: { query: { pageSize: 500, filter: `verb=${verb}` } } }),
   );
-  return data?.items.find((item) => (resource ? item.resource?.id === resource : item.resource?.name === options.name));
+  return data?.items.find((item) =>
+    resource ? item.resource?.id === resource : item.resource?.name === options.name,
+  );
 }

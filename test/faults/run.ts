@@ -31,10 +31,25 @@ const sites = values.sites.split(',');
 const atOnce = Number(values['at-once']);
 const random = new SeededRandom(seed);
 const started = Date.now();
-const log = (line: string) => console.log(`${((Date.now() - started) / 1000).toFixed(1).padStart(7)} s  ${line}`);
+const log = (line: string) =>
+  console.log(`${((Date.now() - started) / 1000).toFixed(1).padStart(7)} s  ${line}`);
 
-const aws: Schemas['InstanceSpec'] = { ...size(), image: 'debian-12', vcpus: 2, memoryGiB: 2, diskGiB: 8, placement: { providers: ['aws'] } };
-const onprem: Schemas['InstanceSpec'] = { ...size(), image: 'tiny', vcpus: 1, memoryGiB: 0.125, diskGiB: 1, placement: { providers: ['onprem'] } };
+const aws: Schemas['InstanceSpec'] = {
+  ...size(),
+  image: 'debian-12',
+  vcpus: 2,
+  memoryGiB: 2,
+  diskGiB: 8,
+  placement: { providers: ['aws'] },
+};
+const onprem: Schemas['InstanceSpec'] = {
+  ...size(),
+  image: 'tiny',
+  vcpus: 1,
+  memoryGiB: 0.125,
+  diskGiB: 1,
+  placement: { providers: ['onprem'] },
+};
 
 /** What the document fills in by default, which the generated types nevertheless ask for. */
 function size() {
@@ -44,12 +59,23 @@ function size() {
 async function main(): Promise<boolean> {
   const dataDir = mkdtempSync(join(tmpdir(), 'landfall-faults-'));
   const simulator = await startAwsSimulator({ port: 0 });
-  const parts: Part[] = ['postgres', 'temporal', 'broker', 'worker', ...(sites.includes('onprem') ? (['agent'] as const) : [])];
+  const parts: Part[] = [
+    'postgres',
+    'temporal',
+    'broker',
+    'worker',
+    ...(sites.includes('onprem') ? (['agent'] as const) : []),
+  ];
   const stack = await startStack({
     dataDir,
     parts,
     ports: { postgres: 0, temporal: 0, broker: 0 },
-    env: { AWS_ACCESS_KEY_ID: 'simulated', AWS_SECRET_ACCESS_KEY: 'simulated', LANDFALL_SWEEP_MS: '15000', LANDFALL_ORPHAN_GRACE_MS: '120000' },
+    env: {
+      AWS_ACCESS_KEY_ID: 'simulated',
+      AWS_SECRET_ACCESS_KEY: 'simulated',
+      LANDFALL_SWEEP_MS: '15000',
+      LANDFALL_ORPHAN_GRACE_MS: '120000',
+    },
   });
   try {
     log(`seed ${seed}; up at ${stack.url}; parts ${parts.join(', ')}`);
@@ -72,9 +98,16 @@ async function main(): Promise<boolean> {
       }
     };
     const machinesOf = async (site: string, resource: string) => {
-      if (site === 'aws') return (await simulator.truth()).filter((item) => item.providerKind === 'instance' && item.tags['landfall:resource'] === resource).length;
+      if (site === 'aws')
+        return (await simulator.truth()).filter(
+          (item) => item.providerKind === 'instance' && item.tags['landfall:resource'] === resource,
+        ).length;
       const report = await audit(client);
-      return report.machines === 0 ? 0 : report.doubled.some((finding) => finding.resource === resource) ? 2 : 1;
+      return report.machines === 0
+        ? 0
+        : report.doubled.some((finding) => finding.resource === resource)
+          ? 2
+          : 1;
     };
     const lanes = Array.from({ length: atOnce }, (_, index) => lane(index));
     const killed = await killParts({ stack, parts, kills, random, log });
@@ -83,14 +116,29 @@ async function main(): Promise<boolean> {
     await Promise.all(lanes);
     const report = await audit(client);
     const left = (await simulator.truth()).filter((item) => item.tags['landfall:resource'] !== undefined);
-    const byPart = parts.map((part) => `${part} ${killed.filter((kill) => kill.part === part).length}`).join(', ');
+    const byPart = parts
+      .map((part) => `${part} ${killed.filter((kill) => kill.part === part).length}`)
+      .join(', ');
     for (const line of [...counts.lost, ...counts.doubled, ...counts.failed]) log(line);
-    for (const finding of [...report.orphans, ...report.missing, ...report.doubled]) log(`audit: ${finding.message}`);
+    for (const finding of [...report.orphans, ...report.missing, ...report.doubled])
+      log(`audit: ${finding.message}`);
     for (const item of left) log(`left at the AWS simulator: ${item.providerKind} ${item.ref}`);
     log(`kills ${killed.length} (${byPart}), seed ${seed}`);
-    log(`operations ${counts.accepted} accepted, ${counts.ended} ended, ${counts.succeeded} succeeded, ${counts.failed.length} failed`);
-    log(`lost ${counts.lost.length}, doubled ${counts.doubled.length + report.doubled.length}, orphans ${report.orphans.length}, missing ${report.missing.length}, left at the provider ${left.length}`);
-    const clean = counts.lost.length + counts.doubled.length + counts.failed.length + report.orphans.length + report.missing.length + report.doubled.length + left.length === 0;
+    log(
+      `operations ${counts.accepted} accepted, ${counts.ended} ended, ${counts.succeeded} succeeded, ${counts.failed.length} failed`,
+    );
+    log(
+      `lost ${counts.lost.length}, doubled ${counts.doubled.length + report.doubled.length}, orphans ${report.orphans.length}, missing ${report.missing.length}, left at the provider ${left.length}`,
+    );
+    const clean =
+      counts.lost.length +
+        counts.doubled.length +
+        counts.failed.length +
+        report.orphans.length +
+        report.missing.length +
+        report.doubled.length +
+        left.length ===
+      0;
     log(clean ? 'clean: nothing lost, nothing doubled, nothing leaked' : 'NOT clean');
     return clean;
   } finally {
@@ -103,7 +151,15 @@ async function main(): Promise<boolean> {
 
 async function addAwsSite(client: LandfallClient, endpoint: string): Promise<void> {
   const { error } = await client.POST('/v1/sites', {
-    body: { name: 'aws', spec: { provider: 'aws', regions: ['us-east-1'], endpoint, credentials: { source: 'environment', prefix: 'AWS' } } },
+    body: {
+      name: 'aws',
+      spec: {
+        provider: 'aws',
+        regions: ['us-east-1'],
+        endpoint,
+        credentials: { source: 'environment', prefix: 'AWS' },
+      },
+    },
   });
   if (error) throw new Error(`the AWS site was refused: ${JSON.stringify(error)}`);
 }
@@ -113,7 +169,9 @@ async function audit(client: LandfallClient): Promise<Schemas['AuditReport']> {
     try {
       const { data } = await client.POST('/v1/audits', {});
       for (let look = 0; data && look < 60; look++) {
-        const { data: operation } = await client.GET('/v1/operations/{operation}', { params: { path: { operation: data.id }, query: { wait: 2 } } });
+        const { data: operation } = await client.GET('/v1/operations/{operation}', {
+          params: { path: { operation: data.id }, query: { wait: 2 } },
+        });
         if (operation?.result?.sites.every((site) => site.complete)) return operation.result;
         if (operation?.result) break; // a site was down while it was listed: audit again
       }

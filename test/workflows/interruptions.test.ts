@@ -16,9 +16,11 @@ const interrupter: ActivityInboundCallsInterceptor = {
   async execute(input, next) {
     const nth = ++calls;
     if (interruption?.mode === 'twice') await next(input);
-    if (interruption?.mode === 'before' && interruption.nth === nth) throw new Error('injected before the effect');
+    if (interruption?.mode === 'before' && interruption.nth === nth)
+      throw new Error('injected before the effect');
     const result = await next(input);
-    if (interruption?.mode === 'after' && interruption.nth === nth) throw new Error('injected after the effect');
+    if (interruption?.mode === 'after' && interruption.nth === nth)
+      throw new Error('injected after the effect');
     return result;
   },
 };
@@ -36,7 +38,13 @@ async function lifeOf(name: string, given: Interruption | undefined): Promise<{ 
   const { id, operation } = await estate.request(name);
   expect(await estate.ended(operation)).toMatchObject({ state: 'Succeeded' });
   expect(estate.provider.created - before).toBe(1);
-  const { operation: deletion } = await deleteInstance(estate.db, { organization: 'default', requestedBy: 'test', project: 'default', instance: name, ifMatch: null });
+  const { operation: deletion } = await deleteInstance(estate.db, {
+    organization: 'default',
+    requestedBy: 'test',
+    project: 'default',
+    instance: name,
+    ifMatch: null,
+  });
   expect(await estate.ended(deletion!.id)).toMatchObject({ state: 'Succeeded' });
   expect(await liveIntents(estate.db, id)).toEqual([]);
   expect(await estate.db.selectFrom('claims').select('resource').execute()).toEqual([]);
@@ -49,16 +57,23 @@ test('every activity may run twice', async () => {
   await lifeOf('twice', { mode: 'twice' });
 });
 
-test.each(['before', 'after'] as const)('an error %s the effect of each activity in turn changes nothing in the end', async (mode) => {
-  const { calls: total } = await lifeOf(`${mode}-none`, undefined);
-  expect(total).toBeGreaterThanOrEqual(5);
-  for (let nth = 1; nth <= total; nth++) await lifeOf(`${mode}-${nth}`, { mode, nth });
-}, 60_000);
+test.each(['before', 'after'] as const)(
+  'an error %s the effect of each activity in turn changes nothing in the end',
+  async (mode) => {
+    const { calls: total } = await lifeOf(`${mode}-none`, undefined);
+    expect(total).toBeGreaterThanOrEqual(5);
+    for (let nth = 1; nth <= total; nth++) await lifeOf(`${mode}-${nth}`, { mode, nth });
+  },
+  60_000,
+);
 
 test('an error at each activity of a create that falls back to another offer leaves one machine', async () => {
   for (let nth = 1; nth <= 5; nth++) {
     await estate.db.deleteFrom('set_asides').execute();
-    await estate.db.updateTable('hosts').set({ last_seen_at: new Date(Date.now() + 3_600_000) }).execute();
+    await estate.db
+      .updateTable('hosts')
+      .set({ last_seen_at: new Date(Date.now() + 3_600_000) })
+      .execute();
     interruption = { mode: 'after', nth };
     calls = 0;
     estate.provider.faults.failChild = 1;

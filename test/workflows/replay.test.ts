@@ -9,7 +9,11 @@ const files = readdirSync(folder).filter((name) => name.endsWith('.binpb'));
 
 test('there are histories to replay', () => expect(files.length).toBeGreaterThanOrEqual(7));
 
-test.each(files)('running workflows of %s go on under this code', async (file) => {
-  const history = proto.temporal.api.history.v1.History.decode(readFileSync(`${folder}${file}`));
-  await Worker.runReplayHistory({ workflowBundle: await workflowBundle() }, history, file);
-}, 30_000);
+test.each(files)(
+  'running workflows of %s go on under this code',
+  async (file) => {
+    const history = proto.temporal.api.history.v1.History.decode(readFileSync(`${folder}${file}`));
+    await Worker.runReplayHistory({ workflowBundle: await workflowBundle() }, history, file);
+  },
+  30_000,
+);

@@ -167,7 +167,7 @@ export function createFaultPlan(): FaultPlan {
       if (draw && draw() < rate) {
         const which = Math.floor(draw() * 4);
         if (which === 0) fate.delayMs += Math.floor(draw() * 300);
-        else if (which === 1) return { ...fate, refusal: throttled };
+        else if (which === 1) return { ...fate, refusal: { ...throttled, retryAfterMs: 1000 } };
         else if (which === 2) return { ...fate, requestLost: true };
         else return { ...fate, responseLost: true };
       }

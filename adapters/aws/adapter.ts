@@ -1,0 +1,112 @@
+import type { Adapter, CallContext, Description, Observation, Present, Target, Want } from '../contract.ts';
+import { ProviderError } from '../errors.ts';
+import { type Account, type AwsAdapterOptions, openAccount } from './clients.ts';
+import { readConsole } from './console.ts';
+import { converge } from './converge.ts';
+import { createMachine, dryRun } from './create.ts';
+import { listPage } from './list.ts';
+import {
+  childrenOf,
+  deathOf,
+  findById,
+  findMachines,
+  isDead,
+  type Machine,
+  stateOf,
+  toPresent,
+} from './machine.ts';
+import { readOffers, readQuota } from './offers.ts';
+import { graceLeftMs, removeMachine } from './remove.ts';
+import { carries } from './stamp.ts';
+
+/** The adapter contract over EC2. See `AwsAdapterOptions` for what it needs; errors are those of rule A7. */
+export function createAwsAdapter(options: AwsAdapterOptions): Adapter {
+  const account = openAccount(options);
+  return {
+    describe: async () => description(account),
+    offers: (context) => readOffers(account, context),
+    quota: (region) => readQuota(account, region),
+    validate: (want) => dryRun(account, want),
+    observe: (target, want) => observe(account, target, want),
+    ensure: (want, context) => ensure(account, want, context),
+    remove: (target, context) => removeMachine(account, target, context),
+    list: (broker, page) => listPage(account, broker, page),
+    console: (target, maxBytes) => readConsole(account, target, maxBytes),
+  };
+}
+
+async function ensure(account: Account, want: Want, context: CallContext): Promise<Present> {
+  const { location, spec, stamp } = want;
+  account.checkRegion(location.region);
+  const ec2 = account.ec2(location.region);
+  const known = await resumed(account, want, context);
+  // By stamp before anything is made: an earlier try of this call may have succeeded without our hearing of it (R1).
+  const found = known ?? (await findMachines(ec2, { stamp }))[0];
+  context.signal.throwIfAborted();
+  const machine = found ?? (await createMachine(account, ec2, want, context));
+  if (isDead(machine)) throw deathOf(machine);
+  const converged = await naming(machine, converge(account, ec2, machine, spec, context));
+  return toPresent(ec2, location.region, converged, spec);
+}
+
+/**
+ * Adds the machine to what an error says exists: no capacity to start a stopped machine is another thing than no
+ * capacity to make one, and nobody may replace the user's machine for it (R11).
+ */
+async function naming<T>(machine: Machine, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof ProviderError) || error.details.made) throw error;
+    const details = { ...error.details, made: [machine.InstanceId, ...childrenOf(machine)] };
+    throw new ProviderError(error.code, error.message, details, error.cause ?? error);
+  }
+}
+
+/** The machine that an earlier try of this call had found or made: its id can be seen before its tags can. */
+async function resumed(account: Account, want: Want, context: CallContext): Promise<Machine | undefined> {
+  const details = context.resumed;
+  const ref = typeof details === 'object' && details && 'ref' in details ? details.ref : undefined;
+  if (typeof ref !== 'string') return undefined;
+  const machine = await findById(account.ec2(want.location.region), ref);
+  return machine && carries(machine.Tags, want.stamp) ? machine : undefined;
+}
+
+async function observe(account: Account, target: Target, want?: Want): Promise<Observation> {
+  const ec2 = account.ec2(target.location.region);
+  const machine = (await findMachines(ec2, target)).find((candidate) => stateOf(candidate) !== 'terminated');
+  if (machine) return toPresent(ec2, target.location.region, machine, want?.spec);
+  const left = graceLeftMs(account, target);
+  return left > 0
+    ? { presence: 'unsettled', retryAfterMs: Math.min(left, account.pollMs) }
+    : { presence: 'absent' };
+}
+
+function description(account: Account): Description {
+  if (account.regions.length === 0)
+    throw new ProviderError('Invalid', 'an AWS site needs at least one region');
+  return {
+    provider: 'aws',
+    visibilityGraceMs: account.visibilityGraceMs,
+    capabilities: [
+      {
+        kind: 'Instance',
+        verbs: {
+          create: true,
+          start: true,
+          stop: true,
+          reboot: true,
+          resize: true,
+          delete: true,
+          console: true,
+        },
+      },
+    ],
+    facts: {
+      regions: account.regions.join(', '),
+      endpoint: account.endpoint ?? 'AWS',
+      keys: 'SSH keys reach the guest by cloud-init',
+      spot: 'one-time requests: a spot machine can be rebooted and deleted, not stopped or resized',
+    },
+  };
+}

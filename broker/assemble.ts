@@ -1,0 +1,65 @@
+import type { Store } from '@landfall/store';
+import type { Signals } from '@landfall/workflows/client.ts';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import type { BrokerParts } from './broker.ts';
+import { startDispatcher } from './dispatcher.ts';
+import { EventFeed } from './event-feed.ts';
+import { firstStart } from './first-start.ts';
+import { brokerMetrics } from './metrics.ts';
+import { Authenticator } from './principal.ts';
+import { brokerServer } from './server.ts';
+
+export interface BrokerOptions {
+  store: Store;
+  signals: Signals;
+  log: Logger;
+  /** Where `admin.token` and `agent.token` are kept. */
+  dataDir: string;
+  /** Whether this machine is a site. */
+  localSite: boolean;
+  validateResponses?: boolean;
+}
+
+/** A whole broker, not yet listening. */
+export interface Broker {
+  app: FastifyInstance;
+  parts: BrokerParts;
+  /** Stops accepting, ends streams, lets requests finish for up to five seconds, and ends the dispatcher. */
+  stop(): Promise<void>;
+}
+
+const finishWithinMs = 5_000;
+
+/** Puts a broker together over an open store; the caller closes store and signals after `stop`. */
+export async function assembleBroker(options: BrokerOptions): Promise<Broker> {
+  const { store, signals, log } = options;
+  const closing = new AbortController();
+  const installation = await firstStart(store.db, { dataDir: options.dataDir, localSite: options.localSite });
+  const dispatcher = startDispatcher(store, (row) => signals.signal(row), log, closing.signal);
+  const parts: BrokerParts = {
+    store,
+    db: store.db,
+    log,
+    installation,
+    authenticator: new Authenticator(store.db, log),
+    signals,
+    dispatcher,
+    feed: new EventFeed(store, log, closing.signal),
+    metrics: brokerMetrics(store.db, dispatcher, log),
+    validateResponses: options.validateResponses ?? false,
+    closing: closing.signal,
+  };
+  const app = brokerServer(parts);
+  return {
+    app,
+    parts,
+    async stop() {
+      closing.abort();
+      const overdue = setTimeout(() => app.server.closeAllConnections(), finishWithinMs);
+      await app.close();
+      clearTimeout(overdue);
+      await dispatcher.stopped;
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import { deliverOutbox, outboxChannel, outboxDepth, type OutboxRow, type Store } from '@landfall/store';
+import type { Logger } from 'pino';
+import { keepListening, pause } from './listener.ts';
+
+const batch = 100;
+const pollMs = 1_000;
+const longestBackOffMs = 10_000;
+
+/** What the dispatcher does, for readiness and metrics. */
+export interface Dispatcher {
+  /** Rows waiting and the age of the oldest. Asks the database. */
+  depth(): Promise<{ rows: number; oldestMs: number }>;
+  /** Why the last delivery failed; null when it did not. */
+  trouble(): string | null;
+  /** Resolves when the delivery under way has ended. */
+  stopped: Promise<void>;
+}
+
+/**
+ * Turns outbox rows into wake-ups of workflows until `closing`: at once when a row is committed, and every second in case
+ * a notification was lost. At least once; rows stay while the engine is away. Several brokers may do it together.
+ */
+export function startDispatcher(store: Store, signal: (row: OutboxRow) => Promise<void>, log: Logger, closing: AbortSignal): Dispatcher {
+  let wake: () => void = () => undefined;
+  let pending = true;
+  let trouble: string | null = null;
+  keepListening(
+    store,
+    outboxChannel,
+    () => {
+      pending = true;
+      wake();
+    },
+    log,
+    closing,
+  );
+
+  const run = async (): Promise<void> => {
+    let backOffMs = 250;
+    while (!closing.aborted) {
+      try {
+        pending = false;
+        // A full batch means that there may be more.
+        while ((await deliverOutbox(store.db, batch, signal)) === batch && !closing.aborted);
+        if (trouble !== null) log.info('the outbox is being delivered again');
+        trouble = null;
+        backOffMs = 250;
+        if (!pending) {
+          const idle = new AbortController();
+          wake = () => idle.abort();
+          await pause(pollMs, AbortSignal.any([idle.signal, closing]));
+          wake = () => undefined;
+        }
+      } catch (error) {
+        if (trouble === null) log.warn({ err: error }, 'the outbox cannot be delivered; its rows are kept, trying again');
+        trouble = (error as Error).message;
+        await pause(backOffMs, closing);
+        backOffMs = Math.min(backOffMs * 2, longestBackOffMs);
+      }
+    }
+  };
+
+  return { depth: () => outboxDepth(store.db), trouble: () => trouble, stopped: run() };
+}

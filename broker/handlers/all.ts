@@ -1,0 +1,24 @@
+import type { Handlers } from '../handler.ts';
+import { eventHandlers } from './events.ts';
+import { healthHandlers } from './health.ts';
+import { identityHandlers } from './identity.ts';
+import { imageAndKeyHandlers } from './images-and-keys.ts';
+import { instanceHandlers } from './instances.ts';
+import { operationHandlers } from './operations.ts';
+import { placementHandlers } from './placement.ts';
+import { policyHandlers } from './policies.ts';
+import { agentHandlers, siteHandlers } from './sites.ts';
+
+/** Every operation's handler; a missing one does not compile, and does not start. */
+export const handlers: Handlers = {
+  ...healthHandlers,
+  ...identityHandlers,
+  ...siteHandlers,
+  ...agentHandlers,
+  ...imageAndKeyHandlers,
+  ...instanceHandlers,
+  ...operationHandlers,
+  ...placementHandlers,
+  ...policyHandlers,
+  ...eventHandlers,
+};

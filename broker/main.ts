@@ -1,0 +1,60 @@
+/** The broker process: the HTTP API and the dispatcher. Configured by the environment; see README.md. */
+import { openStore } from '@landfall/store';
+import { pruneKeys } from '@landfall/store/idempotency.ts';
+import { connectSignals } from '@landfall/workflows/client.ts';
+import { pino } from 'pino';
+import { assembleBroker } from './assemble.ts';
+
+const log = pino({
+  level: process.env.LANDFALL_LOG_LEVEL ?? 'info',
+  base: { program: 'broker' },
+  timestamp: pino.stdTimeFunctions.isoTime,
+  redact: { paths: ['req.headers.authorization', 'headers.authorization', '*.authorization', '*.secret', '*.userData'], censor: '[redacted]' },
+});
+
+const databaseUrl = process.env.DATABASE_URL;
+if (!databaseUrl) {
+  log.fatal('DATABASE_URL is not set: start the broker with `npm run up`, or name a PostgreSQL 15 or newer');
+  process.exit(1);
+}
+const port = Number(process.env.LANDFALL_PORT ?? 7420);
+if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+  log.fatal(`LANDFALL_PORT is ${process.env.LANDFALL_PORT}, which is no port`);
+  process.exit(1);
+}
+
+const store = await openStore({ databaseUrl, poolSize: 20 });
+const signals = connectSignals();
+const broker = await assembleBroker({
+  store,
+  signals,
+  log,
+  dataDir: process.env.LANDFALL_DATA_DIR ?? '.landfall',
+  localSite: process.platform === 'linux' && process.env.LANDFALL_NO_LOCAL_SITE !== '1',
+});
+
+const pruning = setInterval(() => {
+  pruneKeys(store.db).catch((error: unknown) => log.warn({ err: error }, 'old idempotency keys could not be removed'));
+}, 3_600_000);
+
+let stopping = false;
+async function stop(signal: string): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  log.info({ signal }, 'stopping');
+  clearInterval(pruning);
+  try {
+    await broker.stop();
+    await signals.close();
+    await store.close();
+    log.info('stopped');
+    process.exit(0);
+  } catch (error) {
+    log.error({ err: error }, 'stopped with an error');
+    process.exit(1);
+  }
+}
+process.on('SIGTERM', (signal) => void stop(signal));
+process.on('SIGINT', (signal) => void stop(signal));
+
+await broker.app.listen({ host: process.env.LANDFALL_HOST ?? '127.0.0.1', port });

@@ -1,0 +1,88 @@
+/** Makes what manifests say so: creates what is absent, changes what differs, leaves the rest. */
+import { CommandError, exitCodes, ProblemError } from '../errors.ts';
+import { manifestKinds } from '../manifests/fields.ts';
+import { locateIn, type Manifest, manifestSubject } from '../manifests/manifest.ts';
+import { renderFailure } from '../output/problem.ts';
+import type { Session } from '../session.ts';
+import type { Pending } from '../waiting.ts';
+import { renderDifferences } from './compare.ts';
+import { applyInstance } from './instance.ts';
+import { applyPolicy, applySite, createOnly } from './others.ts';
+import type { ApplyOptions, Outcome } from './outcome.ts';
+
+/** One manifest's result. */
+export interface Applied {
+  manifest: Manifest;
+  outcome?: Outcome;
+  error?: unknown;
+}
+
+/** What others refer to first; the order of the files within a kind. */
+export function inOrder(manifests: readonly Manifest[]): Manifest[] {
+  return [...manifests].sort((a, b) => manifestKinds.indexOf(a.kind) - manifestKinds.indexOf(b.kind));
+}
+
+/**
+ * Applies all; one that fails does not keep the others from being tried, since each says for itself
+ * what it lacks.
+ */
+export async function applyAll(
+  session: Session,
+  manifests: readonly Manifest[],
+  options: ApplyOptions,
+): Promise<Applied[]> {
+  const applied: Applied[] = [];
+  for (const manifest of inOrder(manifests)) {
+    try {
+      const outcome = await applyOne(session, manifest, options);
+      applied.push({ manifest, outcome });
+      if (!session.structured) tellOutcome(session, manifest, outcome, options);
+    } catch (error) {
+      if (!(error instanceof CommandError) || isFatal(error)) throw error;
+      if (error instanceof ProblemError) error.subject = manifestSubject(manifest);
+      applied.push({ manifest, error });
+      session.terminal.err(renderFailure(error, { paint: session.paintErr, locate: locateIn(manifest) }));
+    }
+  }
+  return applied;
+}
+
+/** Failures that would meet every other manifest too. */
+function isFatal(error: CommandError): boolean {
+  const { exitCode } = error;
+  return (
+    exitCode === exitCodes.unreachable ||
+    exitCode === exitCodes.interrupted ||
+    (error instanceof ProblemError && error.problem.status === 401)
+  );
+}
+
+function tellOutcome(session: Session, manifest: Manifest, outcome: Outcome, options: ApplyOptions): void {
+  const colour = outcome.action === 'created' ? 'green' : outcome.action === 'configured' ? 'yellow' : 'dim';
+  const suffix = options.dryRun ? ' (dry run)' : '';
+  session.out(`${manifestSubject(manifest)} ${session.paint(colour, outcome.action)}${suffix}\n`);
+  if (options.dryRun && outcome.differences)
+    session.out(renderDifferences(outcome.differences, session.paint));
+  if (outcome.notice) session.out(`  ${outcome.notice}\n`);
+}
+
+function applyOne(session: Session, manifest: Manifest, options: ApplyOptions): Promise<Outcome> {
+  const broker = session.brokerFor(manifest.project);
+  switch (manifest.kind) {
+    case 'Instance':
+      return applyInstance(session, broker, manifest, options);
+    case 'Site':
+      return applySite(broker, manifest, options);
+    case 'PlacementPolicy':
+      return applyPolicy(broker, manifest, options);
+    default:
+      return createOnly(broker, manifest, options);
+  }
+}
+
+/** The operations that were started, with what they are about. */
+export function startedOperations(applied: readonly Applied[]): Pending[] {
+  return applied.flatMap(({ manifest, outcome }) =>
+    outcome?.operation ? [{ subject: manifestSubject(manifest), operation: outcome.operation }] : [],
+  );
+}

@@ -1,0 +1,219 @@
+/** `landfall describe`: everything about one thing, in sections. */
+import type { Event, Instance } from '@landfall/model';
+import type { Broker } from '../connection/broker.ts';
+import { exitCodes, usageError } from '../errors.ts';
+import { subject } from '../kind-columns.ts';
+import { eventKind, kindNamed } from '../kinds.ts';
+import { type Paint, printable } from '../output/colours.ts';
+import { yaml } from '../output/formats.ts';
+import { age, gib, moment, number, pricePerHour, pricePerMonth } from '../output/quantities.ts';
+import { type Column, renderFields, renderTable } from '../output/table.ts';
+import type { Session } from '../session.ts';
+import { getOne, kindAndNames } from './get.ts';
+import { decisionOf } from './placement.ts';
+
+/** Describes the named things. */
+export async function describe(session: Session, kindWord: string, given: string[]): Promise<number> {
+  const [kind, names] = kindAndNames(kindWord, given);
+  if (names.length === 0)
+    throw usageError(`Which ${kind.singular}?`, `\`landfall get ${kind.plural}\` lists them.`);
+  const { broker } = session;
+  let separator = '';
+  for (const name of names) {
+    const item = await getOne(broker, kind, name);
+    if (session.structured) {
+      session.outStructured(item);
+      continue;
+    }
+    session.out(separator);
+    separator = '\n';
+    if (kind.kind === 'Instance') session.out(await describeInstance(session, broker, item as Instance));
+    else session.out(describeAny(kind.kind, item as Record<string, unknown>, session.paint));
+    if (kind.kind !== 'Instance' && kind.kind !== 'Decision') {
+      const id = (item as { id?: string }).id;
+      const filter = kind.kind === 'Operation' ? `operation=${id}` : `resource=${id}`;
+      session.out(renderEvents(await eventKind.list(broker, { filter, limit: 20 }), session.paint));
+    }
+  }
+  return exitCodes.ok;
+}
+
+async function describeInstance(session: Session, broker: Broker, instance: Instance): Promise<string> {
+  const { paint } = session;
+  const now = Date.now();
+  const { spec, status } = instance;
+  const [decision, events] = await Promise.all([
+    decisionOf(broker, instance),
+    eventKind.list(broker, { filter: `resource=${instance.id}`, limit: 20 }),
+  ]);
+  const section = (title: string, content: string): string =>
+    content === '' ? '' : `${paint('bold', title)}\n${content}`;
+  const labels = Object.entries(instance.labels).map(([name, value]) => `${name}=${value}`);
+  const generation =
+    status.observedGeneration === instance.generation
+      ? String(instance.generation)
+      : `${instance.generation} (reached: ${status.observedGeneration})`;
+  const { placement, userDataDigest } = spec;
+  return [
+    section(
+      `Instance ${instance.name}`,
+      renderFields(
+        [
+          ['State', status.state],
+          ['Message', status.message],
+          ['Project', instance.project],
+          ['Labels', labels.join('\n')],
+          ['Created', moment(instance.createdAt, now)],
+          ['Ready', moment(status.readyAt, now)],
+          ['Expires', moment(status.expiresAt, now)],
+          ['Deletion asked', moment(instance.deletedAt, now)],
+          ['Generation', generation],
+          ['Id', instance.id],
+        ],
+        paint,
+      ),
+    ),
+    section(
+      'Wanted',
+      renderFields(
+        [
+          ['Image', spec.image],
+          [
+            'Size',
+            `${spec.vcpus} vCPU, ${gib(spec.memoryGiB)} memory, ${gib(spec.diskGiB)} disk`.replace(
+              ', undefined disk',
+              '',
+            ),
+          ],
+          ['Instance type', spec.instanceType],
+          ['GPU', spec.gpu ? `${spec.gpu.count} ${spec.gpu.name ?? ''}`.trim() : undefined],
+          ['Architecture', spec.architecture],
+          ['Market', spec.market],
+          ['Data class', spec.dataClass],
+          ['Power', spec.power],
+          ['SSH keys', spec.sshKeys?.join(', ')],
+          ['Public address', spec.publicAddress ? 'yes' : undefined],
+          ['TTL', spec.ttl],
+          ['Placement', placement && Object.keys(placement).length ? yaml(placement).trimEnd() : undefined],
+          ['User data', userDataDigest],
+        ],
+        paint,
+      ),
+    ),
+    section(
+      'Where',
+      renderFields(
+        [
+          ['Provider', status.provider],
+          ['Site', status.site],
+          ['Region', status.region],
+          ['Zone', status.zone],
+          ['Host', status.host],
+          ['Instance type', status.instanceType],
+          [
+            'Size',
+            status.vcpus === undefined ? undefined : `${number(status.vcpus)} vCPU, ${gib(status.memoryGiB)}`,
+          ],
+          ['Market', status.market],
+          ['Attempt', number(status.attempt)],
+          ['External reference', status.externalReference],
+          ['Children', status.children?.join('\n')],
+        ],
+        paint,
+      ),
+    ),
+    section(
+      'Why',
+      decision
+        ? `${decision.reasons.map((reason) => `  ${printable(reason)}\n`).join('')}  ${paint('dim', `landfall explain instance ${instance.name} shows it all`)}\n`
+        : '',
+    ),
+    section(
+      'Addresses',
+      renderFields(
+        [
+          ...(status.addresses ?? []).map(({ type, address }): [string, string] => [
+            type === 'external' ? 'External' : 'Internal',
+            address,
+          ]),
+          [
+            'SSH',
+            status.ssh
+              ? `${status.ssh.user}@${status.ssh.host} port ${status.ssh.port}  (landfall ssh ${instance.name})`
+              : undefined,
+          ],
+        ],
+        paint,
+      ),
+    ),
+    section(
+      'Cost',
+      renderFields(
+        [
+          ['Per hour', pricePerHour(status.pricePerHour, status.currency)],
+          [
+            'Per month',
+            status.pricePerMonth === undefined
+              ? undefined
+              : `${pricePerMonth(status.pricePerMonth, status.currency)} (730 hours)`,
+          ],
+        ],
+        paint,
+      ),
+    ),
+    section(
+      'Metrics',
+      renderFields(
+        Object.entries(status.metrics ?? {}).map(([name, value]) => [name, String(value)]),
+        paint,
+      ),
+    ),
+    renderEvents(events, paint),
+  ]
+    .filter((part) => part !== '')
+    .join('');
+}
+
+const eventColumns: Column<Event>[] = [
+  { header: 'AGE', cell: (item, now) => age(item.time, now) },
+  { header: 'TYPE', cell: (item) => item.type },
+  { header: 'MESSAGE', cell: (item) => item.message },
+];
+
+function renderEvents(events: Event[], paint: Paint): string {
+  if (events.length === 0) return '';
+  return `${paint('bold', 'Events')}\n${renderTable(eventColumns, events, { paint, indent: '  ' })}`;
+}
+
+/** Any other kind: its plain fields first, then a section for each of its maps and lists. */
+export function describeAny(kind: string, item: Record<string, unknown>, paint: Paint): string {
+  const now = Date.now();
+  const plain: [string, string][] = [];
+  const sections: string[] = [];
+  for (const [field, value] of Object.entries(item)) {
+    const title = title1(field);
+    if (field === 'kind' || value === null || value === undefined) continue;
+    if (field === 'resource') plain.push([title, subject(value as Event['resource']) ?? '']);
+    else if (typeof value === 'object') {
+      if (Object.keys(value).length > 0) sections.push(`${paint('bold', title)}\n${indent(yaml(value))}`);
+    } else if (typeof value === 'string' && value.includes('\n'))
+      sections.push(`${paint('bold', title)}\n${indent(value)}`);
+    else if (/At$/.test(field)) plain.push([title.replace(/ at$/, ''), moment(String(value), now) ?? '']);
+    else plain.push([title, String(value)]);
+  }
+  const name = item.name ?? item.id ?? '';
+  return `${paint('bold', `${kindNamed(kind).kind} ${String(name)}`)}\n${renderFields(plain, paint)}${sections.join('')}`;
+}
+
+function title1(field: string): string {
+  const words = field.replaceAll(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
+  return words[0]!.toUpperCase() + words.slice(1);
+}
+
+function indent(text: string): string {
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => `  ${printable(line)}\n`)
+    .join('');
+}

@@ -1,0 +1,137 @@
+/** `landfall policy`: put, validate, test. (`list`, `get` and `delete` are those of every kind.) */
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { loadSnapshot, parsePolicy, runPolicyTests } from '@landfall/policies';
+import { applyAll } from '../apply/apply.ts';
+import { body, idempotencyKey } from '../connection/broker.ts';
+import { CommandError, exitCodes, usageError } from '../errors.ts';
+import { manifestSubject } from '../manifests/manifest.ts';
+import { readManifests, readSources, type SourceText } from '../manifests/read.ts';
+import { printable } from '../output/colours.ts';
+import { type PolicyProblem, renderPolicyProblems } from '../policy-check.ts';
+import type { Session } from '../session.ts';
+
+/** Flags of the policy commands that take files. */
+export interface PolicyFlags {
+  file: string[];
+  /** Ask the broker instead of the engine here. */
+  server?: boolean;
+  dryRun?: boolean;
+}
+
+async function sourcesOf(session: Session, files: string[]): Promise<SourceText[]> {
+  if (files.length === 0) throw usageError('No policy file given.', 'Give one with -f <file|folder|->.');
+  return readSources(files, session.terminal);
+}
+
+/** Puts policies in force. */
+export async function putPolicies(session: Session, flags: PolicyFlags): Promise<number> {
+  const manifests = await readManifests(flags.file, session.terminal);
+  const other = manifests.find((manifest) => manifest.kind !== 'PlacementPolicy');
+  if (other)
+    throw usageError(
+      `${manifestSubject(other)} is not a policy.`,
+      'Use `landfall apply -f` for other kinds.',
+    );
+  const applied = await applyAll(session, manifests, { dryRun: flags.dryRun === true, defaultKey: false });
+  if (session.structured) {
+    session.outStructured({
+      items: applied.map(({ manifest, outcome }) => ({
+        name: manifest.name,
+        result: outcome?.action ?? 'failed',
+      })),
+    });
+  }
+  const failed = applied.find(({ error }) => error !== undefined)?.error;
+  return failed === undefined
+    ? exitCodes.ok
+    : failed instanceof CommandError
+      ? failed.exitCode
+      : exitCodes.failed;
+}
+
+/** Every problem of policy files. Exit code 1 when one is an error. */
+export async function validatePolicies(session: Session, flags: PolicyFlags): Promise<number> {
+  const problems: PolicyProblem[] = [];
+  const sources = await sourcesOf(session, flags.file);
+  for (const { file, text } of sources) {
+    if (flags.server) {
+      const params = { header: idempotencyKey() };
+      problems.push(
+        ...(
+          await body(
+            session.broker.client.POST('/v1/policies/validate', { params, body: { source: text, file } }),
+          )
+        ).problems,
+      );
+    } else problems.push(...parsePolicy(text, file).problems);
+  }
+  const errors = problems.filter((problem) => problem.severity === 'error').length;
+  if (session.structured) session.outStructured({ problems });
+  else {
+    session.out(renderPolicyProblems(problems, session.paint));
+    const files = `${sources.length} ${sources.length === 1 ? 'file' : 'files'}`;
+    if (errors > 0) session.notice(`${errors} ${errors === 1 ? 'error' : 'errors'} in ${files}.`);
+    else session.out(`${files} valid\n`);
+  }
+  return errors > 0 ? exitCodes.failed : exitCodes.ok;
+}
+
+interface TestResult {
+  policy: string;
+  name: string;
+  passed: boolean;
+  message?: string | null;
+  line?: number;
+}
+
+/** Runs the tests in policy files. Exit code 1 when one fails, or when there is none. */
+export async function testPolicies(session: Session, flags: PolicyFlags): Promise<number> {
+  const all: (TestResult & { file: string })[] = [];
+  const problems: PolicyProblem[] = [];
+  for (const { file, text } of await sourcesOf(session, flags.file)) {
+    const run = flags.server ? await runByBroker(session, file, text) : runHere(session, file, text);
+    problems.push(...run.problems);
+    all.push(...run.results.map((result) => ({ ...result, file })));
+  }
+  const failed = all.filter((result) => !result.passed).length;
+  const broken = problems.some((problem) => problem.severity === 'error');
+  if (session.structured) session.outStructured({ problems, results: all });
+  else {
+    session.out(renderPolicyProblems(problems, session.paint));
+    for (const { file, line, policy, name, passed, message } of all) {
+      const mark = passed ? session.paint('green', 'passed') : session.paint('red', 'failed');
+      const place = line === undefined ? file : `${file}:${line}`;
+      session.out(`${mark} ${policy}: ${printable(name)}${passed ? '' : ` (${place})`}\n`);
+      if (!passed && message) session.out(`       ${printable(message).replaceAll('\n', '\n       ')}\n`);
+    }
+    session.out(`${all.length - failed} passed, ${failed} failed\n`);
+    if (all.length === 0 && !broken) session.notice('No tests in there.');
+  }
+  return failed > 0 || broken || all.length === 0 ? exitCodes.failed : exitCodes.ok;
+}
+
+function runHere(
+  session: Session,
+  file: string,
+  text: string,
+): { problems: PolicyProblem[]; results: TestResult[] } {
+  const { cwd } = session.terminal;
+  const folder = file.startsWith('<') ? cwd : dirname(resolve(cwd, file));
+  return runPolicyTests(text, file, {
+    catalogue: loadSnapshot(),
+    readOffers: (path) => readFileSync(resolve(folder, path), 'utf8'),
+  });
+}
+
+async function runByBroker(
+  session: Session,
+  file: string,
+  text: string,
+): Promise<{ problems: PolicyProblem[]; results: TestResult[] }> {
+  const params = { header: idempotencyKey() };
+  const { problems = [], results } = await body(
+    session.broker.client.POST('/v1/policies/test', { params, body: { source: text, file } }),
+  );
+  return { problems, results };
+}

@@ -1,0 +1,92 @@
+/** The fields that each kind of manifest has. The types check these tables against the API document. */
+import type { Schemas } from '@landfall/model';
+
+type Keys<T> = Record<keyof T, Shape>;
+/** `value`: a scalar, a list or free-form map; else the fields of the map. */
+export type Shape = 'value' | { [field: string]: Shape };
+
+type SpecOf<T> = Omit<T, 'name' | 'labels' | 'organization'>;
+
+const placement = {
+  providers: 'value',
+  sites: 'value',
+  regions: 'value',
+  zones: 'value',
+  hosts: 'value',
+  maxPricePerHour: 'value',
+} satisfies Keys<Required<Schemas['PlacementConstraints']>>;
+
+const instance = {
+  image: 'value',
+  vcpus: 'value',
+  memoryGiB: 'value',
+  diskGiB: 'value',
+  architecture: 'value',
+  instanceType: 'value',
+  gpu: { name: 'value', count: 'value' },
+  market: 'value',
+  dataClass: 'value',
+  sshKeys: 'value',
+  publicAddress: 'value',
+  ttl: 'value',
+  power: 'value',
+  placement,
+  userData: 'value',
+} satisfies Keys<Omit<Required<Schemas['InstanceSpec']>, 'userDataDigest' | 'reboots'>>;
+
+const site = {
+  provider: 'value',
+  regions: 'value',
+  endpoint: 'value',
+  credentials: { source: 'value', profile: 'value', prefix: 'value' },
+  jurisdiction: 'value',
+  certifications: 'value',
+  pricing: { vcpuHour: 'value', gibHour: 'value', currency: 'value' },
+  overcommit: { vcpu: 'value' },
+} satisfies Keys<Required<Schemas['SiteSpec']>>;
+
+const image = {
+  user: 'value',
+  minDiskGiB: 'value',
+  architectures: 'value',
+  aws: { owner: 'value', nameFilter: 'value' },
+  azure: { publisher: 'value', offer: 'value', sku: 'value' },
+  gcp: { project: 'value', family: 'value' },
+  onprem: { builtin: 'value', url: 'value', sha256: 'value' },
+} satisfies Keys<Required<SpecOf<Schemas['ImageInput']>>>;
+
+const project = {
+  limits: { instances: 'value', vcpus: 'value', memoryGiB: 'value' },
+} satisfies Keys<Required<SpecOf<Schemas['ProjectInput']>>>;
+
+/** The kinds in the order they are applied: what others refer to comes first. */
+export const manifestKinds = [
+  'Organization',
+  'Project',
+  'Site',
+  'Image',
+  'SshKey',
+  'PlacementPolicy',
+  'Instance',
+] as const;
+export type ManifestKind = (typeof manifestKinds)[number];
+
+/** The fields of `spec`; a policy's are the policy language's own affair. */
+export const specFields: Record<Exclude<ManifestKind, 'PlacementPolicy'>, { [field: string]: Shape }> = {
+  Organization: {},
+  Project: project,
+  Site: site,
+  Image: image,
+  SshKey: { publicKey: 'value', publicKeyFile: 'value' },
+  Instance: instance,
+};
+
+/** The fields of `metadata`. */
+export const metadataFields: Record<Exclude<ManifestKind, 'PlacementPolicy'>, string[]> = {
+  Organization: ['name', 'labels'],
+  Project: ['name', 'labels', 'organization'],
+  Site: ['name', 'labels', 'organization'],
+  Image: ['name', 'labels', 'organization'],
+  SshKey: ['name', 'labels', 'project'],
+  Instance: ['name', 'labels', 'project'],
+};

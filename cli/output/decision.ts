@@ -1,0 +1,162 @@
+/** A placement decision for a reader: the answer first, then why. */
+import type { Decision, Offer } from '@landfall/model';
+import { type Paint, plainPaint, printable } from './colours.ts';
+import { count, gib, number, pricePerHour, pricePerMonth } from './quantities.ts';
+import { type Column, renderTable } from './table.ts';
+
+const providerNames: Record<string, string> = { aws: 'AWS', azure: 'Azure', gcp: 'GCP', onprem: 'on-prem' };
+
+/** `AWS us-east-1`, `on-prem dc1 (host kvm1)`. */
+export function offerPlace(offer: Offer): string {
+  const zone = offer.zone && offer.zone !== offer.region ? ` ${offer.zone}` : '';
+  return `${providerNames[offer.provider] ?? offer.provider} ${offer.region}${zone}${offer.host ? `, host ${offer.host}` : ''}`;
+}
+
+const runnerUpColumns: Column<{ offer: Offer; winner: Offer }>[] = [
+  { header: 'PROVIDER', cell: ({ offer }) => offer.provider },
+  { header: 'SITE', cell: ({ offer }) => offer.site },
+  { header: 'REGION', cell: ({ offer }) => offer.region },
+  { header: 'TYPE', cell: ({ offer }) => offer.instanceType },
+  { header: 'VCPUS', align: 'right', cell: ({ offer }) => number(offer.vcpus) },
+  { header: 'MEMORY', align: 'right', cell: ({ offer }) => gib(offer.memoryGiB) },
+  {
+    header: 'PRICE/H',
+    align: 'right',
+    cell: ({ offer }) => pricePerHour(offer.pricePerHour, offer.currency),
+  },
+  {
+    header: 'PRICE/MONTH',
+    align: 'right',
+    cell: ({ offer }) => pricePerMonth(offer.pricePerMonth, offer.currency),
+  },
+  {
+    header: 'MORE',
+    align: 'right',
+    cell: ({ offer, winner }) =>
+      winner.pricePerHour > 0
+        ? `+${Math.round((offer.pricePerHour / winner.pricePerHour - 1) * 100)}%`
+        : undefined,
+  },
+  { header: 'ZONE', wide: true, cell: ({ offer }) => offer.zone },
+  { header: 'HOST', wide: true, cell: ({ offer }) => offer.host },
+  { header: 'MARKET', wide: true, cell: ({ offer }) => offer.market },
+];
+
+/** How a reader finds the file of a policy, by its name, where it is known. */
+export interface DecisionOptions {
+  paint?: Paint;
+  wide?: boolean;
+  /** What the decision is about: `instance/web`. */
+  subject: string;
+}
+
+/** The whole decision. */
+export function renderDecision(decision: Decision, options: DecisionOptions): string {
+  const paint = options.paint ?? plainPaint;
+  const parts = [
+    answerLines(decision, options.subject, paint),
+    reasonLines(decision, paint),
+    runnerUps(decision, options, paint),
+    funnelLines(decision, paint),
+    ruleLines(decision, paint),
+    provenance(decision, paint),
+  ];
+  return parts.filter((part) => part !== '').join('\n');
+}
+
+function answerLines(decision: Decision, subject: string, paint: Paint): string {
+  const { winner } = decision;
+  if (!winner) {
+    return (
+      `${paint('red', `${subject} fits nowhere:`)} ${count(decision.considered)} offers considered, ${count(decision.compliant)} compliant.\n` +
+      decision.reasons
+        .slice(0, 2)
+        .map((reason) => `${printable(reason)}\n`)
+        .join('')
+    );
+  }
+  const size = `${number(winner.vcpus)} vCPU, ${gib(winner.memoryGiB)}, ${winner.architecture}, ${winner.market}`;
+  const price = `${pricePerHour(winner.pricePerHour, winner.currency)} an hour, ${pricePerMonth(winner.pricePerMonth, winner.currency)} a month`;
+  const site = winner.site
+    ? `site ${winner.site}`
+    : 'no site of this provider is configured: add one to create it there';
+  return (
+    `${subject} lands on ${paint('green', `${offerPlace(winner)}: ${winner.instanceType}`)} (${size})\n` +
+    `${paint('bold', price)}; ${printable(site)}\n` +
+    `the cheapest of ${count(decision.compliant)} compliant offers (${count(decision.considered)} considered)\n`
+  );
+}
+
+function reasonLines(decision: Decision, paint: Paint): string {
+  const reasons = decision.winner ? decision.reasons : decision.reasons.slice(2);
+  if (reasons.length === 0) return '';
+  return `${paint('bold', 'Reasons')}\n${reasons.map((reason) => `  ${printable(reason)}\n`).join('')}`;
+}
+
+function runnerUps(decision: Decision, options: DecisionOptions, paint: Paint): string {
+  const { winner } = decision;
+  if (!winner || decision.fallbacks.length === 0) return '';
+  const shown = decision.fallbacks.slice(0, 8);
+  const more = decision.fallbacks.length - shown.length;
+  const rows = shown.map((offer) => ({ offer, winner }));
+  return (
+    `${paint('bold', 'Runner-ups')}\n${renderTable(runnerUpColumns, rows, { wide: options.wide, indent: '  ' })}` +
+    (more > 0 ? `  and ${count(more)} more\n` : '')
+  );
+}
+
+function funnelLines(decision: Decision, paint: Paint): string {
+  if (decision.funnel.length === 0) return '';
+  const columns: Column<Decision['funnel'][number] & { dropped: number }>[] = [
+    { header: 'STAGE', cell: (step) => step.stage },
+    { header: 'REMAINING', align: 'right', cell: (step) => count(step.remaining) },
+    { header: 'DROPPED', align: 'right', cell: (step) => (step.dropped ? count(step.dropped) : '') },
+  ];
+  const rows = decision.funnel.map((step, index) => ({
+    ...step,
+    dropped: (index === 0 ? decision.considered : decision.funnel[index - 1]!.remaining) - step.remaining,
+  }));
+  return `${paint('bold', 'Funnel')}\n${renderTable(columns, rows, { indent: '  ' })}`;
+}
+
+function ruleLines(decision: Decision, paint: Paint): string {
+  const telling = decision.rules.filter((rule) => rule.rejected > 0 || (rule.errors ?? 0) > 0);
+  if (telling.length === 0) return '';
+  const columns: Column<Decision['rules'][number]>[] = [
+    { header: 'POLICY/RULE', cell: (rule) => `${rule.policy}/${rule.rule}` },
+    { header: 'REJECTED', align: 'right', cell: (rule) => count(rule.rejected) },
+    { header: 'ALONE', align: 'right', cell: (rule) => count(rule.rejectedAlone) },
+    { header: 'LINE', align: 'right', cell: (rule) => (rule.line ? String(rule.line) : '') },
+    { header: 'MODE', cell: (rule) => rule.mode },
+    {
+      header: 'WHY',
+      cell: (rule) =>
+        [
+          rule.message,
+          rule.errors ? `${count(rule.errors)} offers rejected because the rule could not be evaluated` : '',
+        ]
+          .filter(Boolean)
+          .join('; '),
+    },
+  ];
+  return `${paint('bold', 'Rules that rejected')}\n${renderTable(columns, telling, { indent: '  ' })}`;
+}
+
+function provenance(decision: Decision, paint: Paint): string {
+  const { catalogue, certificate, policies } = decision;
+  let text = `${paint('bold', 'Made from')}\n  catalogue ${printable(catalogue.version)} of ${printable(catalogue.date)}\n`;
+  for (const source of catalogue.sources ?? []) {
+    const offers = source.offers === undefined ? '' : `, ${count(source.offers)} offers`;
+    text += `    ${printable(source.name)}, ${printable(source.date)}${offers}\n`;
+  }
+  // Sources of one snapshot say the same of themselves.
+  for (const notice of new Set((catalogue.sources ?? []).flatMap((source) => source.notice ?? []))) {
+    text += `  ${paint('yellow', `notice: ${printable(notice)}`)}\n`;
+  }
+  const names = policies.map(
+    (policy) => `${policy.name}@${policy.version.replace(/^sha256:/, '').slice(0, 12)}`,
+  );
+  text += `  policies ${names.length ? printable(names.join(', ')) : 'none in force'}\n`;
+  text += `  method ${printable(certificate.method)}, gap ${number(certificate.gap)}\n`;
+  return text;
+}

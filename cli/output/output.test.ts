@@ -1,0 +1,171 @@
+import { CommandError, exitCodeOf, ProblemError } from '../errors.ts';
+import { sampleDecision, unplaceableDecision } from '../fake/samples.ts';
+import { coloursWanted, painter, plainPaint, printable } from './colours.ts';
+import { renderDecision } from './decision.ts';
+import { fieldOf, renderFailure, renderProblem } from './problem.ts';
+import { Progress } from './progress.ts';
+import { moment, pricePerHour, span } from './quantities.ts';
+import { nearest } from './suggestion.ts';
+import { renderFields, renderTable } from './table.ts';
+
+describe('tables', () => {
+  const columns = [
+    { header: 'NAME', cell: (item: { name: string }) => item.name },
+    { header: 'STATE', state: true, cell: () => 'Running' },
+    { header: 'VCPUS', align: 'right' as const, cell: () => '4' },
+    { header: 'ID', wide: true, cell: () => undefined },
+  ];
+
+  test('columns line up, and numbers stand at the right', () => {
+    expect(renderTable(columns, [{ name: 'a' }, { name: 'longer' }])).toBe(
+      'NAME     STATE     VCPUS\na        Running       4\nlonger   Running       4\n',
+    );
+  });
+  test('wide shows more columns, and an absent value is a dash', () => {
+    expect(renderTable(columns, [{ name: 'a' }], { wide: true })).toBe(
+      'NAME   STATE     VCPUS   ID\na      Running       4   -\n',
+    );
+  });
+  test('colours do not move columns', () => {
+    const painted = renderTable(columns, [{ name: 'a' }], { paint: painter(true) });
+    expect(painted).toContain('\x1b[32mRunning\x1b[0m');
+    expect(painted.replaceAll(/\x1b\[\d+m/g, '')).toBe(renderTable(columns, [{ name: 'a' }]));
+  });
+  test('a value from elsewhere cannot rewrite the terminal or break the row', () => {
+    expect(renderTable(columns, [{ name: 'a\x1b[2Jb\nc' }])).toMatch(/^a\uFFFD\[2Jb c {3}Running/m);
+    expect(printable('\x9b31m')).toBe('\uFFFD31m');
+  });
+  test('fields without a value are left out', () => {
+    expect(
+      renderFields([
+        ['State', 'Running'],
+        ['Message', undefined],
+        ['Labels', 'a=1\nb=2'],
+      ]),
+    ).toBe('  State:  Running\n  Labels: a=1\n          b=2\n');
+  });
+});
+
+test('colours are for terminals without NO_COLOR and --no-color', () => {
+  expect(coloursWanted(true, {}, true)).toBe(true);
+  expect(coloursWanted(false, {}, true)).toBe(false);
+  expect(coloursWanted(true, { NO_COLOR: '1' }, true)).toBe(false);
+  expect(coloursWanted(true, {}, false)).toBe(false);
+});
+
+test('times and prices read as people write them', () => {
+  expect([5e3, 119e3, 125e3, 3 * 36e5, 3 * 36e5 + 6e4, 50 * 36e5].map(span)).toEqual([
+    '5s',
+    '119s',
+    '2m',
+    '3h',
+    '3h1m',
+    '2d2h',
+  ]);
+  expect(pricePerHour(0.0104, 'USD')).toBe('$0.0104');
+  expect(pricePerHour(0.000123)).toBe('$0.000123');
+  expect(pricePerHour(1, 'EUR')).toBe('1.0000 EUR');
+  expect(moment('2026-11-20T16:00:00Z', Date.parse('2026-11-20T16:05:00Z'))).toBe(
+    '2026-11-20 16:00:00 UTC (5m ago)',
+  );
+});
+
+test('a mistyped word is answered with the nearest known one, and a far one with none', () => {
+  const known = ['vcpus', 'memoryGiB', 'image'];
+  expect(nearest('vcpu', known)).toBe('vcpus');
+  expect(nearest('vpcus', known)).toBe('vcpus');
+  expect(nearest('memory', known)).toBe('memoryGiB');
+  expect(nearest('colour', known)).toBeUndefined();
+});
+
+describe('a decision', () => {
+  test('has its answer in the first three lines', () => {
+    const [first, second, third] = renderDecision(sampleDecision, { subject: 'instance/web' }).split('\n');
+    expect(first).toBe(
+      'instance/web lands on on-prem dc1, host kvm1: flex (2 vCPU, 4 GiB, x86_64, onDemand)',
+    );
+    expect(second).toBe('$0.0208 an hour, $15.18 a month; site local');
+    expect(third).toBe('the cheapest of 41,874 compliant offers (65,215 considered)');
+  });
+  test('shows runner-ups, the rules that rejected with their lines, and what the catalogue says of itself', () => {
+    const text = renderDecision(sampleDecision, { subject: 'instance/web' });
+    expect(text).toMatch(/gcp +- +us-central1 +e2-medium +2 +4 GiB +\$0\.0335 +\$24\.46 +\+61%/);
+    expect(text).toMatch(/policies +41,874 +8,126/);
+    expect(text).toMatch(/eu-data\/residency +8,126 +7,000 +12 +enforce +must stay in the EU/);
+    expect(text).not.toContain('eu-data/idle');
+    expect(text).toContain('notice: list prices of March 2025');
+  });
+  test('that fits nowhere says so first, and why', () => {
+    const text = renderDecision(unplaceableDecision, { subject: 'instance/web' });
+    expect(text.split('\n').slice(0, 2)).toEqual([
+      'instance/web fits nowhere: 65,215 offers considered, 0 compliant.',
+      'eu-data/residency rejects every offer that is large enough',
+    ]);
+    expect(text).toContain('no site holds certification C5');
+  });
+});
+
+describe('problems', () => {
+  const problem = {
+    type: 't',
+    title: 'Not valid',
+    status: 400,
+    detail: 'two errors',
+    errors: [
+      {
+        pointer: '/spec/placement/providers/0',
+        message: 'must be one of aws, onprem',
+        value: 'amazon',
+        suggestion: 'Did you mean "aws"?',
+      },
+    ],
+  };
+
+  test('show each error with field, value and what would be right', () => {
+    expect(renderProblem(problem)).toBe(
+      'Error: Not valid: two errors.\n  spec.placement.providers[0]: must be one of aws, onprem (it is "amazon") Did you mean "aws"?\n',
+    );
+    expect(fieldOf('/metadata/labels/a~1b')).toBe('metadata.labels.a/b');
+  });
+  test('never show a stack unless asked', () => {
+    const error = new TypeError('boom');
+    expect(renderFailure(error)).toBe(
+      'Error: TypeError: boom\nThis is a defect of landfall. LANDFALL_DEBUG=1 shows where.\n',
+    );
+    expect(renderFailure(error, { debug: true })).toContain('output.test.ts');
+    expect(renderFailure(new CommandError('No.', { hint: 'Do.' }))).toBe('Error: No.\nDo.\n');
+  });
+  test('stand for exit codes', () => {
+    const codes = [400, 422, 401, 403, 404, 409, 412, 428, 500, 503].map(exitCodeOf);
+    expect(codes).toEqual([2, 2, 4, 4, 3, 5, 5, 5, 1, 6]);
+    expect(new ProblemError(problem).exitCode).toBe(2);
+  });
+});
+
+describe('progress', () => {
+  const record = (live: boolean): { progress: Progress; text: () => string } => {
+    let text = '';
+    const write = (more: string): void => {
+      text += more;
+    };
+    return { progress: new Progress({ write, live, columns: 60, paint: plainPaint }), text: () => text };
+  };
+
+  test('is a line per change where it is piped', () => {
+    const { progress, text } = record(false);
+    for (const state of ['pending', 'pending', 'running: boots']) progress.update('instance/a', state);
+    progress.end('instance/a', 'succeeded', true);
+    expect(text()).toBe('instance/a: pending\ninstance/a: running: boots\ninstance/a: succeeded (0s)\n');
+  });
+  test('is one line that changes on a terminal, and no wider than it', () => {
+    const { progress, text } = record(true);
+    progress.update('instance/a', 'x'.repeat(200));
+    progress.update('instance/b', 'pending');
+    progress.end('instance/a', 'succeeded', true);
+    progress.end('instance/b', 'failed', false);
+    const drawn = text().split('\r\x1b[K');
+    expect(Math.max(...drawn.map((line) => line.replace(/\n$/, '').length))).toBeLessThan(60);
+    expect(text()).toContain('✓ instance/a: succeeded (0s)\n');
+    expect(text().endsWith('✗ instance/b: failed (0s)\n\r\x1b[K')).toBe(true);
+  });
+});

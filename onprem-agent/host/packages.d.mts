@@ -1,0 +1,2 @@
+/** Debian packages an on-prem host needs. */
+export const requiredPackages: string[];

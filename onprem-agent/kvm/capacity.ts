@@ -1,0 +1,45 @@
+import { cpus, totalmem } from 'node:os';
+import { ProviderError } from '@landfall/adapters/errors.ts';
+import type { Domain } from './domain-xml.ts';
+
+/** What a host gives to guests altogether. */
+export interface Capacity {
+  vcpus: number;
+  memoryGiB: number;
+}
+
+const vcpusPerCore = 4;
+/** Left to the host itself. */
+const reservedMemoryGiB = 2;
+
+/** Four vcpus a core, and all memory but 2 GiB; `asked` overrides either. */
+export function hostCapacity(asked: Partial<Capacity> = {}): Capacity {
+  const memory = Math.max(0.5, Math.floor(totalmem() / 2 ** 30) - reservedMemoryGiB);
+  return { vcpus: asked.vcpus ?? cpus().length * vcpusPerCore, memoryGiB: asked.memoryGiB ?? memory };
+}
+
+/** What all defined domains take, ours or not, running or not: a stopped one must be able to start again. */
+export function usedCapacity(domains: readonly Domain[], except?: string): Capacity {
+  const others = domains.filter((domain) => domain.uuid !== except);
+  return {
+    vcpus: others.reduce((sum, domain) => sum + domain.vcpus, 0),
+    memoryGiB: others.reduce((sum, domain) => sum + domain.memoryMiB, 0) / 1024,
+  };
+}
+
+/** Throws CapacityExhausted unless `wanted` fits beside `used`. */
+export function requireRoom(capacity: Capacity, used: Capacity, wanted: Capacity): void {
+  for (const [what, unit] of [
+    ['vcpus', 'vcpus'],
+    ['memoryGiB', 'GiB of memory'],
+  ] as const) {
+    const free = capacity[what] - used[what];
+    if (wanted[what] > free + 1e-9) {
+      const rounded = Math.round(free * 100) / 100;
+      throw new ProviderError(
+        'CapacityExhausted',
+        `this host has ${rounded} of ${capacity[what]} ${unit} free, and ${wanted[what]} are wanted`,
+      );
+    }
+  }
+}

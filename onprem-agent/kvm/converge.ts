@@ -1,0 +1,183 @@
+import { ProviderError } from '@landfall/adapters/errors.ts';
+import { requireRoom, usedCapacity } from './capacity.ts';
+import { asProviderError, definition, placing } from './create.ts';
+import type { Domain } from './domain-xml.ts';
+import { exclusively } from './exclusive.ts';
+import { growRootDisk } from './machine-files.ts';
+import type { MachineRecord } from './machine-record.ts';
+import { addressOf, readyWhileOff, sameLabels, sightOf } from './observation.ts';
+import { pause } from './pause.ts';
+import { sshAnswers } from './readiness.ts';
+import type { Setting } from './setting.ts';
+import type { WantedMachine } from './wanted-machine.ts';
+
+/** Key under which one machine is changed by one call at a time. */
+export function changing(uuid: string): string {
+  return `machine:${uuid}`;
+}
+
+/** A domain that is certainly ours. */
+export type OwnDomain = Domain & { record: MachineRecord };
+
+/**
+ * Brings an existing machine to what is wanted: size, labels, reboots, power. Answers when libvirt has taken everything; the
+ * guest may still be booting (`awaitAnswer`). Each step first looks, so an interrupted call is continued by the next.
+ */
+export async function converge(setting: Setting, wanted: WantedMachine, signal: AbortSignal): Promise<void> {
+  await exclusively(changing(wanted.uuid), async () => {
+    signal.throwIfAborted();
+    await resize(setting, wanted);
+    await relabel(setting, wanted);
+    await stopWhereNeeded(setting, wanted, signal);
+    if (wanted.spec.power === 'running') await startWhereNeeded(setting, wanted);
+    else await noteOff(setting, wanted);
+  });
+}
+
+/** The machine's domain; throws when it is gone or not the stamp's. */
+export async function ownDomain(setting: Setting, wanted: WantedMachine): Promise<OwnDomain> {
+  const domain = await setting.libvirt.find(wanted.uuid);
+  if (!domain) throw new ProviderError('NotFound', `the machine ${wanted.uuid} is gone from this host`);
+  requireOwn(domain, wanted);
+  return domain as OwnDomain;
+}
+
+export function requireOwn(domain: Domain, { want: { stamp } }: WantedMachine): void {
+  const found = domain.record?.stamp;
+  if (found?.broker === stamp.broker && found.resource === stamp.resource && found.attempt === stamp.attempt)
+    return;
+  throw new ProviderError(
+    'Conflict',
+    `the domain ${domain.name} (${domain.uuid}) does not carry the stamp of ${stamp.resource}`,
+  );
+}
+
+/** Definition and disk to the wanted size. What runs keeps its old vcpus and memory until its next start. */
+async function resize(setting: Setting, wanted: WantedMachine): Promise<void> {
+  const { libvirt } = setting;
+  const { spec, uuid } = wanted;
+  const domain = await ownDomain(setting, wanted);
+  const next = (await libvirt.findInactive(uuid)) ?? domain;
+  if (next.vcpus !== spec.vcpus || next.memoryMiB !== wanted.memoryMiB) {
+    await exclusively(placing(setting), async () => {
+      requireRoom(setting.capacity, usedCapacity(await libvirt.all(), uuid), spec);
+      await libvirt.define(await definition(setting, wanted, domain.record));
+    });
+  }
+  const { diskGiB } = domain.record;
+  if (spec.diskGiB === diskGiB) return;
+  if (spec.diskGiB < diskGiB) {
+    throw new ProviderError('Invalid', `a disk cannot shrink: it has ${diskGiB} GiB`, { field: '/diskGiB' });
+  }
+  if (domain.id !== undefined) await libvirt.growDisk(uuid, 'vda', spec.diskGiB);
+  else await asProviderError(() => growRootDisk(setting.storage, uuid, spec.diskGiB));
+  await libvirt.writeRecord(uuid, { ...domain.record, diskGiB: spec.diskGiB }, domain.id !== undefined);
+}
+
+async function relabel(setting: Setting, wanted: WantedMachine): Promise<void> {
+  const domain = await ownDomain(setting, wanted);
+  if (sameLabels(domain.record.labels, wanted.spec.labels)) return;
+  await setting.libvirt.writeRecord(
+    wanted.uuid,
+    { ...domain.record, labels: wanted.spec.labels },
+    domain.id !== undefined,
+  );
+}
+
+async function stopWhereNeeded(setting: Setting, wanted: WantedMachine, signal: AbortSignal): Promise<void> {
+  const { spec, uuid } = wanted;
+  const domain = await ownDomain(setting, wanted);
+  if (domain.id === undefined) return;
+  const wrongSize = domain.vcpus !== spec.vcpus || domain.memoryMiB !== wanted.memoryMiB;
+  let reboot = false;
+  if (spec.power === 'running' && spec.reboots > domain.record.reboots) {
+    const { rebooting } = domain.record;
+    if (rebooting?.number === spec.reboots) {
+      // An earlier call began this reboot: a new domain id says that it happened.
+      reboot = rebooting.domainId === domain.id;
+    } else {
+      reboot = true;
+      const begun = { ...domain.record, rebooting: { number: spec.reboots, domainId: domain.id } };
+      await setting.libvirt.writeRecord(uuid, begun, true);
+    }
+    if (!reboot) await noteReboots(setting, domain, spec.reboots);
+  }
+  if (spec.power === 'stopped' || wrongSize || reboot) await stop(setting, uuid, signal);
+}
+
+async function noteReboots(setting: Setting, domain: OwnDomain, reboots: number): Promise<void> {
+  await setting.libvirt.writeRecord(
+    domain.uuid,
+    { ...domain.record, reboots, rebooting: undefined },
+    domain.id !== undefined,
+  );
+}
+
+/** Presses the power button, again and again, then pulls the plug. */
+async function stop(setting: Setting, uuid: string, signal: AbortSignal): Promise<void> {
+  const { libvirt, timing } = setting;
+  const begun = Date.now();
+  let pressed = 0;
+  while ((await libvirt.find(uuid))?.id !== undefined) {
+    signal.throwIfAborted();
+    const now = Date.now();
+    if (now - begun > timing.shutdown) {
+      await libvirt.destroy(uuid);
+    } else if (now - pressed > timing.shutdownAgain) {
+      await libvirt.shutdown(uuid);
+      pressed = now;
+    }
+    await pause(timing.poll, signal);
+  }
+}
+
+async function startWhereNeeded(setting: Setting, wanted: WantedMachine): Promise<void> {
+  const { libvirt } = setting;
+  const { uuid } = wanted;
+  const state = [...(await libvirt.statistics(uuid)).values()][0]?.state;
+  if (state === 'paused') await libvirt.resume(uuid);
+  else if (state === 'off' || state === 'crashed') await libvirt.start(uuid);
+  const domain = await ownDomain(setting, wanted);
+  if (domain.record.reboots !== wanted.spec.reboots) await noteReboots(setting, domain, wanted.spec.reboots);
+}
+
+async function noteOff(setting: Setting, wanted: WantedMachine): Promise<void> {
+  const domain = await ownDomain(setting, wanted);
+  const { record } = domain;
+  const { reboots } = wanted.spec;
+  if (record.readyOn !== undefined && record.reboots === reboots) return;
+  const noted = { ...record, reboots, rebooting: undefined, readyOn: record.readyOn ?? readyWhileOff };
+  await setting.libvirt.writeRecord(wanted.uuid, noted, domain.id !== undefined);
+}
+
+/**
+ * Waits until the guest has an address and greets over SSH, and notes that in its record. Answers false when it ran out of
+ * time or the guest went off meanwhile. Cancelled within one interval (A10).
+ */
+export async function awaitAnswer(
+  setting: Setting,
+  wanted: WantedMachine,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { timing } = setting;
+  const deadline = Date.now() + timing.ready;
+  while (Date.now() < deadline) {
+    signal.throwIfAborted();
+    const sight = await sightOf(setting, wanted.uuid);
+    if (!sight)
+      throw new ProviderError('NotFound', `the machine ${wanted.uuid} was removed while it started`);
+    if (sight.domain.id === undefined) return false;
+    if (sight.domain.record?.readyOn === sight.domain.id) return true;
+    const address = addressOf(sight);
+    if (address !== undefined && (await sshAnswers(address))) {
+      await exclusively(changing(wanted.uuid), async () => {
+        const domain = await ownDomain(setting, wanted);
+        if (domain.id !== sight.domain.id) return;
+        await setting.libvirt.writeRecord(wanted.uuid, { ...domain.record, readyOn: domain.id }, true);
+      });
+      return true;
+    }
+    await pause(timing.poll, signal);
+  }
+  return false;
+}

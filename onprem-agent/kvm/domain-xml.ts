@@ -1,0 +1,130 @@
+import { type MachineRecord, readRecord, renderRecord } from './machine-record.ts';
+import { child, element, type Markup, parseXml } from './xml.ts';
+
+/** A domain as we define it. Paths are as libvirt sees them and always inside our own storage folder. */
+export interface DomainSpec {
+  uuid: string;
+  name: string;
+  accel: 'kvm' | 'tcg';
+  vcpus: number;
+  memoryMiB: number;
+  record: MachineRecord;
+  rootDisk: string;
+  seed: string;
+  consoleLog: string;
+  network: string;
+  mac: string;
+  boot?: { kernel: string; initrd: string; commandLine: string };
+}
+
+/** Ports left for hot-plugged disks and NICs; q35 takes them only behind a root port. */
+const spareRootPorts = 8;
+
+/** QEMU's cache of translated code under emulation. Its default takes a gigabyte of a small guest's host. */
+function translationCacheMiB(memoryMiB: number): number {
+  return Math.min(512, Math.max(32, Math.round(memoryMiB / 4)));
+}
+
+/** The whole domain definition. Throws TypeError for text that XML cannot hold. */
+export function domainXml(spec: DomainSpec): string {
+  const emulated = spec.accel === 'tcg';
+  const features: Markup[] = [element('acpi'), element('apic')];
+  if (emulated) {
+    features.push(
+      element('tcg', {}, [element('tb-cache', { unit: 'MiB' }, translationCacheMiB(spec.memoryMiB))]),
+    );
+  }
+  return element('domain', { type: emulated ? 'qemu' : 'kvm' }, [
+    element('name', {}, spec.name),
+    element('uuid', {}, spec.uuid),
+    element('metadata', {}, [renderRecord(spec.record)]),
+    element('memory', { unit: 'MiB' }, spec.memoryMiB),
+    element('vcpu', {}, spec.vcpus),
+    element('os', {}, [element('type', { arch: 'x86_64', machine: 'q35' }, 'hvm'), ...bootElements(spec)]),
+    element('features', {}, features),
+    element('cpu', { mode: emulated ? 'maximum' : 'host-passthrough' }),
+    element('on_poweroff', {}, 'destroy'),
+    element('on_reboot', {}, 'restart'),
+    element('on_crash', {}, 'destroy'),
+    element('devices', {}, devices(spec)),
+  ]).text;
+}
+
+function bootElements({ boot }: DomainSpec): Markup[] {
+  if (!boot) return [element('boot', { dev: 'hd' })];
+  return [
+    element('kernel', {}, boot.kernel),
+    element('initrd', {}, boot.initrd),
+    element('cmdline', {}, boot.commandLine),
+  ];
+}
+
+function devices(spec: DomainSpec): Markup[] {
+  const rootPorts = Array.from({ length: 8 + spareRootPorts }, () =>
+    element('controller', { type: 'pci', model: 'pcie-root-port' }),
+  );
+  return [
+    element('controller', { type: 'pci', model: 'pcie-root' }),
+    ...rootPorts,
+    element('controller', { type: 'usb', model: 'none' }),
+    element('disk', { type: 'file', device: 'disk' }, [
+      element('driver', { name: 'qemu', type: 'qcow2', discard: 'unmap' }),
+      element('source', { file: spec.rootDisk }),
+      element('target', { dev: 'vda', bus: 'virtio' }),
+      element('serial', {}, 'root'),
+    ]),
+    element('disk', { type: 'file', device: 'disk' }, [
+      element('driver', { name: 'qemu', type: 'raw' }),
+      element('source', { file: spec.seed }),
+      element('target', { dev: 'vdb', bus: 'virtio' }),
+      element('readonly'),
+      element('serial', {}, 'seed'),
+    ]),
+    element('interface', { type: 'network' }, [
+      element('mac', { address: spec.mac }),
+      element('source', { network: spec.network }),
+      element('model', { type: 'virtio' }),
+    ]),
+    element('serial', { type: 'pty' }, [element('log', { file: spec.consoleLog, append: 'on' })]),
+    element('console', { type: 'pty' }),
+    element('channel', { type: 'unix' }, [
+      element('target', { type: 'virtio', name: 'org.qemu.guest_agent.0' }),
+    ]),
+    element('rng', { model: 'virtio' }, [element('backend', { model: 'random' }, '/dev/urandom')]),
+    element('memballoon', { model: 'virtio' }, [element('stats', { period: 5 })]),
+  ];
+}
+
+/** A domain as libvirt tells of it. */
+export interface Domain {
+  uuid: string;
+  name: string;
+  /** Libvirt's number of this boot; absent when not running. */
+  id?: string;
+  vcpus: number;
+  memoryMiB: number;
+  mac?: string;
+  /** Absent: not ours. */
+  record?: MachineRecord;
+}
+
+const unitsInKiB: Record<string, number> = { KiB: 1, MiB: 1024, GiB: 1024 * 1024 };
+
+/** Reads `virsh dumpxml`, of one domain or several. Throws SyntaxError for what is not a domain. */
+export function readDomains(text: string): Domain[] {
+  return parseXml(text).map((domain) => {
+    const uuid = child(domain, 'uuid')?.text;
+    const memory = child(domain, 'memory');
+    if (domain.name !== 'domain' || uuid === undefined)
+      throw new SyntaxError(`not a domain definition: <${domain.name}>`);
+    return {
+      uuid,
+      name: child(domain, 'name')?.text ?? '',
+      id: domain.attributes.id,
+      vcpus: Number(child(domain, 'vcpu')?.text ?? 0),
+      memoryMiB: (Number(memory?.text ?? 0) * (unitsInKiB[memory?.attributes.unit ?? 'KiB'] ?? 1)) / 1024,
+      mac: child(domain, 'devices', 'interface', 'mac')?.attributes.address,
+      record: readRecord(child(domain, 'metadata')),
+    };
+  });
+}

@@ -1,0 +1,73 @@
+import type { CallContext, Present, Want } from '@landfall/adapters/contract.ts';
+import { ProviderError } from '@landfall/adapters/errors.ts';
+import { awaitAnswer, changing, converge, requireOwn } from './converge.ts';
+import { createMachine } from './create.ts';
+import { exclusively } from './exclusive.ts';
+import { readSidecar } from './machine-files.ts';
+import { presentDomain, sightOf } from './observation.ts';
+import type { Setting } from './setting.ts';
+import { type WantedMachine, wantedMachine } from './wanted-machine.ts';
+
+/** A guest that does not answer after so long gives its start slot to others, and goes on booting. */
+const slotLimitMs = 60_000;
+
+/** The contract's `ensure`: create or converge, then wait for the guest's answer, with heartbeats. */
+export async function ensureMachine(setting: Setting, want: Want, context: CallContext): Promise<Present> {
+  const { signal } = context;
+  signal.throwIfAborted();
+  const wanted = wantedMachine(want, setting);
+  context.heartbeat({ uuid: wanted.uuid });
+  const beat = setInterval(() => context.heartbeat({ uuid: wanted.uuid }), setting.timing.heartbeat);
+  try {
+    await exclusively(changing(wanted.uuid), () => createUnlessThere(setting, wanted, signal));
+    const before = await observed(setting, wanted);
+    if (before.state === 'ready' && before.diff.length === 0) return before;
+    if (wanted.spec.power === 'stopped') {
+      await converge(setting, wanted, signal);
+    } else {
+      await startAndWait(setting, wanted, signal);
+    }
+    return await observed(setting, wanted);
+  } finally {
+    clearInterval(beat);
+  }
+}
+
+async function createUnlessThere(
+  setting: Setting,
+  wanted: WantedMachine,
+  signal: AbortSignal,
+): Promise<void> {
+  const domain = await setting.libvirt.find(wanted.uuid);
+  if (domain) {
+    requireOwn(domain, wanted);
+    return;
+  }
+  const sidecar = await readSidecar(setting.storage, wanted.uuid);
+  if (sidecar && sidecar.stamp.broker !== wanted.want.stamp.broker) {
+    throw new ProviderError('Conflict', `the files of ${wanted.uuid} carry another broker's stamp`);
+  }
+  await createMachine(setting, wanted, signal);
+}
+
+async function startAndWait(setting: Setting, wanted: WantedMachine, signal: AbortSignal): Promise<void> {
+  const release = await setting.slots.take(signal);
+  const limit = setTimeout(release, slotLimitMs);
+  try {
+    await converge(setting, wanted, signal);
+    await awaitAnswer(setting, wanted, signal);
+  } finally {
+    clearTimeout(limit);
+    release();
+  }
+}
+
+async function observed(setting: Setting, wanted: WantedMachine): Promise<Present> {
+  const sight = await sightOf(setting, wanted.uuid);
+  if (!sight) {
+    const message = `the domain ${wanted.uuid} was defined and is not to be seen`;
+    throw new ProviderError('OutcomeUnknown', message, { made: [wanted.uuid] });
+  }
+  requireOwn(sight.domain, wanted);
+  return presentDomain(setting, sight, wanted.want.stamp, wanted.spec);
+}

@@ -1,0 +1,146 @@
+import type { Address, InstanceDetails, InstanceWant, Present, Stamp } from '@landfall/adapters/contract.ts';
+import type { DomainStatistics } from './domain-statistics.ts';
+import type { Domain } from './domain-xml.ts';
+import { macOf } from './identity.ts';
+import { existingChildren, type Sidecar } from './machine-files.ts';
+import type { Setting } from './setting.ts';
+import type { Lease } from './virsh.ts';
+
+/** `readyOn` of a machine that was made to be off. */
+export const readyWhileOff = 'off';
+
+/** Reference of a child file. */
+export function childRef(uuid: string, file: string): string {
+  return `${uuid}/${file}`;
+}
+
+export interface Sight {
+  domain: Domain;
+  statistics?: DomainStatistics;
+  leases: readonly Lease[];
+}
+
+/** Looks at one domain with everything an observation tells. Undefined where there is none. */
+export async function sightOf(setting: Setting, uuid: string): Promise<Sight | undefined> {
+  const domain = await setting.libvirt.find(uuid);
+  if (!domain) return undefined;
+  const statistics = (await setting.libvirt.statistics(uuid)).get(domain.name);
+  const leases = domain.id === undefined ? [] : await setting.libvirt.leases(setting.network);
+  return { domain, statistics, leases };
+}
+
+/** The address the guest has by DHCP, while it runs. */
+export function addressOf({ domain, leases }: Sight): string | undefined {
+  if (domain.id === undefined) return undefined;
+  const mac = domain.mac ?? macOf(domain.uuid);
+  return leases.findLast((lease) => lease.mac === mac)?.address;
+}
+
+function powerOf({ domain, statistics }: Sight): InstanceDetails['power'] {
+  if (domain.id === undefined) return 'stopped';
+  switch (statistics?.state) {
+    case 'stopping':
+      return 'stopping';
+    case 'paused':
+      return 'pending';
+    case 'off':
+    case 'crashed':
+      return 'stopped';
+    default:
+      return 'running';
+  }
+}
+
+export function detailsOf(sight: Sight, children: string[]): InstanceDetails {
+  const { domain, statistics } = sight;
+  const address = addressOf(sight);
+  const addresses: Address[] = address === undefined ? [] : [{ type: 'internal', address }];
+  return {
+    power: powerOf(sight),
+    vcpus: domain.vcpus,
+    memoryGiB: domain.memoryMiB / 1024,
+    instanceType: domain.record?.instanceType ?? 'custom',
+    addresses,
+    ssh: address === undefined ? undefined : { host: address, port: 22, user: domain.record?.user ?? 'root' },
+    reboots: domain.record?.reboots ?? 0,
+    children,
+    metrics: domain.id === undefined ? undefined : statistics?.metrics,
+  };
+}
+
+export function stateOf({ domain }: Sight, power?: 'running' | 'stopped'): 'creating' | 'ready' {
+  const readyOn = domain.record?.readyOn;
+  if (domain.id !== undefined) return readyOn === domain.id ? 'ready' : 'creating';
+  // Off: usable once it was, or when off is what is wanted.
+  return readyOn !== undefined || power === 'stopped' ? 'ready' : 'creating';
+}
+
+/** Which wanted fields differ from what is seen. */
+function diffOf(sight: Sight, details: InstanceDetails, spec: InstanceWant): string[] {
+  const { record } = sight.domain;
+  const diff: string[] = [];
+  if (details.power !== spec.power) diff.push('power');
+  if (details.vcpus !== spec.vcpus) diff.push('vcpus');
+  if (sight.domain.memoryMiB !== Math.round(spec.memoryGiB * 1024)) diff.push('memoryGiB');
+  if (record?.diskGiB !== spec.diskGiB) diff.push('diskGiB');
+  if (record?.reboots !== spec.reboots) diff.push('reboots');
+  if (!sameLabels(record?.labels ?? {}, spec.labels)) diff.push('labels');
+  return diff;
+}
+
+export function sameLabels(a: Record<string, string>, b: Record<string, string>): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
+}
+
+/** The observation of a domain of ours. */
+export async function presentDomain(
+  setting: Setting,
+  sight: Sight,
+  stamp: Stamp,
+  spec?: InstanceWant,
+): Promise<Present<'Instance'>> {
+  const { uuid } = sight.domain;
+  const files = await existingChildren(setting.storage, uuid);
+  const details = detailsOf(
+    sight,
+    files.map(({ file }) => childRef(uuid, file)),
+  );
+  return {
+    presence: 'present',
+    ref: uuid,
+    stamp,
+    location: setting.location,
+    state: stateOf(sight, spec?.power),
+    details,
+    diff: spec ? diffOf(sight, details, spec) : [],
+  };
+}
+
+/** The observation of files without a domain: a creation that was cut short. */
+export async function presentFiles(
+  setting: Setting,
+  uuid: string,
+  sidecar: Sidecar,
+  spec?: InstanceWant,
+): Promise<Present<'Instance'>> {
+  const files = await existingChildren(setting.storage, uuid);
+  const children = files.map(({ file }) => childRef(uuid, file));
+  return {
+    presence: 'present',
+    ref: uuid,
+    stamp: sidecar.stamp,
+    location: setting.location,
+    state: 'creating',
+    details: {
+      power: 'pending',
+      vcpus: 0,
+      memoryGiB: 0,
+      instanceType: 'custom',
+      addresses: [],
+      reboots: 0,
+      children,
+    },
+    diff: spec ? ['power', 'vcpus', 'memoryGiB', 'diskGiB'] : [],
+  };
+}

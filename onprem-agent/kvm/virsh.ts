@@ -1,0 +1,161 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CommandFailed, run } from '../host/command.ts';
+import { type DomainStatistics, readStatistics } from './domain-statistics.ts';
+import { type Domain, readDomains } from './domain-xml.ts';
+import { isUuid } from './identity.ts';
+import { libvirtError } from './libvirt-errors.ts';
+import { type MachineRecord, recordNamespace, recordPrefix, renderRecord } from './machine-record.ts';
+
+/**
+ * Runs `virsh` with arguments and answers its standard output; throws CommandFailed. The one seam to libvirt: tests put
+ * faults here, and libvirt's RPC could take its place.
+ */
+export type VirshRunner = (args: readonly string[], options?: { signal?: AbortSignal }) => Promise<string>;
+
+/** The runner for a connection URI. A call that takes longer than a minute has failed. */
+export function virshRunner(uri: string): VirshRunner {
+  return (args, options) => run('virsh', ['-q', '-c', uri, ...args], { ...options, timeoutMs: 60_000 });
+}
+
+export interface Lease {
+  mac: string;
+  address: string;
+}
+
+/** libvirt's verbs as the driver uses them. Every failure is a ProviderError (A7). */
+export interface Libvirt {
+  /** The domain (its live definition while it runs); undefined where there is none. */
+  find(uuid: string): Promise<Domain | undefined>;
+  /** The definition that the next start will use. */
+  findInactive(uuid: string): Promise<Domain | undefined>;
+  all(): Promise<Domain[]>;
+  statistics(uuid?: string): Promise<Map<string, DomainStatistics>>;
+  leases(network: string): Promise<Lease[]>;
+  define(xml: string): Promise<void>;
+  start(uuid: string): Promise<void>;
+  resume(uuid: string): Promise<void>;
+  /** Presses the power button. */
+  shutdown(uuid: string): Promise<void>;
+  /** Pulls the plug. */
+  destroy(uuid: string): Promise<void>;
+  undefine(uuid: string): Promise<void>;
+  writeRecord(uuid: string, record: MachineRecord, running: boolean): Promise<void>;
+  growDisk(uuid: string, target: string, gib: number): Promise<void>;
+}
+
+/** Wraps a runner in typed calls. Stateless. */
+export function libvirtOver(virsh: VirshRunner): Libvirt {
+  /** `changes`: an answer that never came leaves the outcome unknown (A8). */
+  async function call(
+    args: readonly string[],
+    changes: boolean,
+    accept?: RegExp,
+  ): Promise<string | undefined> {
+    try {
+      return await virsh(args);
+    } catch (error) {
+      if (error instanceof CommandFailed && accept?.test(error.stderr)) return undefined;
+      throw libvirtError(error, changes);
+    }
+  }
+  const look = (args: readonly string[], accept?: RegExp) => call(args, false, accept);
+  const change = async (args: readonly string[], accept?: RegExp) => {
+    await call(args, true, accept);
+  };
+
+  async function dump(uuid: string, ...flags: string[]): Promise<Domain | undefined> {
+    if (!isUuid(uuid)) return undefined;
+    const text = await look(['dumpxml', uuid, ...flags], noDomain);
+    return text === undefined ? undefined : readDomains(text)[0];
+  }
+
+  return {
+    find: (uuid) => dump(uuid),
+    findInactive: (uuid) => dump(uuid, '--inactive'),
+    async all() {
+      const uuids = ((await look(['list', '--all', '--uuid'])) ?? '').split('\n').map((line) => line.trim());
+      return dumpMany(uuids.filter(isUuid), dump, virsh);
+    },
+    async statistics(uuid) {
+      const groups = ['--state', '--cpu-total', '--balloon', '--block', '--interface', '--vcpu'];
+      const text = await look(['domstats', ...groups, ...(uuid === undefined ? [] : [uuid])], noDomain);
+      return readStatistics(text ?? '');
+    },
+    async leases(network) {
+      return readLeases((await look(['net-dhcp-leases', network])) ?? '');
+    },
+    async define(xml) {
+      const folder = await mkdtemp(join(tmpdir(), 'landfall-define-'));
+      try {
+        const file = join(folder, 'domain.xml');
+        await writeFile(file, xml, { mode: 0o600 });
+        await change(['define', file, '--validate']);
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+    start: (uuid) => change(['start', uuid], /already active|already running/i),
+    resume: (uuid) => change(['resume', uuid]),
+    shutdown: (uuid) => change(['shutdown', uuid, '--mode', 'acpi'], notRunning),
+    destroy: (uuid) => change(['destroy', uuid], new RegExp(`${notRunning.source}|${noDomain.source}`, 'i')),
+    undefine: (uuid) =>
+      change(
+        ['undefine', uuid, '--managed-save', '--snapshots-metadata', '--checkpoints-metadata', '--nvram'],
+        noDomain,
+      ),
+    async writeRecord(uuid, record, running) {
+      const flags = running ? ['--live', '--config'] : ['--config'];
+      const xml = renderRecord(record, 'bare').text;
+      await change([
+        'metadata',
+        uuid,
+        '--uri',
+        recordNamespace,
+        '--key',
+        recordPrefix,
+        '--set',
+        xml,
+        ...flags,
+      ]);
+    },
+    growDisk: (uuid, target, gib) => change(['blockresize', uuid, target, `${gib}G`]),
+  };
+}
+
+const noDomain = /failed to get domain|Domain not found|no domain with matching/i;
+const notRunning = /domain is not running|not running|is not active/i;
+
+/** How many definitions one virsh process prints. */
+const dumpsPerCall = 50;
+
+/** Definitions of many domains with few processes; one that vanishes meanwhile is left out. */
+async function dumpMany(
+  uuids: string[],
+  dump: (uuid: string) => Promise<Domain | undefined>,
+  virsh: VirshRunner,
+): Promise<Domain[]> {
+  const found: Domain[] = [];
+  for (let from = 0; from < uuids.length; from += dumpsPerCall) {
+    const some = uuids.slice(from, from + dumpsPerCall);
+    try {
+      found.push(...readDomains(await virsh([some.map((uuid) => `dumpxml ${uuid}`).join('; ')])));
+    } catch (error) {
+      if (!(error instanceof CommandFailed) || !noDomain.test(error.stderr)) throw libvirtError(error, false);
+      for (const uuid of some) {
+        const domain = await dump(uuid);
+        if (domain) found.push(domain);
+      }
+    }
+  }
+  return found;
+}
+
+/** Reads `virsh net-dhcp-leases`: date, time, MAC, protocol, address/bits, … */
+export function readLeases(text: string): Lease[] {
+  return text.split('\n').flatMap((line) => {
+    const [, , mac, protocol, cidr] = line.trim().split(/\s+/);
+    return protocol === 'ipv4' && mac && cidr ? [{ mac, address: cidr.split('/')[0] as string }] : [];
+  });
+}
