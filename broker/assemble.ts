@@ -36,7 +36,7 @@ export async function assembleBroker(options: BrokerOptions): Promise<Broker> {
   const { store, signals, log } = options;
   const closing = new AbortController();
   const installation = await firstStart(store.db, { dataDir: options.dataDir, localSite: options.localSite });
-  const dispatcher = startDispatcher(store, (row) => signals.signal(row), log, closing.signal);
+  const dispatcher = startDispatcher(store, signals, log, closing.signal);
   const parts: BrokerParts = {
     store,
     db: store.db,

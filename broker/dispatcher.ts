@@ -1,10 +1,12 @@
 import { deliverOutbox, outboxChannel, outboxDepth, type OutboxRow, type Store } from '@landfall/store';
+import type { Signals } from '@landfall/workflows/client.ts';
 import type { Logger } from 'pino';
-import { keepListening, pause } from './listener.ts';
+import { keepListening, pause, within } from './listener.ts';
 
 const batch = 100;
 const pollMs = 1_000;
 const longestBackOffMs = 10_000;
+const signalWithinMs = 5_000;
 
 /** What the dispatcher does, for readiness and metrics. */
 export interface Dispatcher {
@@ -20,7 +22,8 @@ export interface Dispatcher {
  * Turns outbox rows into wake-ups of workflows until `closing`: at once when a row is committed, and every second in case
  * a notification was lost. At least once; rows stay while the engine is away. Several brokers may do it together.
  */
-export function startDispatcher(store: Store, signal: (row: OutboxRow) => Promise<void>, log: Logger, closing: AbortSignal): Dispatcher {
+export function startDispatcher(store: Store, engine: Pick<Signals, 'signal' | 'ready'>, log: Logger, closing: AbortSignal): Dispatcher {
+  const deliver = (row: OutboxRow): Promise<void> => within(signalWithinMs, engine.signal(row));
   let wake: () => void = () => undefined;
   let pending = true;
   let trouble: string | null = null;
@@ -39,9 +42,12 @@ export function startDispatcher(store: Store, signal: (row: OutboxRow) => Promis
     let backOffMs = 250;
     while (!closing.aborted) {
       try {
+        // While the engine is away no transaction is opened: one held open for its timeouts would hold up every watch,
+        // which reads events only below the oldest transaction.
+        if (trouble !== null && !(await within(signalWithinMs, engine.ready()))) throw new Error(trouble);
         pending = false;
         // A full batch means that there may be more.
-        while ((await deliverOutbox(store.db, batch, signal)) === batch && !closing.aborted);
+        while ((await deliverOutbox(store.db, batch, deliver)) === batch && !closing.aborted);
         if (trouble !== null) log.info('the outbox is being delivered again');
         trouble = null;
         backOffMs = 250;

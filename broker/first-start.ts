@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Schemas } from '@landfall/model';
 import type { Db, Tx } from '@landfall/store';
-import { alone, ensureHome, ensureInstallation, ensureToken } from '@landfall/store/identity.ts';
+import { alone, ensureHome, ensureInstallation, ensureToken } from '@landfall/store/first-start.ts';
 import { ensureBuiltInImages } from '@landfall/store/images.ts';
 import { ensureSite } from '@landfall/store/sites.ts';
 import { homeOrganization } from './authorization.ts';

@@ -52,7 +52,7 @@ export function apiDocument(): ApiDocument {
 }
 
 function ajvOver(document: Json, refused: 'readOnly' | 'writeOnly', allErrors: boolean): Ajv2020 {
-  const ajv = new Ajv2020({ allErrors, verbose: true, useDefaults: refused === 'readOnly', allowUnionTypes: true, strictRequired: false, strictSchema: false });
+  const ajv = new Ajv2020({ allErrors, verbose: true, useDefaults: refused === 'readOnly', allowUnionTypes: true, strictRequired: false });
   // OpenAPI: a readOnly property is not for requests, a writeOnly one not for responses.
   ajv.removeKeyword(refused);
   ajv.addKeyword({ keyword: refused, schemaType: 'boolean', validate: (is: boolean) => !is });
@@ -138,13 +138,15 @@ function compile(document: Json): ApiDocument {
 
 function parameterOf(parameter: Json, compileSchema: (schema: unknown) => ValidateFunction, resolve: (node: Json) => Json): Parameter {
   const schema = parameter.schema as Json;
+  // A default is for who leaves the parameter out; the validator never sees that.
+  const { default: fallback, ...constraints } = schema;
   return {
     name: parameter.name as string,
     in: parameter.in as Parameter['in'],
     required: parameter.required === true,
     type: (resolve(schema).type as Parameter['type'] | undefined) ?? 'string',
-    default: schema.default,
-    validate: compileSchema(schema),
+    default: fallback,
+    validate: compileSchema(constraints),
   };
 }
 

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Role } from '@landfall/model';
 import type { Db } from '@landfall/store';
-import { findTokenByHash, touchToken } from '@landfall/store/identity.ts';
+import { findTokenByHash, touchToken } from '@landfall/store/tokens.ts';
 import type { Logger } from 'pino';
 import { Problem } from './problems.ts';
 

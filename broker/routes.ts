@@ -148,7 +148,7 @@ function served(operation: ApiOperation, answer: AnyAnswer, broker: BrokerParts,
   const declared = operation.responses.get(String(answer.status)) ?? operation.responses.get(`${String(answer.status).charAt(0)}XX`);
   const revision = answer.revision ?? (answer.body as { revision?: number } | undefined)?.revision;
   if (declared?.etag && revision !== undefined) headers.etag = `"${revision}"`;
-  if (answer.body !== undefined) headers['content-type'] = 'application/json; charset=utf-8';
+  if (answer.body !== undefined) headers['content-type'] = 'application/json';
   if (broker.validateResponses) checkAnswer(operation, answer);
   return {
     status: answer.status,
@@ -177,7 +177,7 @@ function checkAnswer(operation: ApiOperation, answer: AnyAnswer): void {
 
 function send(reply: FastifyReply, answer: ServedAnswer): FastifyReply {
   reply.code(answer.status).headers(answer.headers);
-  return answer.body === undefined || answer.body === null ? reply.send() : reply.send(JSON.stringify(answer.body));
+  return answer.body === undefined || answer.body === null ? reply.send() : reply.send(Buffer.from(JSON.stringify(answer.body)));
 }
 
 async function sendStream(reply: FastifyReply, answer: StreamAnswer): Promise<FastifyReply> {

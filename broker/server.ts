@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { newId } from '@landfall/store';
-import Fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { BrokerParts } from './broker.ts';
 import { handlers } from './handlers/all.ts';
 import { parseJsonBody } from './json-body.ts';
@@ -16,7 +16,8 @@ const largestBody = 1024 * 1024;
 export function brokerServer(broker: BrokerParts): FastifyInstance {
   const app = Fastify({
     loggerInstance: broker.log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    // One line per request of our own, below.
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     bodyLimit: largestBody,
     requestTimeout: 30_000,
     // Longest name in a path is a host's; longer ones are told so by validation.
@@ -73,9 +74,9 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
   const unread = !request.raw.complete && (request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 65_536);
   return reply
     .code(problem.status)
-    .headers({ ...problemHeaders(problem), ...(unread ? { connection: 'close' } : {}) })
-    .type('application/problem+json')
-    .send(JSON.stringify(problem.document(request.id, pathOf(request.url))));
+    .headers({ ...problemHeaders(problem), ...(unread ? { connection: 'close' } : {}), 'content-type': 'application/problem+json' })
+    // As bytes: to a text Fastify would add a charset, which this media type does not have.
+    .send(Buffer.from(JSON.stringify(problem.document(request.id, pathOf(request.url)))));
 }
 
 /** What is no HTTP request at all is answered on the bare socket. */

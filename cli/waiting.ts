@@ -1,7 +1,7 @@
 /** Waits for operations and shows what they do. */
 import type { Operation } from '@landfall/model';
 import { type Broker, body } from './connection/broker.ts';
-import { CommandError, exitCodes, ProblemError } from './errors.ts';
+import { CommandError, exitCodes } from './errors.ts';
 import { subject as subjectOf } from './kind-columns.ts';
 import { renderProblem } from './output/problem.ts';
 import { Progress } from './output/progress.ts';
@@ -137,6 +137,5 @@ export function operationById(broker: Broker, operation: string, wait = 0): Prom
 
 /** The exit code that an ended operation stands for. */
 export function operationExitCode(operation: Operation): number {
-  if (operation.state === 'Succeeded') return exitCodes.ok;
-  return operation.error ? new ProblemError(operation.error).exitCode || exitCodes.failed : exitCodes.failed;
+  return operation.state === 'Succeeded' ? exitCodes.ok : exitCodes.failed;
 }

@@ -1,13 +1,26 @@
 import type { Decision, Instance, Operation } from '@landfall/model';
 import { sql } from 'kysely';
 import { toInstance } from './instances.ts';
-import { type OperationScope, toOperation } from './operations.ts';
 import type { Db } from './open.ts';
+import { type OperationScope, toOperation } from './operations.ts';
 import { field, jsonField, type ListRules, type Paged, type PageRequest, readPage } from './pages.ts';
 
 /** Pages of what the workflows write: instances, operations, decisions; and what metrics count of them. */
 
-const instanceStates = ['Pending', 'Provisioning', 'Running', 'Starting', 'Stopping', 'Stopped', 'Rebooting', 'Resizing', 'Deleting', 'Deleted', 'Failed', 'Lost'];
+const instanceStates = [
+  'Pending',
+  'Provisioning',
+  'Running',
+  'Starting',
+  'Stopping',
+  'Stopped',
+  'Rebooting',
+  'Resizing',
+  'Deleting',
+  'Deleted',
+  'Failed',
+  'Lost',
+];
 
 /** The project's instances that are not gone. */
 export async function listInstances(db: Db, project: string, page: PageRequest): Promise<Paged<Instance>> {
@@ -30,10 +43,19 @@ export async function listInstances(db: Db, project: string, page: PageRequest):
     order: { name: sql.ref('name'), createdAt: sql.ref('created_at'), id: sql.ref('id') },
     defaultOrder: 'createdAt',
   };
-  return readPage(db.selectFrom('instances').selectAll().where('project', '=', project).where('gone_at', 'is', null), rules, page, toInstance);
+  return readPage(
+    db.selectFrom('instances').selectAll().where('project', '=', project).where('gone_at', 'is', null),
+    rules,
+    page,
+    toInstance,
+  );
 }
 
-export async function listOperations(db: Db, scope: OperationScope, page: PageRequest): Promise<Paged<Operation>> {
+export async function listOperations(
+  db: Db,
+  scope: OperationScope,
+  page: PageRequest,
+): Promise<Paged<Operation>> {
   let query = db.selectFrom('operations').selectAll().where('organization', '=', scope.organization);
   if (scope.project) query = query.where('project', '=', scope.project);
   const rules: ListRules = {
@@ -41,7 +63,18 @@ export async function listOperations(db: Db, scope: OperationScope, page: PageRe
     fields: {
       project: field('project'),
       state: field('state', 'text', ['Pending', 'Running', 'Succeeded', 'Failed', 'Cancelled']),
-      verb: field('verb', 'text', ['create', 'update', 'start', 'stop', 'reboot', 'resize', 'delete', 'cancel', 'expire', 'audit']),
+      verb: field('verb', 'text', [
+        'create',
+        'update',
+        'start',
+        'stop',
+        'reboot',
+        'resize',
+        'delete',
+        'cancel',
+        'expire',
+        'audit',
+      ]),
       resource: field('resource_id', 'uuid'),
       resourceName: field('resource_name'),
       requestedBy: field('requested_by'),
@@ -63,13 +96,20 @@ export async function listDecisions(db: Db, project: string, page: PageRequest):
     order: { createdAt: sql.ref('created_at'), id: sql.ref('id') },
     defaultOrder: 'createdAt desc',
   };
-  return readPage(db.selectFrom('decisions').selectAll().where('project', '=', project), rules, page, (row) => ({
-    ...row.record,
-    id: row.id,
-    resource: row.resource ? { kind: 'Instance', id: row.resource, name: row.resource_name ?? '', project: row.project } : null,
-    ...(row.attempt === null ? {} : { attempt: row.attempt }),
-    createdAt: row.created_at.toISOString(),
-  }));
+  return readPage(
+    db.selectFrom('decisions').selectAll().where('project', '=', project),
+    rules,
+    page,
+    (row) => ({
+      ...row.record,
+      id: row.id,
+      resource: row.resource
+        ? { kind: 'Instance', id: row.resource, name: row.resource_name ?? '', project: row.project }
+        : null,
+      ...(row.attempt === null ? {} : { attempt: row.attempt }),
+      createdAt: row.created_at.toISOString(),
+    }),
+  );
 }
 
 /** How many instances are in each state. */
@@ -83,7 +123,10 @@ export async function instanceCounts(db: Db): Promise<{ project: string; state: 
 }
 
 /** What the guests of running instances last reported, up to `limit` instances. */
-export async function runningInstanceMetrics(db: Db, limit: number): Promise<{ project: string; name: string; metrics: Record<string, number> }[]> {
+export async function runningInstanceMetrics(
+  db: Db,
+  limit: number,
+): Promise<{ project: string; name: string; metrics: Record<string, number> }[]> {
   return db
     .selectFrom('instances')
     .select(['project', 'name', sql<Record<string, number>>`status->'metrics'`.as('metrics')])

@@ -6,7 +6,7 @@ import { appendEvent } from './events.ts';
 import { unreachableAfterSeconds } from './hosts.ts';
 import { newId } from './id.ts';
 import { checkRevision, type IfMatch } from './identity.ts';
-import type { Db, Queryable } from './open.ts';
+import type { Db, Queryable, Tx } from './open.ts';
 import type { Requester } from './operations.ts';
 import { field, type ListRules, type Paged, type PageRequest, readPage } from './pages.ts';
 
@@ -276,4 +276,30 @@ export async function deleteSite(
     await tx.deleteFrom('sites').where('id', '=', row.id).execute();
     await appendEvent(tx, siteEvent('deleted', organization, { id: row.id, name }, by));
   });
+}
+
+/** Makes a site, unless there is one of the name or it was deleted on purpose. Answers whether there is one. */
+export async function ensureSite(tx: Tx, site: NewSite): Promise<boolean> {
+  const there = await tx.selectFrom('sites').select('id').where('name', '=', site.name).executeTakeFirst();
+  if (there) return true;
+  const deleted = await tx
+    .selectFrom('events')
+    .select('id')
+    .where('type', '=', 'site.deleted')
+    .where('resource_name', '=', site.name)
+    .executeTakeFirst();
+  if (deleted) return false;
+  const { name, organization, labels, spec } = site;
+  await tx
+    .insertInto('sites')
+    .values({
+      id: newId(),
+      name,
+      organization,
+      provider: spec.provider,
+      labels: JSON.stringify(labels ?? {}),
+      spec: JSON.stringify(spec),
+    })
+    .execute();
+  return true;
 }

@@ -1,9 +1,11 @@
 import { sql } from 'kysely';
 import type { BrokerParts } from '../broker.ts';
 import type { Handlers } from '../handler.ts';
+import { within } from '../listener.ts';
 
 /** A change that waits longer than this for its workflow means that nothing is being done. */
 const longestLagMs = 30_000;
+const answersWithinMs = 2_000;
 
 async function checkDatabase({ db }: BrokerParts): Promise<string> {
   try {
@@ -11,6 +13,14 @@ async function checkDatabase({ db }: BrokerParts): Promise<string> {
     return 'ok';
   } catch {
     return 'does not answer'; // the cause is in the log of whichever request met it
+  }
+}
+
+async function checkEngine({ signals }: BrokerParts): Promise<string> {
+  try {
+    return (await within(answersWithinMs, signals.ready())) ? 'ok' : 'does not answer';
+  } catch {
+    return 'does not answer'; // not in time; what is wrong is in the dispatcher's log
   }
 }
 
@@ -30,7 +40,7 @@ export const healthHandlers = {
   async getReadiness(_call, broker) {
     const [database, temporal, dispatcher] = await Promise.all([
       checkDatabase(broker),
-      broker.signals.ready().then((ready) => (ready ? 'ok' : 'does not answer')),
+      checkEngine(broker),
       checkDispatcher(broker),
     ]);
     const checks = { database, temporal, dispatcher };

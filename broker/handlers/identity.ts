@@ -1,18 +1,6 @@
 import { durationMs } from '@landfall/model';
-import {
-  createOrganization,
-  createProject,
-  createToken,
-  deleteOrganization,
-  deleteProject,
-  deleteToken,
-  findProject,
-  getOrganization,
-  getToken,
-  listOrganizations,
-  listProjects,
-  listTokens,
-} from '@landfall/store/identity.ts';
+import { createOrganization, createProject, deleteOrganization, deleteProject, findProject, getOrganization, listOrganizations, listProjects } from '@landfall/store/identity.ts';
+import { createToken, deleteToken, getToken, listTokens } from '@landfall/store/tokens.ts';
 import { identityScope, targetOrganization } from '../authorization.ts';
 import type { Handlers } from '../handler.ts';
 import { hashOf, newSecret, type Principal } from '../principal.ts';

@@ -37,7 +37,7 @@ export interface Answered {
 export class TestBroker {
   readonly database: TestDatabase;
   readonly dataDir: string;
-  readonly signals = new RecordedSignals();
+  readonly signals: RecordedSignals;
   readonly adminToken: string;
   readonly agentToken: string;
   readonly store: Store;
@@ -60,13 +60,18 @@ export class TestBroker {
   static async start(): Promise<TestBroker> {
     const database = await testDatabase();
     const dataDir = mkdtempSync(join(tmpdir(), 'landfall-data-'));
-    const store = await openStore({ databaseUrl: database.url, poolSize: 20 });
-    const logged: string[] = [];
-    const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) });
-    const signals = new RecordedSignals();
-    const broker = await assembleBroker({ store, signals, log, dataDir, localSite: true, validateResponses: true });
-    const url = await broker.app.listen({ host: '127.0.0.1', port: 0 });
-    return new TestBroker({ database, dataDir, store, broker, url, logged }, signals);
+    try {
+      const store = await openStore({ databaseUrl: database.url, poolSize: 20 });
+      const logged: string[] = [];
+      const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) });
+      const signals = new RecordedSignals();
+      const broker = await assembleBroker({ store, signals, log, dataDir, localSite: true, validateResponses: true });
+      const url = await broker.app.listen({ host: '127.0.0.1', port: 0 });
+      return new TestBroker({ database, dataDir, store, broker, url, logged }, signals);
+    } catch (error) {
+      await database.end();
+      throw error;
+    }
   }
 
   async stop(): Promise<void> {

@@ -149,7 +149,7 @@ test('a problem is shown at the line of the manifest that caused it, and the oth
 test('an operation that fails fails the command and tells why', async () => {
   broker.nextError = { type: 'x', title: 'No compliant offer', status: 409, detail: 'eu-data rejects all' };
   const ran = await home.run(['apply', '--wait', '-f', web('')]);
-  expect(ran.code).toBe(5);
+  expect(ran.code).toBe(1);
   expect(ran.err).toContain('Error: instance/web: No compliant offer: eu-data rejects all.\n');
 });
 

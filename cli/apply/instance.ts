@@ -3,6 +3,7 @@ import type { Decision, Instance, InstanceSpec, Operation } from '@landfall/mode
 import { answer, type Broker, body, bodyIfFound, idempotencyKey } from '../connection/broker.ts';
 import { CommandError, exitCodes, ProblemError } from '../errors.ts';
 import { type Manifest, manifestSubject } from '../manifests/manifest.ts';
+import { printable } from '../output/colours.ts';
 import { offerPlace } from '../output/decision.ts';
 import { pricePerHour, pricePerMonth } from '../output/quantities.ts';
 import type { Session } from '../session.ts';
@@ -40,7 +41,12 @@ export async function applyInstance(
       throw cannotChange(manifest, change.fixed, advice);
     }
     const settles = { broker, name: manifest.name };
-    if (change.differences.length === 0) return { action: 'unchanged', settles };
+    if (change.differences.length === 0) {
+      const { state, message = '' } = instance.status;
+      if (state !== 'Failed') return { action: 'unchanged', settles };
+      const advice = `to try again: landfall delete instance ${manifest.name} --wait, and apply`;
+      return { action: 'unchanged', notice: `it is Failed (${printable(message)}); ${advice}`, settles };
+    }
     try {
       const changed = await body(
         broker.client.PATCH('/v1/projects/{project}/instances/{instance}', {

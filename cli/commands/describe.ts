@@ -1,12 +1,12 @@
 /** `landfall describe`: everything about one thing, in sections. */
-import type { Event, Instance } from '@landfall/model';
+import type { Decision, Event, Instance } from '@landfall/model';
 import type { Broker } from '../connection/broker.ts';
 import { exitCodes, usageError } from '../errors.ts';
 import { subject } from '../kind-columns.ts';
 import { eventKind, kindNamed } from '../kinds.ts';
 import { type Paint, printable } from '../output/colours.ts';
 import { yaml } from '../output/formats.ts';
-import { age, gib, moment, number, pricePerHour, pricePerMonth } from '../output/quantities.ts';
+import { age, count, gib, moment, number, pricePerHour, pricePerMonth } from '../output/quantities.ts';
 import { type Column, renderFields, renderTable } from '../output/table.ts';
 import type { Session } from '../session.ts';
 import { getOne, kindAndNames } from './get.ts';
@@ -125,7 +125,7 @@ async function describeInstance(session: Session, broker: Broker, instance: Inst
     section(
       'Why',
       decision
-        ? `${decision.reasons.map((reason) => `  ${printable(reason)}\n`).join('')}  ${paint('dim', `landfall explain instance ${instance.name} shows it all`)}\n`
+        ? `${whyLines(decision)}  ${paint('dim', `landfall explain instance ${instance.name} shows it all`)}\n`
         : '',
     ),
     section(
@@ -172,6 +172,13 @@ async function describeInstance(session: Session, broker: Broker, instance: Inst
   ]
     .filter((part) => part !== '')
     .join('');
+}
+
+function whyLines({ winner, compliant, considered, reasons }: Decision): string {
+  const sum = winner
+    ? `the cheapest of ${count(compliant)} compliant offers (${count(considered)} considered)`
+    : `no offer complies (${count(considered)} considered)`;
+  return [sum, ...reasons].map((line) => `  ${printable(line)}\n`).join('');
 }
 
 const eventColumns: Column<Event>[] = [

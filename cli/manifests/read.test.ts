@@ -73,6 +73,11 @@ describe('mistakes', () => {
       'm.yaml:3:18 metadata.name: must be text; quote it ("123")\nm.yaml:3:36 metadata.labels.on: must be text; quote it ("true")',
     );
   });
+  test('a name that cannot be one is told before anything is sent', () => {
+    expect(mistakesOf(`${head}metadata: {name: Bad_Name}\n`)).toBe(
+      'm.yaml:3:18 metadata.name: must be at most 63 lower-case letters, digits and hyphens, with a letter at its start (it is "Bad_Name")',
+    );
+  });
   test('an alias bomb is refused', () => {
     let text = `${head}metadata: {name: a}\nspec:\n  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n`;
     for (let level = 1; level < 9; level++)

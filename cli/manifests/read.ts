@@ -146,6 +146,10 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** The API's Name; an image's may also have dots. */
+const namePattern = /^[a-z]([-.a-z0-9]*[a-z0-9])?$/;
+const nameRule = 'must be at most 63 lower-case letters, digits and hyphens, with a letter at its start';
+
 function checkManifest(
   value: unknown,
   source: ManifestSource,
@@ -183,6 +187,8 @@ function checkManifest(
   if (metadata.name === undefined) wrong(['metadata'], 'metadata.name: missing', true);
   else if (typeof metadata.name !== 'string')
     wrong(['metadata', 'name'], `metadata.name: must be text; quote it ("${metadata.name}")`);
+  else if (!namePattern.test(metadata.name) || metadata.name.length > 63)
+    wrong(['metadata', 'name'], `metadata.name: ${nameRule} (it is ${JSON.stringify(metadata.name)})`);
   if (value.spec !== undefined && value.spec !== null && !isRecord(value.spec))
     wrong(['spec'], 'spec: must be a map');
   const spec = isRecord(value.spec) ? { ...value.spec } : {};

@@ -23,7 +23,9 @@ export function fieldOf(pointer: string): string {
 function detailLine(detail: ProblemDetail, locate: Locate | undefined, paint: Paint): string {
   const located = detail.pointer === undefined ? undefined : locate?.(detail.pointer);
   const field = located?.field ?? (detail.pointer ? fieldOf(detail.pointer) : detail.parameter);
-  const given = detail.value === undefined ? '' : ` (it is ${JSON.stringify(detail.value)})`;
+  // Most messages of the broker name the value themselves.
+  const told = detail.value === undefined || detail.message.includes(String(detail.value));
+  const given = told ? '' : ` (it is ${JSON.stringify(detail.value)})`;
   const advice = detail.suggestion === undefined ? '' : ` ${paint('cyan', printable(detail.suggestion))}`;
   const subject = field ? `${paint('bold', printable(field))}: ` : '';
   return `${located ? `${located.place} ` : '  '}${subject}${printable(detail.message)}${printable(given)}${advice}\n`;
@@ -36,10 +38,10 @@ export function renderProblem(
 ): string {
   const paint = options.paint ?? plainPaint;
   const subject = options.subject ? `${options.subject}: ` : '';
-  const message =
-    problem.detail && problem.detail !== problem.title
-      ? `${problem.title.replace(/\.$/, '')}: ${problem.detail}`
-      : problem.title;
+  // The detail often is the first of the errors, which follow with their places.
+  const repeated = (problem.errors ?? []).some((error) => problem.detail?.includes(error.message));
+  const detail = problem.detail === problem.title || repeated ? undefined : problem.detail;
+  const message = detail ? `${problem.title.replace(/\.$/, '')}: ${detail}` : problem.title;
   let text = `${paint('red', 'Error:')} ${subject}${printable(message)}${/[.!?:\n]$/.test(message) ? '' : '.'}\n`;
   for (const error of problem.errors ?? []) text += detailLine(error, options.locate, paint);
   if (problem.status >= 500 && problem.requestId)

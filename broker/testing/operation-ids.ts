@@ -1,0 +1,6 @@
+import { apiDocument, type ApiOperation } from '../openapi.ts';
+
+/** Every operation of the API document. */
+export function operationIds(): Pick<ApiOperation, 'id' | 'method' | 'path'>[] {
+  return apiDocument().operations.map(({ id, method, path }) => ({ id, method, path }));
+}
