@@ -205,6 +205,7 @@ function noProvider(subject: PlacementSubject, providers: string[]): Decision {
     outcome: 'unplaceable',
     winner: null,
     fallbacks: [],
+    cheapestByProvider: [],
     considered: 0,
     compliant: 0,
     funnel: [],

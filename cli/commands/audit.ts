@@ -3,6 +3,7 @@ import type { AuditReport } from '@landfall/model';
 import { body, idempotencyKey } from '../connection/broker.ts';
 import { CommandError, exitCodes, ProblemError } from '../errors.ts';
 import { type Paint, printable } from '../output/colours.ts';
+import { counted } from '../output/quantities.ts';
 import { type Column, renderTable } from '../output/table.ts';
 import type { Session } from '../session.ts';
 import { waitForOperations } from '../waiting.ts';
@@ -50,7 +51,7 @@ export function renderAudit(report: AuditReport, paint: Paint): string {
   const sum = `${orphans.length} orphans, ${missing.length} missing, ${doubled.length} doubled`;
   let text = `${paint(isClean(report) ? 'green' : 'red', sum)}\n`;
   const open = report.openIntents ? `, ${report.openIntents} intents open` : '';
-  text += `${report.instances} instances against ${report.machines} machines at ${report.sites.length} sites${open}\n`;
+  text += `${counted(report.instances, 'instance')} against ${counted(report.machines, 'machine')} at ${counted(report.sites.length, 'site')}${open}\n`;
   for (const site of report.sites.filter((item) => !item.complete)) {
     const where = site.host ? `${site.site}, host ${site.host}` : site.site;
     text += `${paint('yellow', `not complete: ${printable(where)}`)}${site.message ? `: ${printable(site.message)}` : ''}\n`;

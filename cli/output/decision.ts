@@ -12,7 +12,7 @@ export function offerPlace(offer: Offer): string {
   return `${providerNames[offer.provider] ?? offer.provider} ${offer.region}${zone}${offer.host ? `, host ${offer.host}` : ''}`;
 }
 
-const runnerUpColumns: Column<{ offer: Offer; winner: Offer }>[] = [
+const alternativeColumns: Column<{ offer: Offer; winner: Offer }>[] = [
   { header: 'PROVIDER', cell: ({ offer }) => offer.provider },
   { header: 'SITE', cell: ({ offer }) => offer.site },
   { header: 'REGION', cell: ({ offer }) => offer.region },
@@ -33,7 +33,7 @@ const runnerUpColumns: Column<{ offer: Offer; winner: Offer }>[] = [
     header: 'MORE',
     align: 'right',
     cell: ({ offer, winner }) =>
-      winner.pricePerHour > 0
+      winner.pricePerHour > 0 && offer.pricePerHour > winner.pricePerHour
         ? `+${Math.round((offer.pricePerHour / winner.pricePerHour - 1) * 100)}%`
         : undefined,
   },
@@ -56,7 +56,7 @@ export function renderDecision(decision: Decision, options: DecisionOptions): st
   const parts = [
     answerLines(decision, options.subject, paint),
     reasonLines(decision, paint),
-    runnerUps(decision, options, paint),
+    alternatives(decision, options, paint),
     funnelLines(decision, paint),
     ruleLines(decision, paint),
     provenance(decision, paint),
@@ -93,16 +93,25 @@ function reasonLines(decision: Decision, paint: Paint): string {
   return `${paint('bold', 'Reasons')}\n${reasons.map((reason) => `  ${printable(reason)}\n`).join('')}`;
 }
 
-function runnerUps(decision: Decision, options: DecisionOptions, paint: Paint): string {
+/** What the other providers would cost, and where it goes if the winner refuses. */
+function alternatives(decision: Decision, options: DecisionOptions, paint: Paint): string {
   const { winner } = decision;
-  if (!winner || decision.fallbacks.length === 0) return '';
-  const shown = decision.fallbacks.slice(0, 8);
-  const more = decision.fallbacks.length - shown.length;
-  const rows = shown.map((offer) => ({ offer, winner }));
-  return (
-    `${paint('bold', 'Runner-ups')}\n${renderTable(runnerUpColumns, rows, { wide: options.wide, indent: '  ' })}` +
-    (more > 0 ? `  and ${count(more)} more\n` : '')
-  );
+  if (!winner) return '';
+  const table = (title: string, offers: Offer[]) =>
+    offers.length === 0
+      ? ''
+      : `${paint('bold', title)}\n${renderTable(
+          alternativeColumns,
+          offers.map((offer) => ({ offer, winner })),
+          { wide: options.wide, indent: '  ' },
+        )}`;
+  const providers = decision.cheapestByProvider ?? [];
+  return [
+    table('Cheapest of each provider', providers.length > 1 ? providers : []),
+    table('Next, if it is refused', decision.fallbacks),
+  ]
+    .filter((part) => part !== '')
+    .join('\n');
 }
 
 function funnelLines(decision: Decision, paint: Paint): string {

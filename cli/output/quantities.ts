@@ -31,6 +31,11 @@ export function count(amount: number): string {
   return amount.toLocaleString('en-US');
 }
 
+/** `1 site`, `3 sites`: a count with its noun. */
+export function counted(amount: number, noun: string): string {
+  return `${count(amount)} ${noun}${amount === 1 ? '' : 's'}`;
+}
+
 /** A time span: `45s`, `12m`, `5h12m`, `3d4h`. */
 export function span(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));

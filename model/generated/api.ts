@@ -1413,6 +1413,8 @@ export interface components {
             outcome: "placed" | "unplaceable";
             winner: components["schemas"]["Offer"] | null;
             fallbacks: components["schemas"]["Offer"][];
+            /** @description The cheapest available offer of each provider that has one. */
+            cheapestByProvider?: components["schemas"]["Offer"][];
             considered: number;
             compliant: number;
             funnel: {

@@ -7,6 +7,8 @@ import type { PlacedOffer, SetAside } from './types.ts';
 export interface Best {
   winner: PlacedOffer | null;
   fallbacks: PlacedOffer[];
+  /** The cheapest available offer of each provider that has one, cheapest first. */
+  cheapestByProvider: PlacedOffer[];
   /** Compliant offers that can be had now. */
   available: number;
   /** Why compliant offers cannot be had, with how many each. */
@@ -58,9 +60,25 @@ export function takeBest(
   return {
     winner,
     fallbacks: others,
+    cheapestByProvider: cheapestByProvider(evaluated, available),
     available: available.reduce((t, bits) => t + countBits(bits), 0),
     refusals,
   };
+}
+
+function cheapestByProvider(evaluated: readonly Evaluated[], available: readonly Bits[]): PlacedOffer[] {
+  const cheapest = new Map<string, PlacedOffer>();
+  for (const [t, { table }] of evaluated.entries()) {
+    const { codes, values } = table.column('provider');
+    const left = new Set(values.keys());
+    for (let i = nextBit(available[t]!, 0); i >= 0 && left.size > 0; i = nextBit(available[t]!, i + 1)) {
+      if (!left.delete(codes[i]!)) continue;
+      const offer = table.offer(i);
+      const known = cheapest.get(offer.provider);
+      if (known === undefined || compareOffers(offer, known) < 0) cheapest.set(offer.provider, offer);
+    }
+  }
+  return [...cheapest.values()].sort(compareOffers);
 }
 
 /** Offers of several sorted tables, best first. */

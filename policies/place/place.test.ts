@@ -294,3 +294,14 @@ test('the record names the versions it was made under', () => {
   expect(decision.catalogue.version).toBe(plain.catalogue.version);
   expect(decision.certificate).toEqual({ method: 'exact', bound: 0.1, gap: 0 });
 });
+
+test('the cheapest offer of each provider is named, so that a person sees what the others would cost', () => {
+  const catalogue = catalogueOf(
+    { instanceType: 'a1', pricePerHour: 0.3 },
+    { instanceType: 'a2', pricePerHour: 0.2 },
+    { provider: 'gcp', instanceType: 'g1', pricePerHour: 0.4 },
+    { provider: 'gcp', instanceType: 'g2', pricePerHour: 0.1 },
+  );
+  const decision = place({ ...plain, catalogue, request: NEUTRAL_REQUEST, includeUnconfigured: true });
+  expect(decision.cheapestByProvider.map((each) => each.instanceType)).toEqual(['g2', 'a2']);
+});

@@ -167,6 +167,8 @@ export interface Decision {
   winner: PlacedOffer | null;
   /** Where to go next if the winner is refused, in order. */
   fallbacks: PlacedOffer[];
+  /** The cheapest available offer of each provider that has one, cheapest first: what the others would cost. */
+  cheapestByProvider: PlacedOffer[];
   /** All offers looked at (the funnel's first number). */
   considered: number;
   /** Offers that fit and that every enforced rule lets through, before capacity and set-asides. */
