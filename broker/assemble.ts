@@ -3,6 +3,7 @@ import type { Signals } from '@landfall/workflows/client.ts';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { BrokerParts } from './broker.ts';
+import { Connections } from './connections.ts';
 import { startDispatcher } from './dispatcher.ts';
 import { EventFeed } from './event-feed.ts';
 import { firstStart } from './first-start.ts';
@@ -51,13 +52,17 @@ export async function assembleBroker(options: BrokerOptions): Promise<Broker> {
     closing: closing.signal,
   };
   const app = brokerServer(parts);
+  const connections = new Connections(app.server);
   return {
     app,
     parts,
     async stop() {
       closing.abort();
-      const overdue = setTimeout(() => app.server.closeAllConnections(), finishWithinMs);
+      const overdue = setTimeout(() => connections.closeAll(), finishWithinMs);
+      // A connection whose last request has just been answered would otherwise be kept alive, and waited for.
+      const idle = setInterval(() => connections.closeIdle(), 50);
       await app.close();
+      clearInterval(idle);
       clearTimeout(overdue);
       await dispatcher.stopped;
     },

@@ -75,10 +75,24 @@ const requirement = {
   watchEvents: 'viewer',
 } as const satisfies Record<OperationId, Requirement>;
 
-type Requirement = 'public' | 'any' | 'viewer' | 'operator' | 'organizationOperator' | 'admin' | 'organizationAdmin' | 'agent';
+type Requirement =
+  | 'public'
+  | 'any'
+  | 'viewer'
+  | 'operator'
+  | 'organizationOperator'
+  | 'admin'
+  | 'organizationAdmin'
+  | 'agent';
 
 const rank = { viewer: 1, operator: 2, admin: 3 };
-const needs = { viewer: 'viewer', operator: 'operator', organizationOperator: 'operator', admin: 'admin', organizationAdmin: 'admin' } as const;
+const needs = {
+  viewer: 'viewer',
+  operator: 'operator',
+  organizationOperator: 'operator',
+  admin: 'admin',
+  organizationAdmin: 'admin',
+} as const;
 
 /** The organization whose admins also keep organizations, projects and tokens of the others. */
 export const homeOrganization = 'default';
@@ -93,20 +107,31 @@ export function checkRole(principal: Principal, id: OperationId, params: Record<
   const need = requirement[id] as Requirement;
   if (need === 'public' || need === 'any') return;
   if (need === 'agent') {
-    if (principal.role !== 'agent') throw forbidden(`Only an agent's token may call ${id}; this one has role ${principal.role}.`);
-    if (principal.site !== params.site) throw forbidden(`This token speaks for site ${principal.site ?? '(none)'} only.`);
+    if (principal.role !== 'agent')
+      throw forbidden(`Only an agent's token may call ${id}; this one has role ${principal.role}.`);
+    if (principal.site !== params.site)
+      throw forbidden(`This token speaks for site ${principal.site ?? '(none)'} only.`);
     return;
   }
-  if (principal.role === 'agent') throw forbidden(`An agent's token may only call what agents call, which ${id} is not.`);
+  if (principal.role === 'agent')
+    throw forbidden(`An agent's token may only call what agents call, which ${id} is not.`);
   const least = needs[need];
-  if (rank[principal.role] < rank[least]) throw forbidden(`${id} needs role ${least}; this token has role ${principal.role}.`);
+  if (rank[principal.role] < rank[least])
+    throw forbidden(`${id} needs role ${least}; this token has role ${principal.role}.`);
   if (need.startsWith('organization') && principal.project !== null) {
-    throw forbidden(`${id} concerns the whole organization; this token is for project ${principal.project} only.`);
+    throw forbidden(
+      `${id} concerns the whole organization; this token is for project ${principal.project} only.`,
+    );
   }
 }
 
 /** Throws `not-found` unless the project exists and the principal may see it: what it may not see, it is not told of. */
-export async function checkProject(db: Db, principal: Principal, id: OperationId, project: string): Promise<void> {
+export async function checkProject(
+  db: Db,
+  principal: Principal,
+  id: OperationId,
+  project: string,
+): Promise<void> {
   const hidden = new Problem('not-found', `There is no project ${project}.`);
   if (principal.project !== null) {
     // The token's own project exists as long as the token does.
@@ -116,12 +141,17 @@ export async function checkProject(db: Db, principal: Principal, id: OperationId
   const found = await findProject(db, project);
   if (!found) throw hidden;
   const keepsProjects = id === 'getProject' || id === 'deleteProject';
-  if (found.organization !== principal.organization && !(keepsProjects && identityScope(principal).organization === null)) throw hidden;
+  if (
+    found.organization !== principal.organization &&
+    !(keepsProjects && identityScope(principal).organization === null)
+  )
+    throw hidden;
 }
 
 /** Whose organizations, projects and tokens the principal sees. */
 export function identityScope(principal: Principal): IdentityScope {
-  const everyone = principal.organization === homeOrganization && principal.project === null && principal.role === 'admin';
+  const everyone =
+    principal.organization === homeOrganization && principal.project === null && principal.role === 'admin';
   return { organization: everyone ? null : principal.organization, project: principal.project };
 }
 
@@ -129,7 +159,9 @@ export function identityScope(principal: Principal): IdentityScope {
 export function targetOrganization(principal: Principal, named: string | undefined): string {
   if (named === undefined || named === principal.organization) return principal.organization;
   if (identityScope(principal).organization !== null) {
-    throw forbidden(`This token belongs to organization ${principal.organization} and cannot add to organization ${named}.`);
+    throw forbidden(
+      `This token belongs to organization ${principal.organization} and cannot add to organization ${named}.`,
+    );
   }
   return named;
 }
@@ -137,7 +169,9 @@ export function targetOrganization(principal: Principal, named: string | undefin
 /** As targetOrganization, for what only the organization's own tokens may add. */
 export function ownOrganization(principal: Principal, named: string | undefined): string {
   if (named !== undefined && named !== principal.organization) {
-    throw forbidden(`This token belongs to organization ${principal.organization}; use one of organization ${named} for this.`);
+    throw forbidden(
+      `This token belongs to organization ${principal.organization}; use one of organization ${named} for this.`,
+    );
   }
   return principal.organization;
 }

@@ -1,10 +1,10 @@
 import type { Db, Store } from '@landfall/store';
+import type { Signals } from '@landfall/workflows/client.ts';
 import type { Logger } from 'pino';
 import type { Dispatcher } from './dispatcher.ts';
 import type { EventFeed } from './event-feed.ts';
 import type { BrokerMetrics } from './metrics.ts';
 import type { Authenticator } from './principal.ts';
-import type { Signals } from '@landfall/workflows/client.ts';
 
 /** What handlers stand on; one per process. */
 export interface BrokerParts {

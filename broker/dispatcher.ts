@@ -1,4 +1,4 @@
-import { deliverOutbox, outboxChannel, outboxDepth, type OutboxRow, type Store } from '@landfall/store';
+import { deliverOutbox, type OutboxRow, outboxChannel, outboxDepth, type Store } from '@landfall/store';
 import type { Signals } from '@landfall/workflows/client.ts';
 import type { Logger } from 'pino';
 import { keepListening, pause, within } from './listener.ts';
@@ -22,7 +22,12 @@ export interface Dispatcher {
  * Turns outbox rows into wake-ups of workflows until `closing`: at once when a row is committed, and every second in case
  * a notification was lost. At least once; rows stay while the engine is away. Several brokers may do it together.
  */
-export function startDispatcher(store: Store, engine: Pick<Signals, 'signal' | 'ready'>, log: Logger, closing: AbortSignal): Dispatcher {
+export function startDispatcher(
+  store: Store,
+  engine: Pick<Signals, 'signal' | 'ready'>,
+  log: Logger,
+  closing: AbortSignal,
+): Dispatcher {
   const deliver = (row: OutboxRow): Promise<void> => within(signalWithinMs, engine.signal(row));
   let wake: () => void = () => undefined;
   let pending = true;
@@ -58,7 +63,8 @@ export function startDispatcher(store: Store, engine: Pick<Signals, 'signal' | '
           wake = () => undefined;
         }
       } catch (error) {
-        if (trouble === null) log.warn({ err: error }, 'the outbox cannot be delivered; its rows are kept, trying again');
+        if (trouble === null)
+          log.warn({ err: error }, 'the outbox cannot be delivered; its rows are kept, trying again');
         trouble = (error as Error).message;
         await pause(backOffMs, closing);
         backOffMs = Math.min(backOffMs * 2, longestBackOffMs);

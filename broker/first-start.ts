@@ -46,7 +46,12 @@ const localSite: Schemas['SiteInput'] & { organization: string } = {
   name: 'local',
   organization: homeOrganization,
   labels: { pricing: 'estimate' },
-  spec: { provider: 'onprem', regions: ['local'], pricing: { vcpuHour: 0.006, gibHour: 0.0008, currency: 'USD' }, overcommit: { vcpu: 4 } },
+  spec: {
+    provider: 'onprem',
+    regions: ['local'],
+    pricing: { vcpuHour: 0.006, gibHour: 0.0008, currency: 'USD' },
+    overcommit: { vcpu: 4 },
+  },
 };
 
 /**
@@ -62,14 +67,22 @@ export async function firstStart(db: Db, options: { dataDir: string; localSite: 
     await ensureBuiltInImages(tx, builtInImages);
     await keepToken(tx, join(options.dataDir, 'admin.token'), { name: 'admin', role: 'admin', site: null });
     if (options.localSite && (await ensureSite(tx, localSite))) {
-      await keepToken(tx, join(options.dataDir, 'agent.token'), { name: 'agent-local', role: 'agent', site: localSite.name });
+      await keepToken(tx, join(options.dataDir, 'agent.token'), {
+        name: 'agent-local',
+        role: 'agent',
+        site: localSite.name,
+      });
     }
     return installation;
   });
 }
 
 /** A token whose secret is in a file of the data folder: the file is kept, a missing one is made anew. */
-async function keepToken(tx: Tx, file: string, token: { name: string; role: Schemas['Role']; site: string | null }): Promise<void> {
+async function keepToken(
+  tx: Tx,
+  file: string,
+  token: { name: string; role: Schemas['Role']; site: string | null },
+): Promise<void> {
   const secret = readSecret(file) ?? writeSecret(file, newSecret());
   await ensureToken(tx, { ...token, organization: homeOrganization, hash: hashOf(secret) });
 }
@@ -82,7 +95,8 @@ function readSecret(file: string): string | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-  if (!/^lf_[A-Za-z0-9_-]{43}$/.test(text)) throw new Error(`${file} holds no token. Delete it, and the next start makes a new one.`);
+  if (!/^lf_[A-Za-z0-9_-]{43}$/.test(text))
+    throw new Error(`${file} holds no token. Delete it, and the next start makes a new one.`);
   return text;
 }
 

@@ -10,9 +10,15 @@ import type { Principal } from './principal.ts';
 import type { Problem } from './problems.ts';
 
 type Parameters<Id extends OperationId> = operations[Id]['parameters'];
-type In<P, Where extends string> = P extends { [K in Where]?: infer T } ? ([NonNullable<T>] extends [never] ? Record<string, never> : NonNullable<T>) : Record<string, never>;
+type In<P, Where extends string> = P extends { [K in Where]?: infer T }
+  ? [NonNullable<T>] extends [never]
+    ? Record<string, never>
+    : NonNullable<T>
+  : Record<string, never>;
 type ContentOf<T> = T extends { content: infer C } ? C[keyof C] : undefined;
-type BodyOf<Id extends OperationId> = operations[Id] extends { requestBody: infer B } ? ContentOf<NonNullable<B>> : undefined;
+type BodyOf<Id extends OperationId> = operations[Id] extends { requestBody: infer B }
+  ? ContentOf<NonNullable<B>>
+  : undefined;
 
 /** One call of an operation: authenticated, authorized, and valid by the API document. */
 export interface Call<Id extends OperationId> {
@@ -37,9 +43,12 @@ type StatusOf<Id extends OperationId> = Extract<keyof Responses<Id>, number>;
 
 /** What a handler answers: one of the statuses that the document declares, with its body. */
 export type Answer<Id extends OperationId> = {
-  [S in StatusOf<Id>]: { status: S; headers?: Record<string, string>; /** Revision for the ETag, where the body has none. */ revision?: number; /** What a repeat with the same Idempotency-Key gets, where the answer holds a secret. */ onRepeat?: Problem } & (Responses<Id>[S] extends { content: Record<string, infer B> }
-    ? { body: B }
-    : { body?: undefined });
+  [S in StatusOf<Id>]: {
+    status: S;
+    headers?: Record<string, string> /** Revision for the ETag, where the body has none. */;
+    revision?: number /** What a repeat with the same Idempotency-Key gets, where the answer holds a secret. */;
+    onRepeat?: Problem;
+  } & (Responses<Id>[S] extends { content: Record<string, infer B> } ? { body: B } : { body?: undefined });
 }[StatusOf<Id>];
 
 /** An answer written as it comes, such as an event stream. Resolves when it has ended. */

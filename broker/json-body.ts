@@ -27,18 +27,25 @@ export function parseJsonBody(bytes: Buffer): unknown {
     const column = at - before.lastIndexOf('\n');
     const found = at >= text.length ? 'the end of the body' : JSON.stringify(text.slice(at, at + 12));
     const message = `is not valid JSON at position ${at} (line ${line}, column ${column}), at ${found}`;
-    throw new Problem('invalid', `The body ${message}.`, { errors: [{ pointer: '', message }], cause: error });
+    throw new Problem('invalid', `The body ${message}.`, {
+      errors: [{ pointer: '', message }],
+      cause: error,
+    });
   }
   refuseUnkeepable(value);
   return value;
 }
 
 function refuseUnkeepable(root: unknown): void {
-  const stack: { value: unknown; pointer: string; depth: number }[] = [{ value: root, pointer: '', depth: 0 }];
+  const stack: { value: unknown; pointer: string; depth: number }[] = [
+    { value: root, pointer: '', depth: 0 },
+  ];
   for (let next = stack.pop(); next; next = stack.pop()) {
     const { value, pointer, depth } = next;
     const refuse = (message: string): never => {
-      throw new Problem('invalid', `The body ${message}${pointer ? ` at ${pointer}` : ''}.`, { errors: [{ pointer, message }] });
+      throw new Problem('invalid', `The body ${message}${pointer ? ` at ${pointer}` : ''}.`, {
+        errors: [{ pointer, message }],
+      });
     };
     if (depth > deepest) refuse(`is nested deeper than ${deepest} levels`);
     if (typeof value === 'string') {
@@ -48,11 +55,13 @@ function refuseUnkeepable(root: unknown): void {
       if (!Number.isFinite(value)) refuse('has a number beyond what can be kept');
     } else if (Array.isArray(value)) {
       if (value.length > longest) refuse(`has a list of more than ${longest} items`);
-      for (const [index, item] of value.entries()) stack.push({ value: item, pointer: `${pointer}/${index}`, depth: depth + 1 });
+      for (const [index, item] of value.entries())
+        stack.push({ value: item, pointer: `${pointer}/${index}`, depth: depth + 1 });
     } else if (typeof value === 'object' && value !== null) {
       for (const [key, item] of Object.entries(value)) {
         const at = `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-        if (key === '__proto__' || key.includes('\0') || !key.isWellFormed()) refuse(`has a field name that cannot be kept: ${JSON.stringify(key)}`);
+        if (key === '__proto__' || key.includes('\0') || !key.isWellFormed())
+          refuse(`has a field name that cannot be kept: ${JSON.stringify(key)}`);
         stack.push({ value: item, pointer: at, depth: depth + 1 });
       }
     }
@@ -60,7 +69,8 @@ function refuseUnkeepable(root: unknown): void {
 }
 
 const space = /[ \t\n\r]*/y;
-const scalar = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null/y;
+const scalar =
+  /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null/y;
 
 /** Offset of the first character at which `text` stops being JSON (V8 does not always say). */
 export function firstError(text: string): number {

@@ -5,12 +5,19 @@ import type { Logger } from 'pino';
  * Keeps a LISTEN on `channel` alive across database restarts until `closing`. Calls `heard` for each notification and after
  * each reconnection, when some may have been missed. Says in the log once that the channel is lost and once that it is back.
  */
-export function keepListening(store: Store, channel: string, heard: () => void, log: Logger, closing: AbortSignal): void {
+export function keepListening(
+  store: Store,
+  channel: string,
+  heard: () => void,
+  log: Logger,
+  closing: AbortSignal,
+): void {
   let current: { end(): Promise<void> } | undefined;
   let told = false;
   let delay = 200;
 
   const connect = async (): Promise<void> => {
+    if (closing.aborted) return;
     try {
       const connection = await store.listen(channel, heard, (error) => {
         current = undefined;

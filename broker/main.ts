@@ -9,7 +9,16 @@ const log = pino({
   level: process.env.LANDFALL_LOG_LEVEL ?? 'info',
   base: { program: 'broker' },
   timestamp: pino.stdTimeFunctions.isoTime,
-  redact: { paths: ['req.headers.authorization', 'headers.authorization', '*.authorization', '*.secret', '*.userData'], censor: '[redacted]' },
+  redact: {
+    paths: [
+      'req.headers.authorization',
+      'headers.authorization',
+      '*.authorization',
+      '*.secret',
+      '*.userData',
+    ],
+    censor: '[redacted]',
+  },
 });
 
 const databaseUrl = process.env.DATABASE_URL;
@@ -34,7 +43,9 @@ const broker = await assembleBroker({
 });
 
 const pruning = setInterval(() => {
-  pruneKeys(store.db).catch((error: unknown) => log.warn({ err: error }, 'old idempotency keys could not be removed'));
+  pruneKeys(store.db).catch((error: unknown) =>
+    log.warn({ err: error }, 'old idempotency keys could not be removed'),
+  );
 }, 3_600_000);
 
 let stopping = false;

@@ -28,9 +28,22 @@ export function brokerMetrics(db: Db, dispatcher: Dispatcher, log: Logger): Brok
     registers,
   });
   const up = new Gauge({ name: 'landfall_database_up', help: '1 while the database answers.', registers });
-  const depth = new Gauge({ name: 'landfall_outbox_rows', help: 'Committed changes that wait for their workflow to be woken.', registers });
-  const lag = new Gauge({ name: 'landfall_outbox_oldest_seconds', help: 'Age of the oldest of them.', registers });
-  const instances = new Gauge({ name: 'landfall_instances', help: 'Instances by project and state.', labelNames: ['project', 'state'], registers });
+  const depth = new Gauge({
+    name: 'landfall_outbox_rows',
+    help: 'Committed changes that wait for their workflow to be woken.',
+    registers,
+  });
+  const lag = new Gauge({
+    name: 'landfall_outbox_oldest_seconds',
+    help: 'Age of the oldest of them.',
+    registers,
+  });
+  const instances = new Gauge({
+    name: 'landfall_instances',
+    help: 'Instances by project and state.',
+    labelNames: ['project', 'state'],
+    registers,
+  });
   const guests = new Gauge({
     name: 'landfall_instance_metric',
     help: 'What the guest of a running instance last reported.',
@@ -43,7 +56,11 @@ export function brokerMetrics(db: Db, dispatcher: Dispatcher, log: Logger): Brok
     http,
     async scrape() {
       try {
-        const [waiting, counts, running] = await Promise.all([dispatcher.depth(), instanceCounts(db), runningInstanceMetrics(db, mostGuests)]);
+        const [waiting, counts, running] = await Promise.all([
+          dispatcher.depth(),
+          instanceCounts(db),
+          runningInstanceMetrics(db, mostGuests),
+        ]);
         up.set(1);
         depth.set(waiting.rows);
         lag.set(waiting.oldestMs / 1_000);
@@ -51,7 +68,8 @@ export function brokerMetrics(db: Db, dispatcher: Dispatcher, log: Logger): Brok
         for (const { project, state, count } of counts) instances.set({ project, state }, count);
         guests.reset();
         for (const { project, name, metrics } of running) {
-          for (const [metric, value] of Object.entries(metrics)) guests.set({ project, instance: name, metric }, value);
+          for (const [metric, value] of Object.entries(metrics))
+            guests.set({ project, instance: name, metric }, value);
         }
       } catch (error) {
         up.set(0);

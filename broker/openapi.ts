@@ -52,7 +52,13 @@ export function apiDocument(): ApiDocument {
 }
 
 function ajvOver(document: Json, refused: 'readOnly' | 'writeOnly', allErrors: boolean): Ajv2020 {
-  const ajv = new Ajv2020({ allErrors, verbose: true, useDefaults: refused === 'readOnly', allowUnionTypes: true, strictRequired: false });
+  const ajv = new Ajv2020({
+    allErrors,
+    verbose: true,
+    useDefaults: refused === 'readOnly',
+    allowUnionTypes: true,
+    strictRequired: false,
+  });
   // OpenAPI: a readOnly property is not for requests, a writeOnly one not for responses.
   ajv.removeKeyword(refused);
   ajv.addKeyword({ keyword: refused, schemaType: 'boolean', validate: (is: boolean) => !is });
@@ -69,7 +75,10 @@ function absolute(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(absolute);
   if (typeof schema !== 'object' || schema === null) return schema;
   return Object.fromEntries(
-    Object.entries(schema).map(([key, value]) => [key, key === '$ref' && typeof value === 'string' ? value.replace(/^#/, `${documentId}#`) : absolute(value)]),
+    Object.entries(schema).map(([key, value]) => [
+      key,
+      key === '$ref' && typeof value === 'string' ? value.replace(/^#/, `${documentId}#`) : absolute(value),
+    ]),
   );
 }
 
@@ -95,8 +104,12 @@ function compile(document: Json): ApiDocument {
     const target = node.$ref
       .slice(2)
       .split('/')
-      .reduce<unknown>((at, part) => (at as Json | undefined)?.[part.replaceAll('~1', '/').replaceAll('~0', '~')], document);
-    if (typeof target !== 'object' || target === null) throw new Error(`model/openapi.yaml: ${node.$ref} points nowhere`);
+      .reduce<unknown>(
+        (at, part) => (at as Json | undefined)?.[part.replaceAll('~1', '/').replaceAll('~0', '~')],
+        document,
+      );
+    if (typeof target !== 'object' || target === null)
+      throw new Error(`model/openapi.yaml: ${node.$ref} points nowhere`);
     return resolve(target as Json);
   };
   const operationsFound: ApiOperation[] = [];
@@ -105,15 +118,21 @@ function compile(document: Json): ApiDocument {
       const operation = item[method] as Json | undefined;
       if (!operation) continue;
       const raw = [...((item.parameters as Json[]) ?? []), ...((operation.parameters as Json[]) ?? [])];
-      const body = operation.requestBody as { required?: boolean; content: Record<string, { schema: unknown }> } | undefined;
+      const body = operation.requestBody as
+        | { required?: boolean; content: Record<string, { schema: unknown }> }
+        | undefined;
       operationsFound.push({
         id: operation.operationId as OperationId,
         method: method.toUpperCase(),
         path,
-        parameters: raw.map((each) => parameterOf(resolve(each), (schema) => validator(requests, schema), resolve)),
+        parameters: raw.map((each) =>
+          parameterOf(resolve(each), (schema) => validator(requests, schema), resolve),
+        ),
         body: body && {
           required: body.required ?? false,
-          byMediaType: new Map(Object.entries(body.content).map(([type, media]) => [type, validator(requests, media.schema)])),
+          byMediaType: new Map(
+            Object.entries(body.content).map(([type, media]) => [type, validator(requests, media.schema)]),
+          ),
         },
         responses: new Map(
           Object.entries(operation.responses as Record<string, Json>).map(([status, each]) => {
@@ -123,7 +142,14 @@ function compile(document: Json): ApiDocument {
               status,
               {
                 etag: Object.hasOwn((response.headers as Json) ?? {}, 'ETag'),
-                byMediaType: content ? new Map(Object.entries(content).map(([type, media]) => [type, validator(responses, media.schema)])) : null,
+                byMediaType: content
+                  ? new Map(
+                      Object.entries(content).map(([type, media]) => [
+                        type,
+                        validator(responses, media.schema),
+                      ]),
+                    )
+                  : null,
               },
             ];
           }),
@@ -136,7 +162,11 @@ function compile(document: Json): ApiDocument {
   return { document, operations: operationsFound };
 }
 
-function parameterOf(parameter: Json, compileSchema: (schema: unknown) => ValidateFunction, resolve: (node: Json) => Json): Parameter {
+function parameterOf(
+  parameter: Json,
+  compileSchema: (schema: unknown) => ValidateFunction,
+  resolve: (node: Json) => Json,
+): Parameter {
   const schema = parameter.schema as Json;
   // A default is for who leaves the parameter out; the validator never sees that.
   const { default: fallback, ...constraints } = schema;

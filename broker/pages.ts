@@ -21,7 +21,10 @@ export function registerPages(app: FastifyInstance, broker: BrokerParts): void {
         reply
           .type(contentType)
           .header('cache-control', 'no-cache')
-          .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'")
+          .header(
+            'content-security-policy',
+            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
+          )
           .send(await read()),
     });
     refuseOtherMethods(app, url, ['GET', 'HEAD']);

@@ -54,7 +54,10 @@ export class Authenticator {
   async authenticate(header: string | undefined): Promise<Principal> {
     if (header === undefined) throw refused('Send `Authorization: Bearer lf_…`.');
     const secret = schemeForm.exec(header)?.[1];
-    if (secret === undefined || !secretForm.test(secret)) throw refused('The Authorization header is not `Bearer` and a token of this broker (`lf_` and 43 characters).');
+    if (secret === undefined || !secretForm.test(secret))
+      throw refused(
+        'The Authorization header is not `Bearer` and a token of this broker (`lf_` and 43 characters).',
+      );
     const hash = hashOf(secret);
     const key = hash.toString('base64');
     const now = Date.now();
@@ -101,7 +104,9 @@ export class Authenticator {
     if (this.#touched.size >= cacheSize) this.#touched.clear();
     this.#touched.set(id, now);
     // Not worth a request's time or failure: when a token was last used is for people.
-    touchToken(this.#db, id).catch((error: unknown) => this.#log.warn({ err: error, token: id }, 'could not note that a token was used'));
+    touchToken(this.#db, id).catch((error: unknown) =>
+      this.#log.warn({ err: error, token: id }, 'could not note that a token was used'),
+    );
   }
 }
 

@@ -38,7 +38,11 @@ export class Problem extends Error {
   readonly errors: ProblemError[];
   readonly headers: Record<string, string>;
 
-  constructor(code: ProblemCode, detail: string, more: { errors?: ProblemError[]; headers?: Record<string, string>; cause?: unknown } = {}) {
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    more: { errors?: ProblemError[]; headers?: Record<string, string>; cause?: unknown } = {},
+  ) {
     super(detail, { cause: more.cause });
     this.name = 'Problem';
     this.code = code;

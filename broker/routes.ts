@@ -36,14 +36,20 @@ export function registerRoutes(app: FastifyInstance, broker: BrokerParts, handle
   const { operations } = apiDocument();
   const known = new Set<string>(operations.map((operation) => operation.id));
   const surplus = Object.keys(handlers).filter((id) => !known.has(id));
-  if (surplus.length > 0) throw new Error(`handlers for no operation of model/openapi.yaml: ${surplus.join(', ')}`);
+  if (surplus.length > 0)
+    throw new Error(`handlers for no operation of model/openapi.yaml: ${surplus.join(', ')}`);
   const byPath = new Map<string, string[]>();
   for (const operation of operations) {
     const handler = (handlers as unknown as Record<string, AnyHandler | undefined>)[operation.id];
-    if (!handler) throw new Error(`model/openapi.yaml has the operation ${operation.id}, and there is no handler for it`);
+    if (!handler)
+      throw new Error(`model/openapi.yaml has the operation ${operation.id}, and there is no handler for it`);
     const url = routeOf(operation.path);
     const streams = operation.id === 'watchEvents';
-    byPath.set(url, [...(byPath.get(url) ?? []), operation.method, ...(operation.method === 'GET' && !streams ? ['HEAD'] : [])]);
+    byPath.set(url, [
+      ...(byPath.get(url) ?? []),
+      operation.method,
+      ...(operation.method === 'GET' && !streams ? ['HEAD'] : []),
+    ]);
     app.route({
       method: operation.method as HTTPMethods,
       url,
@@ -59,7 +65,11 @@ export function registerRoutes(app: FastifyInstance, broker: BrokerParts, handle
 /** 405 with Allow for the methods that a path does not have. */
 export function refuseOtherMethods(app: FastifyInstance, url: string, methods: string[]): void {
   const refuse = async (request: FastifyRequest): Promise<never> => {
-    throw new Problem('method-not-allowed', `${request.method} is not a method of this path; it has ${methods.join(', ')}.`, { headers: { allow: methods.join(', ') } });
+    throw new Problem(
+      'method-not-allowed',
+      `${request.method} is not a method of this path; it has ${methods.join(', ')}.`,
+      { headers: { allow: methods.join(', ') } },
+    );
   };
   const others = routedMethods.filter((method) => !methods.includes(method)) as HTTPMethods[];
   // Refused before the body is read, whatever it is.
@@ -78,12 +88,19 @@ async function admit(operation: ApiOperation, request: FastifyRequest, broker: B
   checkRole(principal, operation.id, request.params as Record<string, unknown>);
 }
 
-async function serve(operation: ApiOperation, handler: AnyHandler, request: FastifyRequest, reply: FastifyReply, broker: BrokerParts): Promise<FastifyReply> {
+async function serve(
+  operation: ApiOperation,
+  handler: AnyHandler,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  broker: BrokerParts,
+): Promise<FastifyReply> {
   const principal = principals.get(request) ?? null;
   const errors: ProblemError[] = [];
   const params = readPath(operation, request.params as Record<string, string>, errors);
   refuseInvalid(errors);
-  if (principal && typeof params.project === 'string') await checkProject(broker.db, principal, operation.id, params.project);
+  if (principal && typeof params.project === 'string')
+    await checkProject(broker.db, principal, operation.id, params.project);
   const body = request.body;
   const asSent = request.headers['idempotency-key'] === undefined ? '' : JSON.stringify(body ?? null);
   const query = readQuery(operation, request.query as Record<string, unknown>, errors);
@@ -92,7 +109,10 @@ async function serve(operation: ApiOperation, handler: AnyHandler, request: Fast
   checkBody(operation, request, body, errors);
   refuseInvalid(errors);
   if (operation.needsIfMatch && ifMatch === undefined) {
-    throw new Problem('precondition-required', 'Send If-Match with the ETag last read, or `*` for whatever is there now.');
+    throw new Problem(
+      'precondition-required',
+      'Send If-Match with the ETag last read, or `*` for whatever is there now.',
+    );
   }
   const call = {
     params,
@@ -101,7 +121,11 @@ async function serve(operation: ApiOperation, handler: AnyHandler, request: Fast
     ifMatch,
     lastEventId: headers['Last-Event-ID'],
     principal,
-    requester: { organization: principal?.organization ?? '', requestedBy: principal?.name ?? '', requestId: request.id },
+    requester: {
+      organization: principal?.organization ?? '',
+      requestedBy: principal?.name ?? '',
+      requestId: request.id,
+    },
     requestId: request.id,
     get signal() {
       return goneSignal(request, reply, broker.closing);
@@ -111,8 +135,17 @@ async function serve(operation: ApiOperation, handler: AnyHandler, request: Fast
 
   const key = headers['Idempotency-Key'];
   if (typeof key === 'string' && principal) {
-    const once = { principal: principal.tokenId, key, method: request.method, url: request.url, body: asSent };
-    return send(reply, await serveOnce(broker.db, once, () => answerOrProblem(operation, handler, call, broker, request)));
+    const once = {
+      principal: principal.tokenId,
+      key,
+      method: request.method,
+      url: request.url,
+      body: asSent,
+    };
+    return send(
+      reply,
+      await serveOnce(broker.db, once, () => answerOrProblem(operation, handler, call, broker, request)),
+    );
   }
   const answer = await handler(call, broker);
   if ('stream' in answer) return sendStream(reply, answer);
@@ -120,7 +153,13 @@ async function serve(operation: ApiOperation, handler: AnyHandler, request: Fast
 }
 
 /** As the answer of the request, a problem included: repeats of a refused request are refused alike. */
-async function answerOrProblem(operation: ApiOperation, handler: AnyHandler, call: Call<'updateInstance'>, broker: BrokerParts, request: FastifyRequest): Promise<ServedAnswer> {
+async function answerOrProblem(
+  operation: ApiOperation,
+  handler: AnyHandler,
+  call: Call<'updateInstance'>,
+  broker: BrokerParts,
+  request: FastifyRequest,
+): Promise<ServedAnswer> {
   try {
     return served(operation, (await handler(call, broker)) as AnyAnswer, broker, request);
   } catch (error) {
@@ -143,9 +182,16 @@ export function pathOf(url: string): string {
   return url.split('?', 1)[0]!;
 }
 
-function served(operation: ApiOperation, answer: AnyAnswer, broker: BrokerParts, request: FastifyRequest): ServedAnswer {
+function served(
+  operation: ApiOperation,
+  answer: AnyAnswer,
+  broker: BrokerParts,
+  request: FastifyRequest,
+): ServedAnswer {
   const headers: Record<string, string> = { 'cache-control': 'no-store', ...answer.headers };
-  const declared = operation.responses.get(String(answer.status)) ?? operation.responses.get(`${String(answer.status).charAt(0)}XX`);
+  const declared =
+    operation.responses.get(String(answer.status)) ??
+    operation.responses.get(`${String(answer.status).charAt(0)}XX`);
   const revision = answer.revision ?? (answer.body as { revision?: number } | undefined)?.revision;
   if (declared?.etag && revision !== undefined) headers.etag = `"${revision}"`;
   if (answer.body !== undefined) headers['content-type'] = 'application/json';
@@ -161,9 +207,13 @@ function served(operation: ApiOperation, answer: AnyAnswer, broker: BrokerParts,
 /** Throws when an answer is not what the document says; only in tests, where it shows as a 500. */
 function checkAnswer(operation: ApiOperation, answer: AnyAnswer): void {
   const declared = operation.responses.get(String(answer.status));
-  if (!declared) throw new Error(`${operation.id} answers ${answer.status}, which model/openapi.yaml does not declare`);
+  if (!declared)
+    throw new Error(`${operation.id} answers ${answer.status}, which model/openapi.yaml does not declare`);
   if (declared.byMediaType === null) {
-    if (answer.body !== undefined) throw new Error(`${operation.id} answers ${answer.status} with a body, which model/openapi.yaml does not declare`);
+    if (answer.body !== undefined)
+      throw new Error(
+        `${operation.id} answers ${answer.status} with a body, which model/openapi.yaml does not declare`,
+      );
     return;
   }
   const validate = declared.byMediaType.get('application/json');
@@ -171,18 +221,28 @@ function checkAnswer(operation: ApiOperation, answer: AnyAnswer): void {
   const body: unknown = answer.body === undefined ? undefined : JSON.parse(JSON.stringify(answer.body));
   if (validate && !validate(body)) {
     const told = explain(errorsOf(validate)).map((error) => `${error.pointer || '(root)'} ${error.message}`);
-    throw new Error(`${operation.id} answers ${answer.status} with a body that model/openapi.yaml does not describe: ${told.join('; ')}`);
+    throw new Error(
+      `${operation.id} answers ${answer.status} with a body that model/openapi.yaml does not describe: ${told.join('; ')}`,
+    );
   }
 }
 
 function send(reply: FastifyReply, answer: ServedAnswer): FastifyReply {
   reply.code(answer.status).headers(answer.headers);
-  return answer.body === undefined || answer.body === null ? reply.send() : reply.send(Buffer.from(JSON.stringify(answer.body)));
+  return answer.body === undefined || answer.body === null
+    ? reply.send()
+    : reply.send(Buffer.from(JSON.stringify(answer.body)));
 }
 
 async function sendStream(reply: FastifyReply, answer: StreamAnswer): Promise<FastifyReply> {
   reply.hijack();
-  reply.raw.writeHead(answer.status, { ...(reply.getHeaders() as Record<string, string>), 'content-type': answer.contentType, 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
+  reply.raw.writeHead(answer.status, {
+    ...(reply.getHeaders() as Record<string, string>),
+    'content-type': answer.contentType,
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+    connection: 'close',
+  });
   try {
     await answer.stream(reply.raw);
   } catch (error) {
@@ -193,9 +253,15 @@ async function sendStream(reply: FastifyReply, answer: StreamAnswer): Promise<Fa
   return reply;
 }
 
-function checkBody(operation: ApiOperation, request: FastifyRequest, body: unknown, errors: ProblemError[]): void {
+function checkBody(
+  operation: ApiOperation,
+  request: FastifyRequest,
+  body: unknown,
+  errors: ProblemError[],
+): void {
   if (!operation.body) {
-    const empty = body === undefined || body === null || (typeof body === 'object' && Object.keys(body).length === 0);
+    const empty =
+      body === undefined || body === null || (typeof body === 'object' && Object.keys(body).length === 0);
     if (!empty) errors.push({ pointer: '', message: 'must be absent: this operation takes no body' });
     return;
   }
@@ -206,7 +272,10 @@ function checkBody(operation: ApiOperation, request: FastifyRequest, body: unkno
   const type = (request.headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase();
   const validate = operation.body.byMediaType.get(type);
   if (!validate) {
-    throw new Problem('unsupported-media-type', `The body must be ${[...operation.body.byMediaType.keys()].join(' or ')}, not ${type || 'without Content-Type'}.`);
+    throw new Problem(
+      'unsupported-media-type',
+      `The body must be ${[...operation.body.byMediaType.keys()].join(' or ')}, not ${type || 'without Content-Type'}.`,
+    );
   }
   if (!validate(body)) errors.push(...explain(errorsOf(validate)));
 }
@@ -214,7 +283,12 @@ function checkBody(operation: ApiOperation, request: FastifyRequest, body: unkno
 function refuseInvalid(errors: ProblemError[]): void {
   if (errors.length === 0) return;
   const first = errors[0]!;
-  const where = first.parameter !== undefined ? `Parameter \`${first.parameter}\`` : first.pointer ? first.pointer : 'The body';
+  const where =
+    first.parameter !== undefined
+      ? `Parameter \`${first.parameter}\``
+      : first.pointer
+        ? first.pointer
+        : 'The body';
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
   throw new Problem('invalid', `${where} ${first.message}${more}.`, { errors });
 }
@@ -223,7 +297,7 @@ function refuseInvalid(errors: ProblemError[]): void {
 function goneSignal(request: FastifyRequest, reply: FastifyReply, closing: AbortSignal): AbortSignal {
   const gone = new AbortController();
   const abort = (): void => gone.abort();
-  if (closing.aborted || request.raw.destroyed && !request.raw.complete) abort();
+  if (closing.aborted || (request.raw.destroyed && !request.raw.complete)) abort();
   closing.addEventListener('abort', abort, { once: true });
   reply.raw.once('close', () => {
     closing.removeEventListener('abort', abort);

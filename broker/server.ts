@@ -1,7 +1,14 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { newId } from '@landfall/store';
-import Fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
 import type { BrokerParts } from './broker.ts';
 import { handlers } from './handlers/all.ts';
 import { parseJsonBody } from './json-body.ts';
@@ -33,8 +40,10 @@ export function brokerServer(broker: BrokerParts): FastifyInstance {
   });
 
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(['application/json', 'application/merge-patch+json'], { parseAs: 'buffer' }, async (_request: FastifyRequest, body: Buffer) =>
-    body.length === 0 ? undefined : parseJsonBody(body),
+  app.addContentTypeParser(
+    ['application/json', 'application/merge-patch+json'],
+    { parseAs: 'buffer' },
+    async (_request: FastifyRequest, body: Buffer) => (body.length === 0 ? undefined : parseJsonBody(body)),
   );
 
   app.addHook('onRequest', async (request, reply) => {
@@ -44,7 +53,8 @@ export function brokerServer(broker: BrokerParts): FastifyInstance {
   app.addHook('onResponse', async (request, reply) => {
     const operation = (request.routeOptions.config as { operationId?: string }).operationId ?? 'none';
     const seconds = reply.elapsedTime / 1_000;
-    if (operation !== 'watchEvents') broker.metrics.http.observe({ operation, status: String(reply.statusCode) }, seconds);
+    if (operation !== 'watchEvents')
+      broker.metrics.http.observe({ operation, status: String(reply.statusCode) }, seconds);
     request.log.info(
       {
         method: request.method,
@@ -59,7 +69,13 @@ export function brokerServer(broker: BrokerParts): FastifyInstance {
   });
 
   app.setErrorHandler((error: FastifyError, request, reply) => sendProblem(error, request, reply));
-  app.setNotFoundHandler((request, reply) => sendProblem(new Problem('not-found', `There is nothing at ${pathOf(request.url)}. /docs lists what there is.`), request, reply));
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(
+      new Problem('not-found', `There is nothing at ${pathOf(request.url)}. /docs lists what there is.`),
+      request,
+      reply,
+    ),
+  );
 
   registerRoutes(app, broker, handlers);
   registerPages(app, broker);
@@ -69,22 +85,42 @@ export function brokerServer(broker: BrokerParts): FastifyInstance {
 /** The one way in which an error leaves the broker. */
 function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = problemOf(error);
-  if (problem.status >= 500) request.log.error({ err: problem.cause ?? problem, path: pathOf(request.url) }, problem.message);
+  if (problem.status >= 500)
+    request.log.error({ err: problem.cause ?? problem, path: pathOf(request.url) }, problem.message);
   // A body that nobody will read must not hold the connection.
-  const unread = !request.raw.complete && (request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 65_536);
-  return reply
-    .code(problem.status)
-    .headers({ ...problemHeaders(problem), ...(unread ? { connection: 'close' } : {}), 'content-type': 'application/problem+json' })
-    // As bytes: to a text Fastify would add a charset, which this media type does not have.
-    .send(Buffer.from(JSON.stringify(problem.document(request.id, pathOf(request.url)))));
+  const unread =
+    !request.raw.complete &&
+    (request.headers['transfer-encoding'] !== undefined ||
+      Number(request.headers['content-length'] ?? 0) > 65_536);
+  return (
+    reply
+      .code(problem.status)
+      .headers({
+        ...problemHeaders(problem),
+        ...(unread ? { connection: 'close' } : {}),
+        'content-type': 'application/problem+json',
+      })
+      // As bytes: to a text Fastify would add a charset, which this media type does not have.
+      .send(Buffer.from(JSON.stringify(problem.document(request.id, pathOf(request.url)))))
+  );
 }
 
 /** What is no HTTP request at all is answered on the bare socket. */
 function refuseBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
   if (socket.destroyed || !socket.writable) return;
-  const code = error.code === 'HPE_HEADER_OVERFLOW' ? 'headers-too-large' : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'request-timeout' : 'invalid';
+  const code =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? 'headers-too-large'
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? 'request-timeout'
+        : 'invalid';
   const { status, title } = problemTypes[code];
-  const body = JSON.stringify({ type: problemUri(code), title, status, detail: 'This is not a request that HTTP/1.1 allows.' });
+  const body = JSON.stringify({
+    type: problemUri(code),
+    title,
+    status,
+    detail: 'This is not a request that HTTP/1.1 allows.',
+  });
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   );

@@ -8,7 +8,8 @@ export function describe(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (typeof value === 'object') return 'an object';
-  if (typeof value === 'string') return `the string ${JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)}`;
+  if (typeof value === 'string')
+    return `the string ${JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)}`;
   return `${typeof value === 'number' ? 'the number' : 'the boolean'} ${String(value)}`;
 }
 
@@ -28,7 +29,8 @@ export function explain(errors: readonly ErrorObject[], parameter?: string): Pro
   for (const error of errors) {
     if (structural.has(error.keyword)) continue;
     // Inside a choice the branches' own errors contradict each other; the choice is told as one.
-    if (choices.some((choice) => error !== choice && error.schemaPath.startsWith(`${choice.schemaPath}/`))) continue;
+    if (choices.some((choice) => error !== choice && error.schemaPath.startsWith(`${choice.schemaPath}/`)))
+      continue;
     const one = explainOne(error, parameter);
     const key = `${one.pointer ?? one.parameter} ${one.message}`;
     if (!told.has(key)) told.set(key, one);
@@ -62,21 +64,36 @@ interface Worded {
 
 function worded(error: ErrorObject): Worded {
   const { data, params, keyword, instancePath } = error;
-  const at = (message: string, more: Partial<Worded> = {}): Worded => ({ pointer: instancePath, message, value: data, ...more });
-  const below = (name: string): string => `${instancePath}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+  const at = (message: string, more: Partial<Worded> = {}): Worded => ({
+    pointer: instancePath,
+    message,
+    value: data,
+    ...more,
+  });
+  const below = (name: string): string =>
+    `${instancePath}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
   switch (keyword) {
     case 'type': {
       const types = ([] as string[]).concat(params.type as string | string[]);
       return at(`must be ${types.map(article).join(' or ')}, is ${describe(data)}`);
     }
     case 'required':
-      return { pointer: below(params.missingProperty as string), message: `is missing: \`${params.missingProperty}\` is needed` };
+      return {
+        pointer: below(params.missingProperty as string),
+        message: `is missing: \`${params.missingProperty}\` is needed`,
+      };
     case 'additionalProperties':
     case 'unevaluatedProperties': {
       const name = (params.additionalProperty ?? params.unevaluatedProperty) as string;
-      const known = Object.keys((error.parentSchema?.properties as object | undefined) ?? {}).filter((each) => !isReadOnly(error, each));
+      const known = Object.keys((error.parentSchema?.properties as object | undefined) ?? {}).filter(
+        (each) => !isReadOnly(error, each),
+      );
       const suggestion = closest(name, known);
-      const meant = suggestion ? `; did you mean \`${suggestion}\`?` : known.length > 0 ? `; fields here are ${known.join(', ')}` : '';
+      const meant = suggestion
+        ? `; did you mean \`${suggestion}\`?`
+        : known.length > 0
+          ? `; fields here are ${known.join(', ')}`
+          : '';
       return { pointer: below(name), message: `\`${name}\` is not a field here${meant}`, suggestion };
     }
     case 'readOnly':
@@ -90,7 +107,9 @@ function worded(error: ErrorObject): Worded {
       return at(`must be ${JSON.stringify(params.allowedValue)}, is ${describe(data)}`);
     case 'pattern': {
       const meaning = error.parentSchema?.description as string | undefined;
-      return at(`${describe(data)} does not fit${meaning ? `: ${meaning}` : ` the pattern ${params.pattern}`}`);
+      return at(
+        `${describe(data)} does not fit${meaning ? `: ${meaning}` : ` the pattern ${params.pattern}`}`,
+      );
     }
     case 'format':
       return at(`must be a valid ${params.format}, is ${describe(data)}`);
@@ -99,18 +118,26 @@ function worded(error: ErrorObject): Worded {
     case 'exclusiveMinimum':
     case 'exclusiveMaximum': {
       const words = { '>=': 'at least', '<=': 'at most', '>': 'more than', '<': 'less than' };
-      return at(`must be ${words[params.comparison as keyof typeof words]} ${params.limit}, is ${String(data)}`);
+      return at(
+        `must be ${words[params.comparison as keyof typeof words]} ${params.limit}, is ${String(data)}`,
+      );
     }
     case 'minLength':
-      return at(`must have at least ${params.limit} character${params.limit === 1 ? '' : 's'}, has ${(data as string).length}`);
+      return at(
+        `must have at least ${params.limit} character${params.limit === 1 ? '' : 's'}, has ${(data as string).length}`,
+      );
     case 'maxLength':
       return at(`must have at most ${params.limit} characters, has ${(data as string).length}`);
     case 'minItems':
     case 'maxItems':
-      return at(`must have at ${keyword === 'minItems' ? 'least' : 'most'} ${params.limit} items, has ${(data as unknown[]).length}`);
+      return at(
+        `must have at ${keyword === 'minItems' ? 'least' : 'most'} ${params.limit} items, has ${(data as unknown[]).length}`,
+      );
     case 'minProperties':
     case 'maxProperties':
-      return at(`must have at ${keyword === 'minProperties' ? 'least' : 'most'} ${params.limit} field${params.limit === 1 ? '' : 's'}, has ${Object.keys(data as object).length}`);
+      return at(
+        `must have at ${keyword === 'minProperties' ? 'least' : 'most'} ${params.limit} field${params.limit === 1 ? '' : 's'}, has ${Object.keys(data as object).length}`,
+      );
     case 'uniqueItems':
       return at(`items ${params.j} and ${params.i} are the same`);
     case 'oneOf':
@@ -128,7 +155,8 @@ function isReadOnly(error: ErrorObject, name: string): boolean {
 
 /** The branches of a choice by what they require or are. */
 function choices(error: ErrorObject): string {
-  const branches = (error.schema as { required?: string[]; type?: string; $ref?: string }[] | undefined) ?? [];
+  const branches =
+    (error.schema as { required?: string[]; type?: string; $ref?: string }[] | undefined) ?? [];
   const words = branches.map((branch) => {
     if (branch.required) return `given by ${branch.required.join(' and ')}`;
     if (branch.$ref) return `a ${branch.$ref.split('/').at(-1)!}`;

@@ -1,6 +1,13 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { currentRevision, type EventScope, isTooOld, parseRevision, type Revision, readEventsAfter } from '@landfall/store';
+import {
+  currentRevision,
+  type EventScope,
+  isTooOld,
+  parseRevision,
+  type Revision,
+  readEventsAfter,
+} from '@landfall/store';
 import { PageError, parseFilter } from '@landfall/store/pages.ts';
 import type { BrokerParts } from './broker.ts';
 import type { Principal } from './principal.ts';
@@ -10,20 +17,34 @@ const bookmarkEveryMs = 10_000;
 const batch = 200;
 
 /** What a principal may read of the event log, narrowed by `filter`. */
-export function eventScope(principal: Principal, filter: string | undefined, allowed: readonly ('project' | 'resource' | 'operation' | 'type')[]): EventScope {
+export function eventScope(
+  principal: Principal,
+  filter: string | undefined,
+  allowed: readonly ('project' | 'resource' | 'operation' | 'type')[],
+): EventScope {
   const scope: EventScope = { organization: principal.organization };
   for (const { field, equal, value } of filter === undefined ? [] : parseFilter(filter)) {
     const known = allowed.find((each) => each === field);
-    if (!known) throw new PageError('filter', `cannot filter by \`${field}\`: fields here are ${allowed.join(', ')}`, field, allowed);
+    if (!known)
+      throw new PageError(
+        'filter',
+        `cannot filter by \`${field}\`: fields here are ${allowed.join(', ')}`,
+        field,
+        allowed,
+      );
     if (!equal) throw new PageError('filter', `has \`${field}!=\`: events are filtered by \`=\` only`, field);
     if (scope[known] !== undefined) throw new PageError('filter', `has \`${field}\` twice`, field);
-    if ((known === 'resource' || known === 'operation') && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value)) {
+    if (
+      (known === 'resource' || known === 'operation') &&
+      !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value)
+    ) {
       throw new PageError('filter', `\`${field}\` must be an id (a UUID), is "${value}"`, value);
     }
     scope[known] = value;
   }
   if (principal.project !== null) {
-    if (scope.project !== undefined && scope.project !== principal.project) throw new Problem('not-found', `There is no project ${scope.project}.`);
+    if (scope.project !== undefined && scope.project !== principal.project)
+      throw new Problem('not-found', `There is no project ${scope.project}.`);
     scope.project = principal.project;
   }
   return scope;
@@ -40,10 +61,16 @@ export async function watchStart({ db }: BrokerParts, lastEventId: string | unde
   const now = await currentRevision(db);
   if (lastEventId === undefined) return now;
   const revision = readRevision(lastEventId);
-  if (!revision) throw new Problem('invalid', 'Last-Event-ID is not the id of an event.', { errors: [{ parameter: 'Last-Event-ID', message: 'is not the id of an event', value: lastEventId }] });
+  if (!revision)
+    throw new Problem('invalid', 'Last-Event-ID is not the id of an event.', {
+      errors: [{ parameter: 'Last-Event-ID', message: 'is not the id of an event', value: lastEventId }],
+    });
   // Beyond the end of the log: of another database, or of this one before it was restored from a backup.
   if ((await isTooOld(db, revision)) || BigInt(revision.xid) > BigInt(now.xid)) {
-    throw new Problem('gone', 'Events after Last-Event-ID are no longer kept. Read the resources afresh and watch without it.');
+    throw new Problem(
+      'gone',
+      'Events after Last-Event-ID are no longer kept. Read the resources afresh and watch without it.',
+    );
   }
   return revision;
 }
@@ -52,7 +79,13 @@ export async function watchStart({ db }: BrokerParts, lastEventId: string | unde
  * Writes events as they become readable until the caller goes or the broker stops. Every ten seconds a bookmark says up to
  * where the log was read, so that a quiet watch can resume from there.
  */
-export async function streamEvents(broker: BrokerParts, scope: EventScope, start: Revision, response: ServerResponse, signal: AbortSignal): Promise<void> {
+export async function streamEvents(
+  broker: BrokerParts,
+  scope: EventScope,
+  start: Revision,
+  response: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
   const { db, feed, log } = broker;
   let place = start;
   let bookmarked = 0;

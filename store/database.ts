@@ -46,6 +46,7 @@ export interface Sites extends Named {
   state: Generated<string>;
   message: Generated<string>;
   last_inventory_at: NullableTime;
+  offers_run: string | null;
   generation: Generated<number>;
   updated_at: TimeNow;
 }

@@ -11,4 +11,5 @@ export * from './ledger.ts';
 export * from './open.ts';
 export * from './operations.ts';
 export * from './outbox.ts';
+export * from './site-offers.ts';
 export * from './wants.ts';

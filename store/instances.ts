@@ -40,9 +40,22 @@ export function userDataDigest(userData: string): string {
 const isId = (text: string): boolean =>
   /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text);
 
-/** By id or name; one that is gone is not found by name, and by id for as long as its row is kept. */
+/**
+ * By id or name; one that is gone is not found by name, and by id for as long as its row is kept. With the guest's counters
+ * from the last inventory, where its provider has them.
+ */
 export async function getInstance(db: Queryable, project: string, idOrName: string): Promise<Instance> {
-  return toInstance(await findRow(db, project, idOrName));
+  const row = await findRow(db, project, idOrName);
+  const instance = toInstance(row);
+  const seen = await db
+    .selectFrom('inventory')
+    .select('item')
+    .where('resource', '=', row.id)
+    .where('attempt', '=', row.attempt)
+    .where(sql<boolean>`not (item->>'child')::boolean`)
+    .executeTakeFirst();
+  const metrics = seen?.item.details?.metrics;
+  return metrics ? { ...instance, status: { ...instance.status, metrics } } : instance;
 }
 
 async function findRow(db: Queryable, project: string, idOrName: string, lock = false): Promise<InstanceRow> {

@@ -84,25 +84,6 @@ export async function writeInventory(db: Db, page: InventoryWrite): Promise<void
   });
 }
 
-/** Replaces a site's live offers when the last page is in. */
-export async function writeSiteOffers(
-  db: Db,
-  page: { site: string; run: string; offers: Record<string, unknown>[]; last: boolean },
-): Promise<void> {
-  await db.transaction().execute(async (tx) => {
-    if (page.offers.length > 0) {
-      await tx
-        .insertInto('site_offers')
-        .values(
-          page.offers.map((offer) => ({ site: page.site, run: page.run, offer: JSON.stringify(offer) })),
-        )
-        .execute();
-    }
-    if (page.last)
-      await tx.deleteFrom('site_offers').where('site', '=', page.site).where('run', '<>', page.run).execute();
-  });
-}
-
 /** Everywhere machines can be: a queue per cloud site, one per on-prem host. */
 export interface SiteQueue {
   site: string;

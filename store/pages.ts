@@ -73,7 +73,7 @@ export interface Term {
 }
 
 /**
- * Reads `a=b AND labels.c!=d`. A value with ` AND ` or quotes in it is written in double quotes, with `\"` and `\\`.
+ * Reads `a=b AND labels.c!=d`. A value with spaces or quotes in it is written in double quotes, with `\"` and `\\`.
  * Throws PageError.
  */
 export function parseFilter(text: string): Term[] {
@@ -81,7 +81,7 @@ export function parseFilter(text: string): Term[] {
   let rest = text;
   for (;;) {
     const match =
-      /^\s*([A-Za-z][A-Za-z0-9]*(?:\.[-._/A-Za-z0-9]+)?)\s*(!?=)\s*(?:"((?:[^"\\]|\\["\\])*)"|((?:(?!\s+AND\s)[^"])*?))\s*(?=$|\sAND\s)/.exec(
+      /^\s*([A-Za-z][A-Za-z0-9]*(?:\.[-._/A-Za-z0-9]+)?)\s*(!?=)\s*(?:"((?:[^"\\]|\\["\\])*)"|([^\s"]*))\s*(?=$|\sAND\s)/.exec(
         rest,
       );
     if (!match) {

@@ -1,5 +1,5 @@
 /** Every workflow: the entry of the bundle that runs in the deterministic sandbox. Nothing else may be exported here. */
 
 export { readConsole } from './console.ts';
-export { audit, expire, sweep } from './estate.ts';
+export { audit, expire, refreshOffers, sweep } from './estate.ts';
 export { instance } from './instance.ts';

@@ -98,23 +98,24 @@ export function connectSignals(env: NodeJS.ProcessEnv = process.env): Signals {
   };
 }
 
-/** Makes or updates the schedules: sweep and expiry. Safe to repeat. */
+/** Makes or updates the schedules: sweep, expiry, and the refresh of live offers. Safe to repeat. */
 export async function ensureSchedules(
   client: Client,
-  intervals: { sweepMs: number; expiryMs: number },
+  intervals: { sweepMs: number; expiryMs: number; offersMs: number },
 ): Promise<void> {
   const wanted = [
-    { scheduleId: 'landfall-sweep', workflowType: 'sweep', every: intervals.sweepMs },
-    { scheduleId: 'landfall-expiry', workflowType: 'expire', every: intervals.expiryMs },
+    { scheduleId: 'landfall-sweep', workflowType: 'sweep', every: intervals.sweepMs, args: [] },
+    { scheduleId: 'landfall-expiry', workflowType: 'expire', every: intervals.expiryMs, args: [] },
+    { scheduleId: 'landfall-offers', workflowType: 'refreshOffers', every: intervals.offersMs, args: [{}] },
   ];
-  for (const { scheduleId, workflowType, every } of wanted) {
+  for (const { scheduleId, workflowType, every, args } of wanted) {
     const schedule = {
       spec: { intervals: [{ every }] },
       action: {
         type: 'startWorkflow' as const,
         workflowType,
         taskQueue: mainQueue,
-        args: [],
+        args,
         workflowExecutionTimeout: '10m' as const,
       },
       policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1m' as const },
@@ -127,4 +128,14 @@ export async function ensureSchedules(
       await client.schedule.create({ scheduleId, ...schedule });
     }
   }
+}
+
+/** Starts reading what a site offers, unless that is under way. */
+export async function startOffersRefresh(client: Client, site: string): Promise<void> {
+  await client.workflow.start('refreshOffers', {
+    taskQueue: mainQueue,
+    workflowId: `offers/${site}`,
+    workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+    args: [{ site }],
+  });
 }

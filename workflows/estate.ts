@@ -38,6 +38,15 @@ const lister = (queue: string) =>
     retry: { maximumAttempts: 3, initialInterval: '500ms' },
   });
 
+const offersReader = (queue: string) =>
+  proxyActivities<AdapterActivities>({
+    taskQueue: queue,
+    startToCloseTimeout: '5m',
+    scheduleToCloseTimeout: '10m',
+    heartbeatTimeout: '12s',
+    retry: { maximumAttempts: 5, initialInterval: '2s' },
+  });
+
 const remover = (queue: string) =>
   proxyActivities<AdapterActivities>({
     taskQueue: queue,
@@ -100,6 +109,20 @@ async function removeOrphan(orphan: Orphan): Promise<void> {
       return await store.orphanKept({ orphan, reason: why(error) });
     }
   }
+}
+
+/**
+ * Reads what cloud sites offer now: of one site when it is added, of all on a schedule. A site that does not answer keeps
+ * the offers it had.
+ */
+export async function refreshOffers(input: { site?: string }): Promise<void> {
+  const { queues } = await store.listQueues();
+  const sites = queues.filter(
+    ({ site, host }) => host === '' && (input.site === undefined || site === input.site),
+  );
+  await Promise.allSettled(
+    sites.map(({ site }) => offersReader(siteQueue(site, null)).refreshOffers({ site, run: uuid4() })),
+  );
 }
 
 /** On a schedule: asks for the deletion of instances whose time to live is over. */

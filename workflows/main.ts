@@ -5,7 +5,7 @@ import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { pino } from 'pino';
 import { workflowBundle } from './bundle.ts';
-import { currentCatalogue } from './catalogue.ts';
+import { shippedCatalogue } from './catalogue.ts';
 import { engineFromEnvironment, ensureSchedules } from './client.ts';
 import { decisions } from './decide.ts';
 import { estateActivities } from './estate-activities.ts';
@@ -51,7 +51,7 @@ async function main(): Promise<void> {
     workflowBundle(),
     untilAnswers('Temporal', () => NativeConnection.connect(engine.options)),
   ]);
-  currentCatalogue();
+  shippedCatalogue();
   // The broker makes the installation at its first start.
   const broker = await untilAnswers('the broker’s first start', () => installationId(store.db));
   const backend = storeBackend(store.db, broker);
@@ -72,16 +72,24 @@ async function main(): Promise<void> {
     maxConcurrentActivityTaskExecutions: 20,
     shutdownGraceTime: '5s',
   });
-  const sites = new SiteWorkers({ connection, namespace: engine.namespace, db: store.db, backend, log });
-  await sites.start();
   const client = new Client({
     connection: await Connection.connect(engine.options),
     namespace: engine.namespace,
   });
+  const sites = new SiteWorkers({
+    connection,
+    client,
+    namespace: engine.namespace,
+    db: store.db,
+    backend,
+    log,
+  });
+  await sites.start();
   await untilAnswers('the schedules', () =>
     ensureSchedules(client, {
       sweepMs: milliseconds('LANDFALL_SWEEP_MS', 60_000),
       expiryMs: milliseconds('LANDFALL_EXPIRY_MS', 15_000),
+      offersMs: milliseconds('LANDFALL_OFFERS_MS', 6 * 3_600_000),
     }),
   );
   const stop = () => {

@@ -23,7 +23,7 @@ import {
   type Tx,
 } from '@landfall/store';
 import { sql } from 'kysely';
-import { currentCatalogue } from './catalogue.ts';
+import { catalogueInForce, shippedCatalogue } from './catalogue.ts';
 
 /** Another placement took the capacity between our look and our claim: roll back and look again. */
 export class ClaimLost extends Error {}
@@ -181,7 +181,7 @@ export async function runPlacement(
   const asides = await activeSetAsides(db);
   const decision: PlacementDecision = place({
     request: options.narrow ? options.narrow(request) : request,
-    catalogue: currentCatalogue(),
+    catalogue: await catalogueInForce(db, subject.organization),
     sites: await siteViews(db, subject.organization, hosts),
     policies: await policiesInForce(db, subject.organization),
     setAside: asides.map((aside) => ({
@@ -199,7 +199,7 @@ export async function runPlacement(
 }
 
 function noProvider(subject: PlacementSubject, providers: string[]): Decision {
-  const { version, date } = currentCatalogue();
+  const { version, date } = shippedCatalogue();
   const asked = subject.spec.placement?.providers ?? [];
   return {
     outcome: 'unplaceable',

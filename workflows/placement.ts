@@ -3,7 +3,7 @@ import type { Decision } from '@landfall/model';
 import type { Db } from '@landfall/store';
 import { type PlacementSubject, runPlacement } from './place.ts';
 
-export { currentCatalogue } from './catalogue.ts';
+export { catalogueInForce, shippedCatalogue } from './catalogue.ts';
 export { type PlacementSubject, siteViews } from './place.ts';
 
 /**

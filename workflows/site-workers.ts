@@ -2,8 +2,10 @@ import { type Adapter, adapterActivities, type SiteBackend } from '@landfall/ada
 import { createAwsAdapter } from '@landfall/adapters/aws/index.ts';
 import type { Schemas } from '@landfall/model';
 import type { Db } from '@landfall/store';
+import type { Client } from '@temporalio/client';
 import { type NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
+import { startOffersRefresh } from './client.ts';
 import { siteQueue } from './steps.ts';
 
 type SiteSpec = Schemas['SiteSpec'];
@@ -27,6 +29,7 @@ const callsAtOnce = 50;
 export class SiteWorkers {
   private readonly running = new Map<string, RunningSite>();
   private readonly connection: NativeConnection;
+  private readonly client: Client;
   private readonly namespace: string;
   private readonly db: Db;
   private readonly backend: SiteBackend;
@@ -36,12 +39,14 @@ export class SiteWorkers {
 
   constructor(parts: {
     connection: NativeConnection;
+    client: Client;
     namespace: string;
     db: Db;
     backend: SiteBackend;
     log: Logger;
   }) {
     this.connection = parts.connection;
+    this.client = parts.client;
     this.namespace = parts.namespace;
     this.db = parts.db;
     this.backend = parts.backend;
@@ -101,6 +106,12 @@ export class SiteWorkers {
     this.running.set(site, { spec: JSON.stringify(spec), worker, ended });
     this.log.info({ site, provider: spec.provider }, 'site worker started');
     await this.report(site, 'Ready', '');
+    const { offers_run: known } = await this.db
+      .selectFrom('sites')
+      .select('offers_run')
+      .where('name', '=', site)
+      .executeTakeFirstOrThrow();
+    if (known === null) await startOffersRefresh(this.client, site);
   }
 
   private async end(site: string): Promise<void> {

@@ -5,7 +5,12 @@ import type { Handlers } from '../handler.ts';
 import { eventScope, readRevision, streamEvents, watchStart } from '../watch.ts';
 
 /** Events page by their revision, which is unique: tokens only need the rules' name. */
-const rules: ListRules = { list: 'events', fields: {}, order: { id: sql.ref('id') }, defaultOrder: 'createdAt desc' };
+const rules: ListRules = {
+  list: 'events',
+  fields: {},
+  order: { id: sql.ref('id') },
+  defaultOrder: 'createdAt desc',
+};
 const order = 'revision desc';
 
 export const eventHandlers = {
@@ -18,13 +23,20 @@ export const eventHandlers = {
     const found = await readEventsBefore(db, scope, before, size + 1);
     const items = found.slice(0, size);
     const last = items.at(-1);
-    const more = found.length > size && last ? { nextPageToken: writePageToken(rules, query, order, { key: last.revision, id: '' }) } : {};
+    const more =
+      found.length > size && last
+        ? { nextPageToken: writePageToken(rules, query, order, { key: last.revision, id: '' }) }
+        : {};
     return { status: 200, body: { items, ...more } };
   },
 
   async watchEvents({ principal, query, lastEventId, signal }, broker) {
     const scope = eventScope(principal, query.filter, ['project', 'resource', 'type']);
     const start = await watchStart(broker, lastEventId);
-    return { status: 200, contentType: 'text/event-stream', stream: (response) => streamEvents(broker, scope, start, response, signal) };
+    return {
+      status: 200,
+      contentType: 'text/event-stream',
+      stream: (response) => streamEvents(broker, scope, start, response, signal),
+    };
   },
 } satisfies Partial<Handlers>;

@@ -27,7 +27,9 @@ async function checkEngine({ signals }: BrokerParts): Promise<string> {
 async function checkDispatcher({ dispatcher }: BrokerParts): Promise<string> {
   try {
     const { rows, oldestMs } = await dispatcher.depth();
-    return oldestMs > longestLagMs ? `${rows} changes wait, the oldest for ${Math.round(oldestMs / 1_000)} s` : 'ok';
+    return oldestMs > longestLagMs
+      ? `${rows} changes wait, the oldest for ${Math.round(oldestMs / 1_000)} s`
+      : 'ok';
   } catch {
     return 'unknown without the database';
   }
@@ -45,6 +47,8 @@ export const healthHandlers = {
     ]);
     const checks = { database, temporal, dispatcher };
     const ready = Object.values(checks).every((check) => check === 'ok');
-    return ready ? { status: 200, body: { status: 'ok', checks } } : { status: 503, body: { status: 'notReady', checks } };
+    return ready
+      ? { status: 200, body: { status: 'ok', checks } }
+      : { status: 503, body: { status: 'notReady', checks } };
   },
 } satisfies Partial<Handlers>;

@@ -1,5 +1,14 @@
 import { durationMs } from '@landfall/model';
-import { createOrganization, createProject, deleteOrganization, deleteProject, findProject, getOrganization, listOrganizations, listProjects } from '@landfall/store/identity.ts';
+import {
+  createOrganization,
+  createProject,
+  deleteOrganization,
+  deleteProject,
+  findProject,
+  getOrganization,
+  listOrganizations,
+  listProjects,
+} from '@landfall/store/identity.ts';
 import { createToken, deleteToken, getToken, listTokens } from '@landfall/store/tokens.ts';
 import { identityScope, targetOrganization } from '../authorization.ts';
 import type { Handlers } from '../handler.ts';
@@ -9,13 +18,17 @@ import { Problem } from '../problems.ts';
 /** Throws `not-found` for an organization that the principal does not see. */
 function checkOrganization(principal: Principal, name: string): void {
   const { organization } = identityScope(principal);
-  if (organization !== null && organization !== name) throw new Problem('not-found', `There is no organization ${name}.`);
+  if (organization !== null && organization !== name)
+    throw new Problem('not-found', `There is no organization ${name}.`);
 }
 
 export const identityHandlers = {
   async whoAmI({ principal }) {
     const { name, role, organization, project, site, expiresAt } = principal;
-    return { status: 200, body: { name, role, organization, project, site, expiresAt: expiresAt?.toISOString() ?? null } };
+    return {
+      status: 200,
+      body: { name, role, organization, project, site, expiresAt: expiresAt?.toISOString() ?? null },
+    };
   },
 
   async listOrganizations({ principal, query }, { db }) {
@@ -62,16 +75,27 @@ export const identityHandlers = {
   async createToken({ principal, body, query, requester }, { db }) {
     const organization = targetOrganization(principal, body.organization);
     if (principal.project !== null && body.project !== principal.project) {
-      throw new Problem('forbidden', `This token is for project ${principal.project}: it can make tokens for that project only, so name it in \`project\`.`);
+      throw new Problem(
+        'forbidden',
+        `This token is for project ${principal.project}: it can make tokens for that project only, so name it in \`project\`.`,
+      );
     }
     if (body.role === 'agent' && body.site === undefined) {
-      throw new Problem('unprocessable', 'A token of role agent speaks for one site: name it.', { errors: [{ pointer: '/site', message: 'is missing: an agent speaks for one site' }] });
+      throw new Problem('unprocessable', 'A token of role agent speaks for one site: name it.', {
+        errors: [{ pointer: '/site', message: 'is missing: an agent speaks for one site' }],
+      });
     }
     if (body.role === 'agent' && (principal.project !== null || body.project !== undefined)) {
-      throw new Problem('unprocessable', 'An agent serves the whole organization: its token cannot be for one project.', { errors: [{ pointer: '/project', message: 'must be absent for role agent' }] });
+      throw new Problem(
+        'unprocessable',
+        'An agent serves the whole organization: its token cannot be for one project.',
+        { errors: [{ pointer: '/project', message: 'must be absent for role agent' }] },
+      );
     }
     if (body.role !== 'agent' && body.site !== undefined) {
-      throw new Problem('unprocessable', 'Only a token of role agent has a site.', { errors: [{ pointer: '/site', message: 'must be absent unless the role is agent' }] });
+      throw new Problem('unprocessable', 'Only a token of role agent has a site.', {
+        errors: [{ pointer: '/site', message: 'must be absent unless the role is agent' }],
+      });
     }
     const secret = newSecret();
     const token = await createToken(
@@ -92,7 +116,10 @@ export const identityHandlers = {
     return {
       status: 201,
       body: { ...token, secret },
-      onRepeat: new Problem('conflict', `This Idempotency-Key has made token ${token.id}. Its secret was in the first answer and is kept nowhere: revoke that token and make another with a new key.`),
+      onRepeat: new Problem(
+        'conflict',
+        `This Idempotency-Key has made token ${token.id}. Its secret was in the first answer and is kept nowhere: revoke that token and make another with a new key.`,
+      ),
     };
   },
   async getToken({ principal, params }, { db }) {

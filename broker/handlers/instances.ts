@@ -1,5 +1,12 @@
 import type { Operation } from '@landfall/model';
-import { changeInstance, createInstance, deleteInstance, findInstanceId, getInstance, type InstanceChange } from '@landfall/store';
+import {
+  changeInstance,
+  createInstance,
+  deleteInstance,
+  findInstanceId,
+  getInstance,
+  type InstanceChange,
+} from '@landfall/store';
 import { listInstances } from '@landfall/store/lists.ts';
 import { siteQueue } from '@landfall/workflows/client.ts';
 import { planPlacement } from '@landfall/workflows/placement.ts';
@@ -10,15 +17,32 @@ import { Problem } from '../problems.ts';
 
 /** 202: committed, and where to look. */
 export function accepted(operation: Operation, revision?: number) {
-  return { status: 202 as const, headers: { 'operation-location': `/v1/operations/${operation.id}` }, revision, body: operation };
+  return {
+    status: 202 as const,
+    headers: { 'operation-location': `/v1/operations/${operation.id}` },
+    revision,
+    body: operation,
+  };
 }
 
 type ActCall = Call<'startInstance' | 'stopInstance' | 'rebootInstance' | 'resizeInstance'>;
 
 /** start, stop, reboot and resize: one change of what is wanted, If-Match where the caller cares. */
-async function act(call: ActCall, { db }: BrokerParts, verb: InstanceChange['verb'], patch?: InstanceChange['patch']) {
+async function act(
+  call: ActCall,
+  { db }: BrokerParts,
+  verb: InstanceChange['verb'],
+  patch?: InstanceChange['patch'],
+) {
   const { params, query, ifMatch, requester } = call;
-  const { instance, operation } = await changeInstance(db, { ...requester, ...params, verb, patch, ifMatch: ifMatch ?? null, validateOnly: query.validateOnly });
+  const { instance, operation } = await changeInstance(db, {
+    ...requester,
+    ...params,
+    verb,
+    patch,
+    ifMatch: ifMatch ?? null,
+    validateOnly: query.validateOnly,
+  });
   return operation ? accepted(operation, instance.revision) : ({ status: 204 } as const);
 }
 
@@ -34,9 +58,18 @@ export const instanceHandlers = {
     await checkInstanceSpec(db, organization, project, spec);
     if (query.validateOnly) {
       if (await findInstanceId(db, project, name)) {
-        throw new Problem('conflict', `Project ${project} already has an instance named ${name}.`, { errors: [{ pointer: '/name', message: 'is taken', value: name }] });
+        throw new Problem('conflict', `Project ${project} already has an instance named ${name}.`, {
+          errors: [{ pointer: '/name', message: 'is taken', value: name }],
+        });
       }
-      return { status: 200, body: await planPlacement(db, { organization, project, name, labels, spec }, { includeUnconfigured: false }) };
+      return {
+        status: 200,
+        body: await planPlacement(
+          db,
+          { organization, project, name, labels, spec },
+          { includeUnconfigured: false },
+        ),
+      };
     }
     const { instance, operation } = await createInstance(db, { ...requester, project, name, labels, spec });
     return accepted(operation, instance.revision);
@@ -48,12 +81,24 @@ export const instanceHandlers = {
 
   async updateInstance({ params, body, query, ifMatch, requester }, { db }) {
     checkInstancePatch(body);
-    const { instance, operation } = await changeInstance(db, { ...requester, ...params, verb: 'update', patch: body, ifMatch: ifMatch!, validateOnly: query.validateOnly });
+    const { instance, operation } = await changeInstance(db, {
+      ...requester,
+      ...params,
+      verb: 'update',
+      patch: body,
+      ifMatch: ifMatch!,
+      validateOnly: query.validateOnly,
+    });
     return operation ? accepted(operation, instance.revision) : { status: 200, body: instance };
   },
 
   async deleteInstance({ params, query, ifMatch, requester }, { db }) {
-    const { instance, operation } = await deleteInstance(db, { ...requester, ...params, ifMatch: ifMatch!, validateOnly: query.validateOnly });
+    const { instance, operation } = await deleteInstance(db, {
+      ...requester,
+      ...params,
+      ifMatch: ifMatch!,
+      validateOnly: query.validateOnly,
+    });
     return operation && !query.validateOnly ? accepted(operation, instance.revision) : { status: 204 };
   },
 
@@ -64,24 +109,45 @@ export const instanceHandlers = {
 
   async getInstanceConsole({ params, query }, { db, signals, installation }) {
     const { id, name, project, status } = await getInstance(db, params.project, params.instance);
-    if (status.site === undefined || status.region === undefined || status.attempt === undefined || status.externalReference === undefined) {
-      throw new Problem('conflict', `Instance ${name} is ${status.state} and has no machine, so no console, yet.`);
+    if (
+      status.site === undefined ||
+      status.region === undefined ||
+      status.attempt === undefined ||
+      status.externalReference === undefined
+    ) {
+      throw new Problem(
+        'conflict',
+        `Instance ${name} is ${status.state} and has no machine, so no console, yet.`,
+      );
     }
-    if (!(await signals.ready())) throw new Problem('unavailable', 'The workflow engine is away for now, and consoles are read through it.', { headers: { 'retry-after': '5' } });
+    if (!(await signals.ready()))
+      throw new Problem(
+        'unavailable',
+        'The workflow engine is away for now, and consoles are read through it.',
+        { headers: { 'retry-after': '5' } },
+      );
     try {
       const text = await signals.readConsole({
         queue: siteQueue(status.site, status.host),
         target: {
           kind: 'Instance',
           stamp: { broker: installation, project, resource: id, attempt: status.attempt },
-          location: { region: status.region, ...(status.zone ? { zone: status.zone } : {}), ...(status.host ? { host: status.host } : {}) },
+          location: {
+            region: status.region,
+            ...(status.zone ? { zone: status.zone } : {}),
+            ...(status.host ? { host: status.host } : {}),
+          },
           ref: status.externalReference,
         },
         maxBytes: query.maxBytes ?? 16_384,
       });
       return { status: 200, body: { text } };
     } catch (error) {
-      throw new Problem('unavailable', `The console of ${name} could not be read at site ${status.site}${status.host ? `, host ${status.host}` : ''}.`, { headers: { 'retry-after': '5' }, cause: error });
+      throw new Problem(
+        'unavailable',
+        `The console of ${name} could not be read at site ${status.site}${status.host ? `, host ${status.host}` : ''}.`,
+        { headers: { 'retry-after': '5' }, cause: error },
+      );
     }
   },
 } satisfies Partial<Handlers>;

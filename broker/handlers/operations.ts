@@ -7,13 +7,23 @@ import type { Principal } from '../principal.ts';
 import { accepted } from './instances.ts';
 
 function scopeOf(principal: Principal): OperationScope {
-  return { organization: principal.organization, ...(principal.project === null ? {} : { project: principal.project }) };
+  return {
+    organization: principal.organization,
+    ...(principal.project === null ? {} : { project: principal.project }),
+  };
 }
 
-const ended = (operation: Operation): boolean => operation.state !== 'Pending' && operation.state !== 'Running';
+const ended = (operation: Operation): boolean =>
+  operation.state !== 'Pending' && operation.state !== 'Running';
 
 /** The operation when it has ended, or as it is when `seconds` are over or the caller has gone. */
-async function waitOperation({ db, feed }: BrokerParts, scope: OperationScope, id: string, seconds: number, signal: AbortSignal): Promise<Operation> {
+async function waitOperation(
+  { db, feed }: BrokerParts,
+  scope: OperationScope,
+  id: string,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<Operation> {
   const until = Date.now() + seconds * 1_000;
   for (;;) {
     // Asked for before the look, so that what happens in between wakes it.
@@ -34,10 +44,19 @@ export const operationHandlers = {
     return { status: 200, body: await listOperations(db, scopeOf(principal), query) };
   },
   async getOperation({ principal, params, query, signal }, broker) {
-    return { status: 200, body: await waitOperation(broker, scopeOf(principal), params.operation, query.wait ?? 0, signal) };
+    return {
+      status: 200,
+      body: await waitOperation(broker, scopeOf(principal), params.operation, query.wait ?? 0, signal),
+    };
   },
   async cancelOperation({ principal, params, query, requester }, { db }) {
-    const operation = await cancelOperation(db, scopeOf(principal), params.operation, requester, query.validateOnly);
+    const operation = await cancelOperation(
+      db,
+      scopeOf(principal),
+      params.operation,
+      requester,
+      query.validateOnly,
+    );
     return query.validateOnly ? { status: 204 } : accepted(operation);
   },
   async startAudit({ query, requester }, { db }) {

@@ -10,7 +10,13 @@ export const placementHandlers = {
     const { organization } = principal;
     const { project } = params;
     await checkInstanceSpec(db, organization, project, body.spec);
-    const subject = { organization, project, name: body.name ?? '', labels: body.labels ?? {}, spec: body.spec };
+    const subject = {
+      organization,
+      project,
+      name: body.name ?? '',
+      labels: body.labels ?? {},
+      spec: body.spec,
+    };
     return { status: 200, body: await planPlacement(db, subject, { includeUnconfigured: true }) };
   },
   async listDecisions({ params, query }, { db }) {

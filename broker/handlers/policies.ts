@@ -2,13 +2,16 @@ import { formatProblem, type ParsedPolicy, parsePolicy, runPolicyTests } from '@
 import type { Db } from '@landfall/store';
 import { findProject } from '@landfall/store/identity.ts';
 import { deletePolicy, getPolicy, listPolicies, putPolicy } from '@landfall/store/policies.ts';
-import { currentCatalogue } from '@landfall/workflows/placement.ts';
+import { catalogueInForce } from '@landfall/workflows/placement.ts';
 import type { Handlers } from '../handler.ts';
 import { Problem } from '../problems.ts';
 
 /** A policy of someone else's scope would be in force nowhere. */
 async function checkScope(db: Db, organization: string, scope: ParsedPolicy['scope']): Promise<void> {
-  const own = scope.kind === 'organization' ? scope.name === organization : (await findProject(db, scope.name))?.organization === organization;
+  const own =
+    scope.kind === 'organization'
+      ? scope.name === organization
+      : (await findProject(db, scope.name))?.organization === organization;
   if (own) return;
   const message = `spec.scope is ${scope.kind}s/${scope.name}, and ${scope.kind === 'organization' ? `this token's organization is ${organization}` : `organization ${organization} has no project ${scope.name}`}`;
   throw new Problem('unprocessable', `${message}.`, { errors: [{ pointer: '/source', message }] });
@@ -21,9 +24,17 @@ export const policyHandlers = {
   async validatePolicy({ body }) {
     return { status: 200, body: { problems: parsePolicy(body.source, body.file ?? 'policy.yaml').problems } };
   },
-  async testPolicy({ body }) {
-    const { results, problems } = runPolicyTests(body.source, body.file ?? 'policy.yaml', { catalogue: currentCatalogue() });
-    return { status: 200, body: { results: results.map(({ policy, name, passed, message }) => ({ policy, name, passed, message })), problems } };
+  async testPolicy({ principal, body }, { db }) {
+    const { results, problems } = runPolicyTests(body.source, body.file ?? 'policy.yaml', {
+      catalogue: await catalogueInForce(db, principal.organization),
+    });
+    return {
+      status: 200,
+      body: {
+        results: results.map(({ policy, name, passed, message }) => ({ policy, name, passed, message })),
+        problems,
+      },
+    };
   },
   async getPolicy({ principal, params }, { db }) {
     return { status: 200, body: await getPolicy(db, principal.organization, params.policy) };
@@ -32,22 +43,37 @@ export const policyHandlers = {
     const { policies, problems } = parsePolicy(body.source, body.file ?? `${params.policy}.yaml`);
     const wrong = problems.filter((problem) => problem.severity === 'error');
     if (wrong.length > 0) {
-      throw new Problem('unprocessable', `The policy file has ${wrong.length} error${wrong.length === 1 ? '' : 's'}, and nothing was changed. ${formatProblem(wrong[0]!)}`, {
-        errors: wrong.slice(0, 50).map((problem) => ({
-          pointer: '/source',
-          message: formatProblem(problem),
-          ...(problem.suggestion === undefined ? {} : { suggestion: problem.suggestion }),
-        })),
-      });
+      throw new Problem(
+        'unprocessable',
+        `The policy file has ${wrong.length} error${wrong.length === 1 ? '' : 's'}, and nothing was changed. ${formatProblem(wrong[0]!)}`,
+        {
+          errors: wrong.slice(0, 50).map((problem) => ({
+            pointer: '/source',
+            message: formatProblem(problem),
+            ...(problem.suggestion === undefined ? {} : { suggestion: problem.suggestion }),
+          })),
+        },
+      );
     }
     const [policy] = policies;
     if (policies.length !== 1 || !policy) {
-      throw new Problem('unprocessable', `Put one policy at a time: this file has ${policies.length}.`, { errors: [{ pointer: '/source', message: `must have one document, has ${policies.length}` }] });
+      throw new Problem('unprocessable', `Put one policy at a time: this file has ${policies.length}.`, {
+        errors: [{ pointer: '/source', message: `must have one document, has ${policies.length}` }],
+      });
     }
     if (policy.name !== params.policy) {
-      throw new Problem('unprocessable', `The file's metadata.name is ${policy.name}, the path's is ${params.policy}.`, {
-        errors: [{ pointer: '/source', message: `metadata.name must be ${params.policy}, as in the path, is ${policy.name}` }],
-      });
+      throw new Problem(
+        'unprocessable',
+        `The file's metadata.name is ${policy.name}, the path's is ${params.policy}.`,
+        {
+          errors: [
+            {
+              pointer: '/source',
+              message: `metadata.name must be ${params.policy}, as in the path, is ${policy.name}`,
+            },
+          ],
+        },
+      );
     }
     await checkScope(db, principal.organization, policy.scope);
     const kept = {

@@ -1,6 +1,6 @@
-import { installationId, wantFor, writeInventory, writeSiteOffers } from '@landfall/store';
 import type { Schemas, Site } from '@landfall/model';
 import type { Db, InventoryItem } from '@landfall/store';
+import { installationId, wantFor, writeInventory, writeSiteOffers } from '@landfall/store';
 import { deleteHost, getHost, hostsOfSite, listHosts, registerHost } from '@landfall/store/hosts.ts';
 import { createSite, deleteSite, getSite, listSites, updateSite } from '@landfall/store/sites.ts';
 import { ownOrganization } from '../authorization.ts';
@@ -12,17 +12,41 @@ function checkSite(spec: Site['spec']): void {
   const errors: ProblemError[] = [];
   const regions = spec.regions?.length ?? 0;
   if (spec.provider === 'onprem') {
-    if (regions !== 1) errors.push({ pointer: '/spec/regions', message: `must have exactly one region for an on-prem site, has ${regions}` });
-    if (spec.credentials) errors.push({ pointer: '/spec/credentials', message: 'must be absent: an on-prem site has no provider account' });
-    if (spec.endpoint) errors.push({ pointer: '/spec/endpoint', message: 'must be absent: an on-prem site has no provider API' });
+    if (regions !== 1)
+      errors.push({
+        pointer: '/spec/regions',
+        message: `must have exactly one region for an on-prem site, has ${regions}`,
+      });
+    if (spec.credentials)
+      errors.push({
+        pointer: '/spec/credentials',
+        message: 'must be absent: an on-prem site has no provider account',
+      });
+    if (spec.endpoint)
+      errors.push({
+        pointer: '/spec/endpoint',
+        message: 'must be absent: an on-prem site has no provider API',
+      });
   } else {
-    if (regions === 0) errors.push({ pointer: '/spec/regions', message: 'must name at least one region of a cloud site' });
-    if (spec.pricing) errors.push({ pointer: '/spec/pricing', message: 'must be absent: a cloud has its own prices' });
-    if (spec.overcommit) errors.push({ pointer: '/spec/overcommit', message: 'must be absent: only on-prem hosts are overcommitted' });
-    if (spec.credentials?.source === 'profile' && !spec.credentials.profile) errors.push({ pointer: '/spec/credentials/profile', message: 'is missing: source `profile` needs it' });
-    if (spec.credentials?.source === 'environment' && !spec.credentials.prefix) errors.push({ pointer: '/spec/credentials/prefix', message: 'is missing: source `environment` needs it' });
+    if (regions === 0)
+      errors.push({ pointer: '/spec/regions', message: 'must name at least one region of a cloud site' });
+    if (spec.pricing)
+      errors.push({ pointer: '/spec/pricing', message: 'must be absent: a cloud has its own prices' });
+    if (spec.overcommit)
+      errors.push({
+        pointer: '/spec/overcommit',
+        message: 'must be absent: only on-prem hosts are overcommitted',
+      });
+    if (spec.credentials?.source === 'profile' && !spec.credentials.profile)
+      errors.push({ pointer: '/spec/credentials/profile', message: 'is missing: source `profile` needs it' });
+    if (spec.credentials?.source === 'environment' && !spec.credentials.prefix)
+      errors.push({
+        pointer: '/spec/credentials/prefix',
+        message: 'is missing: source `environment` needs it',
+      });
   }
-  if (errors.length > 0) throw new Problem('unprocessable', `${errors[0]!.pointer} ${errors[0]!.message}.`, { errors });
+  if (errors.length > 0)
+    throw new Problem('unprocessable', `${errors[0]!.pointer} ${errors[0]!.message}.`, { errors });
 }
 
 export const siteHandlers = {
@@ -41,12 +65,19 @@ export const siteHandlers = {
   async updateSite({ principal, params, body, query, ifMatch, requester }, { db }) {
     const organization = ownOrganization(principal, body.organization);
     if (body.name !== params.site) {
-      throw new Problem('unprocessable', `The body is for site ${body.name}, the path for ${params.site}. A site cannot be renamed.`, {
-        errors: [{ pointer: '/name', message: `must be ${params.site}, as in the path`, value: body.name }],
-      });
+      throw new Problem(
+        'unprocessable',
+        `The body is for site ${body.name}, the path for ${params.site}. A site cannot be renamed.`,
+        {
+          errors: [{ pointer: '/name', message: `must be ${params.site}, as in the path`, value: body.name }],
+        },
+      );
     }
     checkSite(body.spec);
-    return { status: 200, body: await updateSite(db, { ...body, organization }, ifMatch!, requester, query.validateOnly) };
+    return {
+      status: 200,
+      body: await updateSite(db, { ...body, organization }, ifMatch!, requester, query.validateOnly),
+    };
   },
   async deleteSite({ principal, params, query, ifMatch, requester }, { db, authenticator }) {
     await deleteSite(db, principal.organization, params.site, ifMatch!, requester, query.validateOnly);
@@ -61,7 +92,15 @@ export const siteHandlers = {
     return { status: 200, body: await getHost(db, principal.organization, params.site, params.host) };
   },
   async deleteHost({ principal, params, query, ifMatch, requester }, { db }) {
-    await deleteHost(db, principal.organization, params.site, params.host, ifMatch!, requester, query.validateOnly);
+    await deleteHost(
+      db,
+      principal.organization,
+      params.site,
+      params.host,
+      ifMatch!,
+      requester,
+      query.validateOnly,
+    );
     return { status: 204 };
   },
 } satisfies Partial<Handlers>;
@@ -69,11 +108,22 @@ export const siteHandlers = {
 /** What a host's agent calls; that the site is the agent's own was checked with its role. */
 export const agentHandlers = {
   async registerHost({ principal, params, body, requester }, { db }) {
-    return { status: 200, body: await registerHost(db, principal.organization, params.site, params.host, body, requester) };
+    return {
+      status: 200,
+      body: await registerHost(db, principal.organization, params.site, params.host, body, requester),
+    };
   },
   async getWant({ params }, { db }) {
-    const { site, want } = await wantFor(db, { resource: params.resource, attempt: params.attempt }, await installationId(db));
-    if (site !== params.site) throw new Problem('not-found', `There is no attempt ${params.attempt} of resource ${params.resource} at site ${params.site}.`);
+    const { site, want } = await wantFor(
+      db,
+      { resource: params.resource, attempt: params.attempt },
+      await installationId(db),
+    );
+    if (site !== params.site)
+      throw new Problem(
+        'not-found',
+        `There is no attempt ${params.attempt} of resource ${params.resource} at site ${params.site}.`,
+      );
     // The document leaves the inside of a want to the adapters' contract.
     return { status: 200, body: want as unknown as Schemas['Want'] };
   },
@@ -96,9 +146,13 @@ async function hostOfPage(db: Db, site: string, items: InventoryItem[]): Promise
   if (named.length === 1) return named[0]!;
   const hosts = await hostsOfSite(db, site);
   if (named.length === 0 && hosts.length <= 1) return hosts[0] ?? '';
-  throw new Problem('unprocessable', `Site ${site} has ${hosts.length} hosts: say in \`host\` which of them was listed.`, {
-    errors: [{ pointer: '/host', message: `is missing; the site's hosts are ${hosts.join(', ')}` }],
-  });
+  throw new Problem(
+    'unprocessable',
+    `Site ${site} has ${hosts.length} hosts: say in \`host\` which of them was listed.`,
+    {
+      errors: [{ pointer: '/host', message: `is missing; the site's hosts are ${hosts.join(', ')}` }],
+    },
+  );
 }
 
 /** Narrows the document's loose items to what the store keeps. */
@@ -106,18 +160,28 @@ function checkItems(items: unknown[]): asserts items is InventoryItem[] {
   const errors: ProblemError[] = [];
   for (const [index, item] of items.entries()) {
     const { ref, kind, stamp, location, state, providerKind, child } = item as Partial<InventoryItem>;
-    const wrong = (field: string, message: string): void => void errors.push({ pointer: `/items/${index}/${field}`, message });
-    if (typeof ref !== 'string' || ref.length === 0 || ref.length > 500) wrong('ref', 'must be a string of 1 to 500 characters');
+    const wrong = (field: string, message: string): void =>
+      void errors.push({ pointer: `/items/${index}/${field}`, message });
+    if (typeof ref !== 'string' || ref.length === 0 || ref.length > 500)
+      wrong('ref', 'must be a string of 1 to 500 characters');
     if (typeof kind !== 'string') wrong('kind', 'must be a string');
     if (typeof state !== 'string') wrong('state', 'must be a string');
     if (typeof providerKind !== 'string') wrong('providerKind', 'must be a string');
     if (typeof child !== 'boolean') wrong('child', 'must be true or false');
     if (typeof location?.region !== 'string') wrong('location', 'must have a region');
     const id = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-    if (typeof stamp !== 'object' || stamp === null || typeof stamp.broker !== 'string' || typeof stamp.project !== 'string' || !id.test(String(stamp.resource)) || !(Number.isInteger(stamp.attempt) && stamp.attempt >= 0 && stamp.attempt <= 1_000_000)) {
+    if (
+      typeof stamp !== 'object' ||
+      stamp === null ||
+      typeof stamp.broker !== 'string' ||
+      typeof stamp.project !== 'string' ||
+      !id.test(String(stamp.resource)) ||
+      !(Number.isInteger(stamp.attempt) && stamp.attempt >= 0 && stamp.attempt <= 1_000_000)
+    ) {
       wrong('stamp', 'must have broker, project, resource (a UUID) and attempt (an integer)');
     }
     if (errors.length >= 50) break;
   }
-  if (errors.length > 0) throw new Problem('unprocessable', `${errors[0]!.pointer} ${errors[0]!.message}.`, { errors });
+  if (errors.length > 0)
+    throw new Problem('unprocessable', `${errors[0]!.pointer} ${errors[0]!.message}.`, { errors });
 }

@@ -32,14 +32,18 @@ export async function testDatabase(): Promise<TestDatabase> {
   const start = async (): Promise<void> => {
     const { command, args, ...options } = postgresLaunch(cluster, port);
     let output = '';
-    const child = spawn(command, [...args, '-c', 'fsync=off', '-c', 'full_page_writes=off'], { ...options, stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(command, [...args, '-c', 'fsync=off', '-c', 'full_page_writes=off'], {
+      ...options,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     server = child;
     child.stderr?.on('data', (chunk) => {
       output = `${output}${chunk}`.slice(-4_000);
     });
     const deadline = Date.now() + 30_000;
     while (!(await databaseAnswers(cluster, port))) {
-      if (child.exitCode !== null || Date.now() > deadline) throw new Error(`PostgreSQL did not start: ${output}`);
+      if (child.exitCode !== null || Date.now() > deadline)
+        throw new Error(`PostgreSQL did not start: ${output}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   };
@@ -78,7 +82,12 @@ async function databaseOn(shared: string): Promise<TestDatabase> {
   const never = async (): Promise<never> => {
     throw new Error('the shared database server of TEST_DATABASE_URL cannot be halted');
   };
-  return { url: url.href, halt: never, restart: never, end: () => admin(`drop database ${name} with (force)`) };
+  return {
+    url: url.href,
+    halt: never,
+    restart: never,
+    end: () => admin(`drop database ${name} with (force)`),
+  };
 }
 
 function freePort(): Promise<number> {

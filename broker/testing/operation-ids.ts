@@ -1,4 +1,4 @@
-import { apiDocument, type ApiOperation } from '../openapi.ts';
+import { type ApiOperation, apiDocument } from '../openapi.ts';
 
 /** Every operation of the API document. */
 export function operationIds(): Pick<ApiOperation, 'id' | 'method' | 'path'>[] {

@@ -2,10 +2,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Role } from '@landfall/model';
-import { openStore, type OutboxRow, type Store } from '@landfall/store';
+import { type OutboxRow, openStore, type Store } from '@landfall/store';
 import { pino } from 'pino';
 import { assembleBroker, type Broker } from '../assemble.ts';
-import { testDatabase, type TestDatabase } from './database.ts';
+import { type TestDatabase, testDatabase } from './database.ts';
 
 /** The engine's place in tests: remembers what it was told, and can be away. */
 export class RecordedSignals {
@@ -45,7 +45,10 @@ export class TestBroker {
   readonly url: string;
   readonly logged: string[];
 
-  private constructor(parts: Pick<TestBroker, 'database' | 'dataDir' | 'store' | 'broker' | 'url' | 'logged'>, signals: RecordedSignals) {
+  private constructor(
+    parts: Pick<TestBroker, 'database' | 'dataDir' | 'store' | 'broker' | 'url' | 'logged'>,
+    signals: RecordedSignals,
+  ) {
     this.database = parts.database;
     this.dataDir = parts.dataDir;
     this.store = parts.store;
@@ -65,7 +68,14 @@ export class TestBroker {
       const logged: string[] = [];
       const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) });
       const signals = new RecordedSignals();
-      const broker = await assembleBroker({ store, signals, log, dataDir, localSite: true, validateResponses: true });
+      const broker = await assembleBroker({
+        store,
+        signals,
+        log,
+        dataDir,
+        localSite: true,
+        validateResponses: true,
+      });
       const url = await broker.app.listen({ host: '127.0.0.1', port: 0 });
       return new TestBroker({ database, dataDir, store, broker, url, logged }, signals);
     } catch (error) {
@@ -82,18 +92,32 @@ export class TestBroker {
   }
 
   /** One request; `body` is sent as JSON unless it is text. */
-  async call(method: string, path: string, options: { body?: unknown; token?: string | null; headers?: Record<string, string> } = {}): Promise<Answered> {
+  async call(
+    method: string,
+    path: string,
+    options: { body?: unknown; token?: string | null; headers?: Record<string, string> } = {},
+  ): Promise<Answered> {
     const headers: Record<string, string> = { ...options.headers };
     if (options.token !== null) headers.authorization ??= `Bearer ${options.token ?? this.adminToken}`;
     if (options.body !== undefined) headers['content-type'] ??= 'application/json';
-    const body = options.body === undefined || typeof options.body === 'string' ? options.body : JSON.stringify(options.body);
+    const body =
+      options.body === undefined || typeof options.body === 'string'
+        ? options.body
+        : JSON.stringify(options.body);
     const response = await fetch(`${this.url}${path}`, { method, headers, body });
     const text = await response.text();
     const json = (response.headers.get('content-type') ?? '').includes('json');
-    return { status: response.status, headers: response.headers, body: json && text !== '' ? JSON.parse(text) : text };
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: json && text !== '' ? JSON.parse(text) : text,
+    };
   }
 
-  async token(role: Role, more: { project?: string; organization?: string; site?: string; expiresIn?: string } = {}): Promise<{ secret: string; id: string }> {
+  async token(
+    role: Role,
+    more: { project?: string; organization?: string; site?: string; expiresIn?: string } = {},
+  ): Promise<{ secret: string; id: string }> {
     const made = await this.call('POST', '/v1/tokens', { body: { name: `${role}-token`, role, ...more } });
     if (made.status !== 201) throw new Error(JSON.stringify(made.body));
     return made.body;

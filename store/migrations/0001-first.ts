@@ -49,6 +49,7 @@ create table sites (
   state text not null default 'Pending',
   message text not null default '',
   last_inventory_at timestamptz,
+  offers_run uuid,                           -- the run whose rows of site_offers are whole and in force
   generation bigint not null default 1,
   revision bigint not null default 1,
   created_at timestamptz not null default now(),
