@@ -128,12 +128,13 @@ export async function runningInstanceMetrics(
   limit: number,
 ): Promise<{ project: string; name: string; metrics: Record<string, number> }[]> {
   return db
-    .selectFrom('instances')
-    .select(['project', 'name', sql<Record<string, number>>`status->'metrics'`.as('metrics')])
-    .where('gone_at', 'is', null)
-    .where('state', '=', 'Running')
-    .where(sql<boolean>`status ? 'metrics'`)
-    .orderBy('created_at')
+    .selectFrom('instances as i')
+    .innerJoin('inventory as v', (on) => on.onRef('v.resource', '=', 'i.id').onRef('v.attempt', '=', 'i.attempt'))
+    .select(['i.project', 'i.name', sql<Record<string, number>>`v.item #> '{details,metrics}'`.as('metrics')])
+    .where('i.gone_at', 'is', null)
+    .where('i.state', '=', 'Running')
+    .where(sql<boolean>`not (v.item->>'child')::boolean and v.item #> '{details,metrics}' is not null`)
+    .orderBy('i.created_at')
     .limit(limit)
     .execute();
 }
