@@ -273,3 +273,9 @@ test('while the database is away requests are 503 with Retry-After, and all is w
   await broker.database.restart();
   expect((await broker.call('GET', instances)).status).toBe(200);
 }, 30_000);
+
+test('a method that no router knows is 405 on a known path, 404 elsewhere', async () => {
+  const query = await raw(`QUERY ${instances} HTTP/1.1\r\nhost: x\r\n\r\n`);
+  expect(query).toMatch(/^HTTP\/1.1 405 [\s\S]*allow: GET, HEAD, POST/i);
+  expect(await raw('PROPFIND /v1/nothing HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(/^HTTP\/1.1 404 /);
+});

@@ -58,6 +58,15 @@ export function problemOf(error: unknown): Problem {
     const known = ofFastify[code]!;
     return new Problem(known.code, known.detail, { cause: error });
   }
+  const { statusCode, message } = error as { statusCode?: unknown; message?: unknown };
+  if (
+    typeof code === 'string' &&
+    code.startsWith('FST_') &&
+    typeof statusCode === 'number' &&
+    statusCode < 500
+  ) {
+    return new Problem('invalid', sentence(String(message)), { cause: error });
+  }
   if (typeof error === 'object' && error !== null && isConnectionError(error)) {
     return new Problem(
       'unavailable',

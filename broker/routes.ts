@@ -62,18 +62,34 @@ export function registerRoutes(app: FastifyInstance, broker: BrokerParts, handle
   for (const [url, methods] of byPath) refuseOtherMethods(app, url, methods);
 }
 
-/** 405 with Allow for the methods that a path does not have. */
+/** The methods of each path of the API, to tell an unknown path from an unknown method. */
+const methodsOfPaths: { matches: RegExp; methods: string[] }[] = [];
+
+/** 405 with Allow for the methods that a path does not have; for those no router knows, see `problemOfUnrouted`. */
 export function refuseOtherMethods(app: FastifyInstance, url: string, methods: string[]): void {
+  methodsOfPaths.push({ matches: new RegExp(`^${url.replace(/:[A-Za-z]+/g, '[^/]+')}$`), methods });
   const refuse = async (request: FastifyRequest): Promise<never> => {
-    throw new Problem(
-      'method-not-allowed',
-      `${request.method} is not a method of this path; it has ${methods.join(', ')}.`,
-      { headers: { allow: methods.join(', ') } },
-    );
+    throw methodProblem(request.method, methods);
   };
   const others = routedMethods.filter((method) => !methods.includes(method)) as HTTPMethods[];
   // Refused before the body is read, whatever it is.
   app.route({ method: others, url, exposeHeadRoute: false, onRequest: refuse, handler: refuse });
+}
+
+function methodProblem(method: string, methods: string[]): Problem {
+  const allow = methods.join(', ');
+  return new Problem('method-not-allowed', `${method} is not a method of this path; it has ${allow}.`, {
+    headers: { allow },
+  });
+}
+
+/** What to say of a request that no route takes. */
+export function problemOfUnrouted(request: FastifyRequest): Problem {
+  const path = pathOf(request.url);
+  const known = methodsOfPaths.find(({ matches }) => matches.test(path));
+  return known
+    ? methodProblem(request.method, known.methods)
+    : new Problem('not-found', `There is nothing at ${path}. /docs lists what there is.`);
 }
 
 function routeOf(path: string): string {

@@ -14,8 +14,8 @@ import { handlers } from './handlers/all.ts';
 import { parseJsonBody } from './json-body.ts';
 import { registerPages } from './pages.ts';
 import { problemHeaders, problemOf } from './problem-of.ts';
-import { Problem, problemTypes, problemUri } from './problems.ts';
-import { pathOf, principalOf, registerRoutes } from './routes.ts';
+import { problemTypes, problemUri } from './problems.ts';
+import { pathOf, principalOf, problemOfUnrouted, registerRoutes } from './routes.ts';
 
 const largestBody = 1024 * 1024;
 
@@ -49,6 +49,8 @@ export function brokerServer(broker: BrokerParts): FastifyInstance {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
     reply.header('x-content-type-options', 'nosniff');
+    // Before the body is read, or looked at in any way.
+    if (request.is404) throw problemOfUnrouted(request);
   });
   app.addHook('onResponse', async (request, reply) => {
     const operation = (request.routeOptions.config as { operationId?: string }).operationId ?? 'none';
@@ -69,13 +71,7 @@ export function brokerServer(broker: BrokerParts): FastifyInstance {
   });
 
   app.setErrorHandler((error: FastifyError, request, reply) => sendProblem(error, request, reply));
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(
-      new Problem('not-found', `There is nothing at ${pathOf(request.url)}. /docs lists what there is.`),
-      request,
-      reply,
-    ),
-  );
+  app.setNotFoundHandler((request, reply) => sendProblem(problemOfUnrouted(request), request, reply));
 
   registerRoutes(app, broker, handlers);
   registerPages(app, broker);

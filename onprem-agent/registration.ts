@@ -26,7 +26,8 @@ export async function keepRegistered(
       retry.reset();
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      if (state !== message) log.warn({ host, reason: message }, 'not registered with the broker: trying again');
+      if (state !== message)
+        log.warn({ host, reason: message }, 'not registered with the broker: trying again');
       state = message;
       waitMs = retry.next();
     }
