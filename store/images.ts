@@ -136,7 +136,10 @@ export async function ensureBuiltInImages(
         labels: JSON.stringify(labels ?? {}),
         spec: JSON.stringify(spec),
       })
-      .onConflict((conflict) => conflict.column('name').doNothing())
+      // A newer release may know more about an image; a user's own image of that name is left alone.
+      .onConflict((conflict) =>
+        conflict.column('name').doUpdateSet({ spec: JSON.stringify(spec) }).where('images.organization', 'is', null),
+      )
       .execute();
   }
 }

@@ -28,12 +28,10 @@ export async function removeMachine(
 ): Promise<Removal> {
   const ec2 = account.ec2(target.location.region);
   let absences = 0;
-  let machineSeen = false;
   let groupDeleted = false;
 
   const look = async (): Promise<true | undefined> => {
     const machines = await findMachines(ec2, target);
-    machineSeen ||= machines.length > 0;
     const alive = machines.filter((machine) => !isDead(machine)).map((machine) => machine.InstanceId);
     if (alive.length > 0) await changing(ec2.send(new TerminateInstancesCommand({ InstanceIds: alive })));
     // Children last: a security group cannot go before the machine that uses it.
@@ -49,9 +47,10 @@ export async function removeMachine(
   const gone = await waitFor(look, { context, pollMs: account.pollMs, limitMs: account.removeWaitMs });
   if (!gone) return { done: false, retryAfterMs: account.pollMs };
 
-  // A young create of which no machine was seen may only be invisible (A6, R8). Not when the attempt's security group is
-  // deleted: EC2 deletes none that a machine uses, and starts no machine with one that is gone.
-  const fenced = machineSeen || (groupDeleted && target.stamp.attempt !== undefined);
+  // Of a young create something may only be invisible: its machine, or the group of a machine that was seen (A6, R8, R9).
+  // Not when the attempt's security group is deleted: EC2 deletes none that a machine uses, and starts no machine with one
+  // that is gone.
+  const fenced = groupDeleted && target.stamp.attempt !== undefined;
   const hiddenForMs = fenced ? 0 : graceLeftMs(account, target);
   return hiddenForMs > 0
     ? { done: false, retryAfterMs: Math.min(hiddenForMs, account.pollMs) }
