@@ -37,7 +37,7 @@ export const usage = `The Landfall agent of an on-prem KVM host. Runs as root.
   --temporal-address     (127.0.0.1:7233)                        TEMPORAL_ADDRESS
   --temporal-namespace   (default)                               TEMPORAL_NAMESPACE
   --data-dir             folder of this agent (/var/lib/landfall-agent)  LANDFALL_AGENT_DATA_DIR
-  --vcpus                vcpus for guests (4 a core)             LANDFALL_VCPUS
+  --vcpus                cores for guests (all)                  LANDFALL_VCPUS
   --memory-gib           memory for guests (all but 2 GiB)       LANDFALL_MEMORY_GIB
   --currency             of prices (USD)                         LANDFALL_CURRENCY
   --libvirt              auto, system or private (auto)          LANDFALL_LIBVIRT

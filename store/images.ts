@@ -138,7 +138,10 @@ export async function ensureBuiltInImages(
       })
       // A newer release may know more about an image; a user's own image of that name is left alone.
       .onConflict((conflict) =>
-        conflict.column('name').doUpdateSet({ spec: JSON.stringify(spec) }).where('images.organization', 'is', null),
+        conflict
+          .column('name')
+          .doUpdateSet({ spec: JSON.stringify(spec) })
+          .where('images.organization', 'is', null),
       )
       .execute();
   }

@@ -40,11 +40,12 @@ export async function ledgerHosts(
     used_vcpus: number;
     used_memory: number;
     used_disk: number;
-    overcommit: number;
   }>`
-    select h.site, h.name, h.zone, h.architecture, h.accel, h.ledger_generation as generation, h.vcpus, h.memory_gib, h.disk_gib,
+    select h.site, h.name, h.zone, h.architecture, h.accel, h.ledger_generation as generation, 
+           coalesce((s.spec #>> array['hosts', h.name, 'vcpus'])::float8, h.vcpus * coalesce((s.spec #>> '{overcommit,vcpu}')::float8, 4)) as vcpus,
+           coalesce((s.spec #>> array['hosts', h.name, 'memoryGiB'])::float8, h.memory_gib) as memory_gib,
+           coalesce((s.spec #>> array['hosts', h.name, 'diskGiB'])::float8, h.disk_gib) as disk_gib,
            h.last_seen_at > now() - make_interval(secs => ${hostSilenceMs / 1000}) as ready,
-           coalesce((s.spec #>> '{overcommit,vcpu}')::float8, 4) as overcommit,
            coalesce(c.vcpus, 0) as used_vcpus, coalesce(c.memory_gib, 0) as used_memory, coalesce(c.disk_gib, 0) as used_disk
       from hosts h
       join sites s on s.name = h.site
@@ -53,7 +54,7 @@ export async function ledgerHosts(
         on c.site = h.site and c.host = h.name
      order by h.site, h.name`.execute(db);
   return rows.map((row) => {
-    const capacity = { vcpus: row.vcpus * row.overcommit, memoryGiB: row.memory_gib, diskGiB: row.disk_gib };
+    const capacity = { vcpus: row.vcpus, memoryGiB: row.memory_gib, diskGiB: row.disk_gib };
     return {
       site: row.site,
       name: row.name,

@@ -129,7 +129,9 @@ export async function runningInstanceMetrics(
 ): Promise<{ project: string; name: string; metrics: Record<string, number> }[]> {
   return db
     .selectFrom('instances as i')
-    .innerJoin('inventory as v', (on) => on.onRef('v.resource', '=', 'i.id').onRef('v.attempt', '=', 'i.attempt'))
+    .innerJoin('inventory as v', (on) =>
+      on.onRef('v.resource', '=', 'i.id').onRef('v.attempt', '=', 'i.attempt'),
+    )
     .select(['i.project', 'i.name', sql<Record<string, number>>`v.item #> '{details,metrics}'`.as('metrics')])
     .where('i.gone_at', 'is', null)
     .where('i.state', '=', 'Running')

@@ -43,6 +43,7 @@ const site = {
   certifications: 'value',
   pricing: { vcpuHour: 'value', gibHour: 'value', currency: 'value' },
   overcommit: { vcpu: 'value' },
+  hosts: 'value',
 } satisfies Keys<Required<Schemas['SiteSpec']>>;
 
 const image = {

@@ -951,9 +951,18 @@ export interface components {
             jurisdiction?: string;
             certifications?: string[];
             pricing?: components["schemas"]["OnPremPricing"];
+            /** @description On-prem. vCPUs for guests per core of a host. */
             overcommit?: {
                 /** @default 4 */
                 vcpu: number;
+            };
+            /** @description On-prem. What a host gives to guests altogether, by its name, instead of what its agent reports. */
+            hosts?: {
+                [key: string]: {
+                    vcpus?: number;
+                    memoryGiB?: number;
+                    diskGiB?: number;
+                };
             };
         };
         /** @description Where the site's worker finds credentials. Default the SDK's own chain. */

@@ -2,20 +2,24 @@ import { cpus, totalmem } from 'node:os';
 import { ProviderError } from '@landfall/adapters/errors.ts';
 import type { Domain } from './domain-xml.ts';
 
-/** What a host gives to guests altogether. */
+/** What a host gives to guests altogether. `vcpus` are its cores: how far they are overcommitted is the site's to say. */
 export interface Capacity {
   vcpus: number;
   memoryGiB: number;
 }
 
-const vcpusPerCore = 4;
+/**
+ * The most that a site's file may overcommit a core by (openapi.yaml). The broker's ledger holds to what the file says; the
+ * agent refuses only what could never be right.
+ */
+const mostVcpusPerCore = 64;
 /** Left to the host itself. */
 const reservedMemoryGiB = 2;
 
-/** Four vcpus a core, and all memory but 2 GiB; `asked` overrides either. */
+/** All cores, and all memory but 2 GiB; `asked` overrides either. */
 export function hostCapacity(asked: Partial<Capacity> = {}): Capacity {
   const memory = Math.max(0.5, Math.floor(totalmem() / 2 ** 30) - reservedMemoryGiB);
-  return { vcpus: asked.vcpus ?? cpus().length * vcpusPerCore, memoryGiB: asked.memoryGiB ?? memory };
+  return { vcpus: asked.vcpus ?? cpus().length, memoryGiB: asked.memoryGiB ?? memory };
 }
 
 /** What all defined domains take, ours or not, running or not: a stopped one must be able to start again. */
@@ -29,16 +33,16 @@ export function usedCapacity(domains: readonly Domain[], except?: string): Capac
 
 /** Throws CapacityExhausted unless `wanted` fits beside `used`. */
 export function requireRoom(capacity: Capacity, used: Capacity, wanted: Capacity): void {
-  for (const [what, unit] of [
-    ['vcpus', 'vcpus'],
-    ['memoryGiB', 'GiB of memory'],
+  for (const [what, unit, limit] of [
+    ['vcpus', 'vcpus', capacity.vcpus * mostVcpusPerCore],
+    ['memoryGiB', 'GiB of memory', capacity.memoryGiB],
   ] as const) {
-    const free = capacity[what] - used[what];
+    const free = limit - used[what];
     if (wanted[what] > free + 1e-9) {
       const rounded = Math.round(free * 100) / 100;
       throw new ProviderError(
         'CapacityExhausted',
-        `this host has ${rounded} of ${capacity[what]} ${unit} free, and ${wanted[what]} are wanted`,
+        `this host has ${rounded} of ${limit} ${unit} free, and ${wanted[what]} are wanted`,
       );
     }
   }
