@@ -26,7 +26,9 @@ function detailLine(detail: ProblemDetail, locate: Locate | undefined, paint: Pa
   // Most messages of the broker name the value themselves.
   const told = detail.value === undefined || detail.message.includes(String(detail.value));
   const given = told ? '' : ` (it is ${JSON.stringify(detail.value)})`;
-  const advice = detail.suggestion === undefined ? '' : ` ${paint('cyan', printable(detail.suggestion))}`;
+  const { suggestion } = detail;
+  const isTold = suggestion === undefined || detail.message.includes(suggestion);
+  const advice = isTold ? '' : ` ${paint('cyan', printable(suggestion))}`;
   const subject = field ? `${paint('bold', printable(field))}: ` : '';
   return `${located ? `${located.place} ` : '  '}${subject}${printable(detail.message)}${printable(given)}${advice}\n`;
 }
