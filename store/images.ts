@@ -121,9 +121,9 @@ export async function deleteImage(
   });
 }
 
-/** Adds the images that come with Landfall, where they are missing. */
+/** Makes the images that come with Landfall what this version says of them; an organization's image of the name stays. */
 export async function ensureBuiltInImages(
-  db: Db,
+  db: Queryable,
   images: readonly Omit<Schemas['ImageInput'], 'organization'>[],
 ): Promise<void> {
   for (const { name, labels, ...spec } of images) {
@@ -136,12 +136,12 @@ export async function ensureBuiltInImages(
         labels: JSON.stringify(labels ?? {}),
         spec: JSON.stringify(spec),
       })
-      // A newer release may know more about an image; a user's own image of that name is left alone.
       .onConflict((conflict) =>
         conflict
           .column('name')
-          .doUpdateSet({ spec: JSON.stringify(spec) })
-          .where('images.organization', 'is', null),
+          .doUpdateSet({ spec: JSON.stringify(spec), revision: sql<number>`images.revision + 1` })
+          .where('images.organization', 'is', null)
+          .where(sql<boolean>`images.spec <> excluded.spec`),
       )
       .execute();
   }

@@ -149,7 +149,7 @@ interface Place {
 }
 
 /** Binds a token to its list, filter and order; also catches one that was cut or altered. Scope is the query's own. */
-function seal(rules: ListRules, page: PageRequest, orderBy: string, place: Place): string {
+function seal(rules: Pick<ListRules, 'list'>, page: PageRequest, orderBy: string, place: Place): string {
   return createHash('sha256')
     .update(JSON.stringify([rules.list, page.filter ?? '', orderBy, place.key, place.id]))
     .digest('base64url')
@@ -157,14 +157,23 @@ function seal(rules: ListRules, page: PageRequest, orderBy: string, place: Place
 }
 
 /** An opaque token for `place`; the same text for lists that page by something of their own, such as events. */
-export function writePageToken(rules: ListRules, page: PageRequest, orderBy: string, place: Place): string {
+export function writePageToken(
+  rules: Pick<ListRules, 'list'>,
+  page: PageRequest,
+  orderBy: string,
+  place: Place,
+): string {
   return Buffer.from(JSON.stringify([place.key, place.id, seal(rules, page, orderBy, place)])).toString(
     'base64url',
   );
 }
 
 /** The place in a token. Throws PageError where it was not made for this list, filter and order. */
-export function readPageToken(rules: ListRules, page: PageRequest, orderBy: string): Place | null {
+export function readPageToken(
+  rules: Pick<ListRules, 'list'>,
+  page: PageRequest,
+  orderBy: string,
+): Place | null {
   const token = page.pageToken;
   if (token === undefined) return null;
   const refuse = (): never => {

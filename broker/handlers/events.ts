@@ -1,16 +1,10 @@
 import { readEventsBefore } from '@landfall/store';
-import { type ListRules, PageError, readPageToken, writePageToken } from '@landfall/store/pages.ts';
-import { sql } from 'kysely';
+import { PageError, readPageToken, writePageToken } from '@landfall/store/pages.ts';
 import type { Handlers } from '../handler.ts';
 import { eventScope, readRevision, streamEvents, watchStart } from '../watch.ts';
 
-/** Events page by their revision, which is unique: tokens only need the rules' name. */
-const rules: ListRules = {
-  list: 'events',
-  fields: {},
-  order: { id: sql.ref('id') },
-  defaultOrder: 'createdAt desc',
-};
+/** Events page by their revision, which is unique. */
+const rules = { list: 'events' };
 const order = 'revision desc';
 
 export const eventHandlers = {

@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { currentRevision } from '@landfall/store';
 import type { BrokerParts } from '../broker.ts';
 import type { Handlers } from '../handler.ts';
 import { within } from '../listener.ts';
@@ -9,7 +9,7 @@ const answersWithinMs = 2_000;
 
 async function checkDatabase({ db }: BrokerParts): Promise<string> {
   try {
-    await sql`select 1`.execute(db);
+    await currentRevision(db);
     return 'ok';
   } catch {
     return 'does not answer'; // the cause is in the log of whichever request met it

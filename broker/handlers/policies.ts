@@ -13,7 +13,7 @@ async function checkScope(db: Db, organization: string, scope: ParsedPolicy['sco
       ? scope.name === organization
       : (await findProject(db, scope.name))?.organization === organization;
   if (own) return;
-  const message = `spec.scope is ${scope.kind}s/${scope.name}, and ${scope.kind === 'organization' ? `this token's organization is ${organization}` : `organization ${organization} has no project ${scope.name}`}`;
+  const message = `metadata.scope is ${scope.kind}s/${scope.name}, and ${scope.kind === 'organization' ? `this token's organization is ${organization}` : `organization ${organization} has no project ${scope.name}`}`;
   throw new Problem('unprocessable', `${message}.`, { errors: [{ pointer: '/source', message }] });
 }
 

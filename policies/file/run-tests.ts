@@ -141,7 +141,10 @@ function offersOf(
     return `the offers of this test cannot be read from ${offers}: ${(error as Error).message}`;
   }
   const read = readOfferFile(text, offers);
-  return Array.isArray(read) ? read.map(facts) : `${file}: ${read.problems.map(formatProblem).join('; ')}`;
+  if (Array.isArray(read)) return read.map(facts);
+  // Text that YAML takes for one long word (CSV, say) has no problem of its own.
+  if (read.problems.length === 0) return `${offers} is no YAML list of offers`;
+  return `${file}: ${read.problems.map(formatProblem).join('; ')}`;
 }
 
 function readOfferFile(text: string, file: string): Record<string, unknown>[] | { problems: Problem[] } {

@@ -1,6 +1,6 @@
 /**
  * Runs schemathesis, seeded and bounded, over a broker on a database of its own, without an engine.
- * `node tools/bootstrap.mjs run broker/schemathesis.ts [examples] [more arguments for schemathesis]`
+ * `node tools/bootstrap.mjs run broker/testing/schemathesis.ts [examples] [more arguments for schemathesis]`
  * Needs Python 3.10 or newer; the tool is installed once into the user's cache folder.
  */
 import { spawn } from 'node:child_process';
@@ -8,7 +8,8 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { instanceInput, TestBroker } from './testing/test-broker.ts';
+import { operationIds } from './operation-ids.ts';
+import { instanceInput, TestBroker } from './test-broker.ts';
 
 const version = '4.32.5';
 const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'landfall');
@@ -40,12 +41,17 @@ const broker = await TestBroker.start();
 const host = { capacity: { vcpus: 4, memoryGiB: 8, diskGiB: 100 }, accel: 'kvm', architecture: 'x86_64' };
 await broker.call('PUT', '/v1/sites/local/hosts/h1', { body: host, token: broker.agentToken });
 await broker.call('POST', '/v1/projects/default/instances', { body: instanceInput('seed') });
+const publicKey = `ssh-ed25519 ${Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from('ssh-ed25519'), Buffer.from([0, 0, 0, 32]), Buffer.alloc(32, 7)]).toString('base64')}`;
+await broker.call('POST', '/v1/projects/default/sshKeys', { body: { name: 'seed', publicKey } });
+const source =
+  'apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: seed}\nspec: {rules: [{name: all, require: "true"}]}\n';
+await broker.call('PUT', '/v1/policies/seed', { body: { source } });
 
 const code = await run(
   program,
   [
     '--config-file',
-    fileURLToPath(new URL('schemathesis.toml', import.meta.url)),
+    fileURLToPath(new URL('../schemathesis.toml', import.meta.url)),
     'run',
     `${broker.url}/openapi.json`,
     '--url',
@@ -64,5 +70,14 @@ for (const line of failures.slice(0, 20)) console.log(line.trimEnd());
 console.log(
   `${broker.logged.filter((line) => line.includes('"msg":"request"')).length} requests, ${failures.length} failures of the broker`,
 );
+// A run whose requests are all refused proves little: say which operations never succeeded.
+const succeeded = new Set(
+  broker.logged.flatMap((line) => {
+    const { operation, status } = JSON.parse(line) as { operation?: string; status?: number };
+    return operation !== undefined && status !== undefined && status < 300 ? [operation] : [];
+  }),
+);
+const never = operationIds().flatMap(({ id }) => (succeeded.has(id) ? [] : [id]));
+console.log(`operations without a success: ${never.join(', ') || 'none'}`);
 await broker.stop();
 process.exitCode = code === 0 && failures.length === 0 ? 0 : 1;
