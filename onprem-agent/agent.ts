@@ -57,7 +57,12 @@ async function work(
   const progress = (line: string) => log.info({ image: line }, 'image');
   const { currency } = options;
   const adapter = createKvmAdapter({ host, acceleration, location, capacity, currency, progress });
-  const broker = brokerClient({ url: options.brokerUrl, site: options.site, tokenFile: options.tokenFile });
+  const broker = brokerClient({
+    url: options.brokerUrl,
+    site: options.site,
+    host: options.host,
+    tokenFile: options.tokenFile,
+  });
   const { facts } = await adapter.describe();
   const agentVersion = await ownVersion();
   const registration = async (): Promise<HostRegistration> => ({

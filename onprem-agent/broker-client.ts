@@ -22,7 +22,12 @@ export interface BrokerClient extends SiteBackend {
 
 const callLimitMs = 30_000;
 
-export function brokerClient(options: { url: string; site: string; tokenFile: string }): BrokerClient {
+export function brokerClient(options: {
+  url: string;
+  site: string;
+  host: string;
+  tokenFile: string;
+}): BrokerClient {
   const base = `${options.url}/v1/sites/${encodeURIComponent(options.site)}`;
 
   async function call(method: 'GET' | 'PUT' | 'POST', path: string, body?: unknown): Promise<unknown> {
@@ -59,7 +64,7 @@ export function brokerClient(options: { url: string; site: string; tokenFile: st
     want: async ({ resource, attempt }: WantRef) =>
       (await call('GET', `/wants/${encodeURIComponent(resource)}/${attempt}`)) as Want,
     writeInventory: async ({ run, items, complete, last }: InventoryPage) => {
-      await call('POST', '/inventory', { run, items, complete, last });
+      await call('POST', '/inventory', { host: options.host, run, items, complete, last });
     },
     writeOffers: async ({ run, offers, last }: { run: string; offers: SiteOffer[]; last: boolean }) => {
       await call('POST', '/offers', { run, offers, last });

@@ -216,6 +216,7 @@ export interface Outbox {
   id: Generated<number>;
   workflow: 'instance' | 'audit';
   resource: string;
+  leased_until: NullableTime;
   created_at: TimeNow;
 }
 

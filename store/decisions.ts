@@ -47,19 +47,3 @@ export async function getDecision(db: Queryable, project: string, id: string): P
   if (!row) throw new StoreError('notFound', `there is no decision ${id} in project ${project}`);
   return toDecision(row);
 }
-
-/** Newest first. */
-export async function listDecisions(
-  db: Queryable,
-  project: string,
-  page: { resource?: string; before?: { createdAt: Date; id: string }; limit: number },
-): Promise<Decision[]> {
-  let query = db.selectFrom('decisions').selectAll().where('project', '=', project);
-  if (page.resource) query = query.where('resource', '=', page.resource);
-  if (page.before) {
-    const { createdAt, id } = page.before;
-    query = query.where((eb) => eb(eb.refTuple('created_at', 'id'), '<', eb.tuple(createdAt, id)));
-  }
-  const rows = await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(page.limit).execute();
-  return rows.map(toDecision);
-}

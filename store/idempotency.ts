@@ -16,14 +16,14 @@ export type Claim =
   | { outcome: 'inProgress' };
 
 /** A claim without an answer is given up after this long: its broker ended before it could answer. */
-export const abandonedAfterSeconds = 120;
+export const abandonedAfterSeconds = 15;
 
 /**
  * Claims a key for one request of a principal.
  *
  * The guarantee, exactly. Of any number of requests with one key, at most one is served at a time, and once one has been
  * answered with less than 500 every repeat within 24 hours gets that answer. Claim, effect and answer are three
- * transactions: where the broker dies between effect and answer, a repeat gets 409 (in progress) for two minutes and is
+ * transactions: where the broker dies between effect and answer, a repeat gets 409 (in progress) for fifteen seconds and is
  * then served anew. That cannot double a create, whose name is unique (the repeat gets 409, naming it), nor start, stop,
  * resize and cancel, which say what is wanted; it can reboot twice or run a second audit.
  */

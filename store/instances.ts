@@ -12,6 +12,9 @@ import { enqueue } from './outbox.ts';
 
 export type InstanceRow = Selectable<Instances>;
 
+/** As many as the API document lets a request carry. */
+const mostLabels = 64;
+
 /** A spec while it is being worked out: the API's read-only fields are the store's to write. */
 type Draft = { -readonly [K in keyof InstanceSpec]: InstanceSpec[K] };
 
@@ -287,6 +290,13 @@ function wantedAfter(
     const kept = { ...labels, ...patch.labels };
     labels = Object.fromEntries(
       Object.entries(kept).filter((entry): entry is [string, string] => entry[1] !== null),
+    );
+  }
+  if (Object.keys(labels).length > mostLabels) {
+    throw new StoreError(
+      'invalid',
+      `an instance has at most ${mostLabels} labels; this would make ${Object.keys(labels).length}`,
+      '/labels',
     );
   }
   return { spec, labels, expires_at: expiresAt };

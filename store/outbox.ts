@@ -18,34 +18,47 @@ export async function enqueue(
   await sql`select pg_notify(${outboxChannel}, '')`.execute(tx);
 }
 
+/** A dispatcher that took rows and died gives them back after this long. */
+const leaseMs = 10_000;
+
 /**
- * Takes up to `limit` rows, hands each to `deliver`, and deletes what was delivered. At least once: a crash after delivery
- * and before the commit delivers again, which a level-triggered workflow does not mind. Rows that another dispatcher holds
- * are skipped. Answers how many were delivered; throws the first delivery error after committing the others.
+ * Leases up to `limit` rows, hands each to `deliver`, and deletes what was delivered. At least once: a crash after delivery
+ * delivers again when the lease is over, which a level-triggered workflow does not mind. No transaction is open while
+ * delivering: watches read only below the oldest one. Answers how many were delivered; throws the first delivery error
+ * after the others are done.
  */
 export async function deliverOutbox(
   db: Db,
   limit: number,
   deliver: (row: OutboxRow) => Promise<void>,
 ): Promise<number> {
-  let failure: unknown;
-  const delivered = await db.transaction().execute(async (tx) => {
-    const rows = await tx
-      .selectFrom('outbox')
-      .select(['id', 'workflow', 'resource'])
-      .orderBy('id')
-      .limit(limit)
-      .forUpdate()
-      .skipLocked()
-      .execute();
-    const results = await Promise.allSettled(rows.map((row) => deliver(row)));
-    const done = rows.filter((_, index) => results[index]!.status === 'fulfilled').map((row) => row.id);
-    failure = results.find((result) => result.status === 'rejected')?.reason;
-    if (done.length > 0) await tx.deleteFrom('outbox').where('id', 'in', done).execute();
-    return done.length;
-  });
-  if (failure !== undefined) throw failure;
-  return delivered;
+  const rows = await db
+    .updateTable('outbox')
+    .set({ leased_until: sql`clock_timestamp() + make_interval(secs => ${leaseMs / 1000})` })
+    .where('id', 'in', (free) =>
+      free
+        .selectFrom('outbox')
+        .select('id')
+        .where((eb) =>
+          eb.or([eb('leased_until', 'is', null), eb('leased_until', '<', sql<Date>`clock_timestamp()`)]),
+        )
+        .orderBy('id')
+        .limit(limit)
+        .forUpdate()
+        .skipLocked(),
+    )
+    .returning(['id', 'workflow', 'resource'])
+    .execute();
+  if (rows.length === 0) return 0;
+  const results = await Promise.allSettled(rows.map((row) => deliver(row)));
+  const delivered = rows.filter((_, index) => results[index]!.status === 'fulfilled').map((row) => row.id);
+  const failed = rows.filter((_, index) => results[index]!.status === 'rejected').map((row) => row.id);
+  if (delivered.length > 0) await db.deleteFrom('outbox').where('id', 'in', delivered).execute();
+  if (failed.length > 0)
+    await db.updateTable('outbox').set({ leased_until: null }).where('id', 'in', failed).execute();
+  const failure = results.find((result) => result.status === 'rejected');
+  if (failure) throw failure.reason;
+  return delivered.length;
 }
 
 /** Rows waiting, and the age of the oldest in milliseconds. */

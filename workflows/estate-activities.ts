@@ -9,6 +9,7 @@ import {
   finishOperations,
   isStoreError,
   progressOperations,
+  pruneEvents,
   siteQueues,
 } from '@landfall/store';
 import { log } from '@temporalio/activity';
@@ -40,6 +41,9 @@ export interface EstateActivities {
   orphanKept(input: { orphan: Orphan; reason: string }): Promise<void>;
   expireInstances(): Promise<{ expired: number }>;
 }
+
+/** The audit trail goes back this far; an older place in a watch is answered 410. */
+const eventsKeptMs = 90 * 24 * 3_600_000;
 
 /** An orphan is left alone until it has been seen for this long: its intent may be in a backup being restored (R20). */
 export const defaultOrphanGraceMs = 5 * 60_000;
@@ -170,6 +174,7 @@ export function estateActivities(
 
     async expireInstances() {
       await pruneSetAsides(db);
+      await pruneEvents(db, new Date(Date.now() - eventsKeptMs));
       let expired = 0;
       for (const { id, project, organization: owner } of await expiredInstances(db, 500)) {
         try {

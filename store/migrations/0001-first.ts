@@ -262,6 +262,7 @@ create table outbox (
   id bigint generated always as identity primary key,
   workflow text not null,                    -- instance | audit
   resource uuid not null,
+  leased_until timestamptz,                  -- a dispatcher is delivering it
   created_at timestamptz not null default now()
 );
 

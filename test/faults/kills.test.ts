@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url';
 /** A short run of the harness; the long one is `npm run test:faults`. */
 test('after kill -9 of every part, on AWS (simulated) and on real guests, nothing is lost, doubled or leaked', async () => {
   const harness = fileURLToPath(new URL('./run.ts', import.meta.url));
-  const child = spawn(process.execPath, [harness, '--kills', '10', '--seed', '11'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [harness, '--kills', '10', '--seed', '11'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk;

@@ -30,7 +30,9 @@ async function persist<T extends { response: Response }>(call: () => Promise<T>)
   for (;;) {
     try {
       const answer = await call();
-      if (answer.response.status < 500) return answer;
+      // 409 with Retry-After: a broker that was killed had this very request in hand.
+      const isHeld = answer.response.status === 409 && answer.response.headers.has('retry-after');
+      if (answer.response.status < 500 && !isHeld) return answer;
     } catch {
       // Refused or cut off: the process was killed. That is the point.
     }

@@ -86,7 +86,7 @@ async function main(): Promise<boolean> {
     const lane = async (index: number) => {
       const site = sites[index % sites.length]!;
       for (let n = 0; going; n++) {
-        await live({
+        const life = live({
           client,
           name: `life-${index}-${n}`,
           spec: site === 'aws' ? aws : onprem,
@@ -95,6 +95,7 @@ async function main(): Promise<boolean> {
           limitSeconds: 300,
           withStop: random.integer(4) === 0,
         });
+        await life.catch((error: Error) => counts.lost.push(error.message));
       }
     };
     const machinesOf = async (site: string, resource: string) => {
