@@ -6,12 +6,10 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Counts, sum, totalLine } from './counts.ts';
-import { dataDirectory, makeDataDirectory } from './data-directory.ts';
 import { root } from './node24.mjs';
-import { ensureSystemPackages } from './packages.ts';
 import { Progress } from './progress.ts';
 import { runTests } from './run-tests.ts';
-import { findTemporal } from './temporal-binary.ts';
+import { prepareSystem, prepareTemporal } from './test-preparation.ts';
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
@@ -31,32 +29,16 @@ async function program(script: string, args: string[]): Promise<void> {
 }
 
 const progress = new Progress(process.stdout);
-const dataDir = dataDirectory();
-const temporalWanted = process.env.TEMPORAL_ADDRESS === undefined;
 
 const checks: [string, () => Promise<void>][] = [
-  [
-    'system packages',
-    async () => {
-      makeDataDirectory(dataDir);
-      const logFile = join(dataDir, 'logs', 'packages.log');
-      const refusal = await progress.run('System packages', (note) =>
-        ensureSystemPackages({ logFile, interactive: false, note, say }),
-      );
-      if (refusal !== undefined) throw new Error(refusal);
-    },
-  ],
-  [
-    'Temporal server',
-    async () => {
-      if (temporalWanted) say(await progress.run('Temporal server', (note) => findTemporal({ note })));
-    },
-  ],
+  ['system packages', () => prepareSystem(progress)],
+  ['Temporal server', () => prepareTemporal(progress)],
   ['lint', () => program('node_modules/@biomejs/biome/bin/biome', ['check', '.'])],
   ['types', () => program('node_modules/typescript/bin/tsc', ['-p', 'tsconfig.json'])],
   ['import rule', () => program('tools/check-imports.ts', [])],
   ['generated files', () => program('tools/generate.ts', ['--check'])],
   ['API document', () => program('node_modules/@redocly/cli/bin/cli.js', ['lint', 'model/openapi.yaml'])],
+  ['API fuzzing', () => program('broker/testing/schemathesis.ts', [])],
 ];
 
 const times: string[] = [];

@@ -78,14 +78,16 @@ async function apt(prefix: string[], args: string[], logFile: string): Promise<b
 export async function ensureSystemPackages(options: {
   logFile: string;
   interactive: boolean;
+  /** Wanted besides what the on-prem host needs. */
+  also?: readonly string[];
   note?: (text: string) => void;
   say?: (line: string) => void;
 }): Promise<Refusal> {
-  const { logFile, interactive, note = () => {}, say = () => {} } = options;
+  const { logFile, interactive, also = [], note = () => {}, say = () => {} } = options;
   const list = await packageList();
   if (list === undefined)
     return 'onprem-agent/host/packages.ts, which lists the system packages, is not in this checkout';
-  const wanted = list.requiredPackages;
+  const wanted = [...list.requiredPackages, ...also];
   if (onPath('dpkg-query') === undefined || onPath('apt-get') === undefined) {
     const absent = ['qemu-system-x86_64', 'qemu-img', 'virsh', 'libvirtd', 'dnsmasq'].filter(
       (each) => onPath(each, `${process.env.PATH}:/usr/sbin:/sbin:/usr/libexec`) === undefined,

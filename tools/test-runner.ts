@@ -4,7 +4,9 @@
  *     npm test -- [unit|e2e] [pattern…] [--file-limit <seconds>] [jest's own options]
  */
 import { totalLine } from './counts.ts';
+import { Progress } from './progress.ts';
 import { runTests, type TestSelection } from './run-tests.ts';
+import { prepareSystem, prepareTemporal } from './test-preparation.ts';
 
 /** Reads the command line. */
 export function parseSelection(args: readonly string[]): TestSelection {
@@ -30,13 +32,17 @@ export function parseSelection(args: readonly string[]): TestSelection {
 
 if (process.argv[1] === import.meta.filename) {
   try {
-    const counts = await runTests(parseSelection(process.argv.slice(2)));
+    const selection = parseSelection(process.argv.slice(2));
+    const progress = new Progress(process.stdout);
+    await prepareSystem(progress);
+    await prepareTemporal(progress);
+    const counts = await runTests(selection);
     if (counts.passed + counts.failed === 0)
       process.stderr.write('No test ran: nothing matches what was asked for.\n');
     process.stdout.write(`${totalLine(counts)}\n`);
     process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0;
   } catch (error) {
-    process.stderr.write(`${(error as Error).stack}\n`);
+    process.stderr.write(`${(error as Error).message}\n`);
     process.stdout.write('0 passed, 1 failed\n');
     process.exitCode = 1;
   }

@@ -12,7 +12,8 @@ import { operationIds } from './operation-ids.ts';
 import { instanceInput, TestBroker } from './test-broker.ts';
 
 const version = '4.32.5';
-const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'landfall');
+const cache =
+  process.env.LANDFALL_CACHE_DIR ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'landfall');
 const environment = join(cache, `schemathesis-${version}`);
 const program = join(environment, 'bin', 'schemathesis');
 

@@ -16,6 +16,8 @@ export const requiredPackages = [
   'nftables',
   'iproute2',
   'genisoimage',
+  // Reaching them: `landfall ssh`.
+  'openssh-client',
   // Building images.
   'mmdebstrap',
   'grub-common',
