@@ -3,8 +3,8 @@ import { StoreError } from './errors.ts';
 import type { Queryable } from './open.ts';
 
 /**
- * What one attempt of a resource must be, put together from the instance as wanted now, the offer its intent stands for, its
- * image and its keys. Structurally the adapters' `Want<'Instance'>`. Holds user data: never log it, never put it in a history.
+ * What one attempt of a resource must be, put together from the instance as wanted now, the offer and size its intent stands
+ * for (what the ledger has claimed, and no more), its image and its keys. Structurally the adapters' `Want<'Instance'>`. Holds user data: never log it, never put it in a history.
  */
 export async function wantFor(db: Queryable, ref: { resource: string; attempt: number }, broker: string) {
   const row = await db
@@ -13,6 +13,7 @@ export async function wantFor(db: Queryable, ref: { resource: string; attempt: n
     .selectAll('instances')
     .select([
       'intents.offer',
+      'intents.sized_for',
       'intents.site as intentSite',
       'intents.region',
       'intents.zone',
@@ -55,9 +56,9 @@ export async function wantFor(db: Queryable, ref: { resource: string; attempt: n
         name: row.name,
         instanceType: row.offer.instanceType,
         market: row.offer.market,
-        vcpus: onprem ? row.spec.vcpus : row.offer.vcpus,
-        memoryGiB: onprem ? row.spec.memoryGiB : row.offer.memoryGiB,
-        diskGiB: row.spec.diskGiB ?? 10,
+        vcpus: onprem ? row.sized_for.vcpus : row.offer.vcpus,
+        memoryGiB: onprem ? row.sized_for.memoryGiB : row.offer.memoryGiB,
+        diskGiB: row.sized_for.diskGiB,
         architecture,
         image: resolveImage(image.name, image.spec, architecture),
         sshKeys: keys.map((key) => key.public_key),

@@ -1,5 +1,6 @@
 import type { Present } from '@landfall/adapters';
 import { adoptIntent, closeIntent, type Intent, setAside } from '@landfall/store';
+import { stillFits } from './place.ts';
 import type { Outcome, Step } from './steps.ts';
 import { placeOf, type Turn } from './turn.ts';
 
@@ -142,8 +143,14 @@ async function recordPresence(
       : {}),
   });
   if (!isSettled) return by === 'observe' ? undefined : stillConverging(turn, intent, seen);
+  // A resize asked for before the machine was seen is not in its offer yet: it stays open, and comes next.
+  const isSized = stillFits(turn.row, intent);
   const served = turn.operations.filter(
-    (operation) => operation.generation <= generation && !operation.cancel_requested_at && !operation.error,
+    (operation) =>
+      operation.generation <= generation &&
+      !operation.cancel_requested_at &&
+      !operation.error &&
+      (isSized || (operation.verb !== 'resize' && operation.verb !== 'update')),
   );
   const state = turn.row.status.state;
   const address = details.addresses[0]?.address;

@@ -281,7 +281,7 @@ function sizeOf(row: InstanceRow): Size {
 }
 
 /** True when the size wanted is the size the intent's offer was chosen for. */
-function stillFits(row: InstanceRow, intent: Intent): boolean {
+export function stillFits(row: InstanceRow, intent: Intent): boolean {
   const wanted = sizeOf(row);
   return (
     wanted.vcpus === intent.sized_for.vcpus &&
