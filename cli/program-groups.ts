@@ -6,6 +6,7 @@ import { fileOption, type Registrar } from './program.ts';
 export function addGroups(registrar: Registrar): void {
   addSites(registrar);
   addPolicies(registrar);
+  addCatalogue(registrar);
   addOperations(registrar);
   addIdentity(registrar);
   addOthers(registrar);
@@ -71,6 +72,17 @@ function addPolicies({ command, group }: Registrar): void {
         flags,
       ),
   ).addOption(fileOption());
+}
+
+function addCatalogue({ command, group }: Registrar): void {
+  const catalogue = group('catalogue', 'prices of your own');
+  command(
+    catalogue,
+    'check <file>',
+    "what a price file in SkyPilot's columns would give; offline",
+    async (session, flags, [file]) =>
+      (await import('./commands/catalogue.ts')).checkCatalogue(session, file!, flags),
+  ).requiredOption('--provider <provider>', 'whose prices: aws, azure or gcp');
 }
 
 function addOperations({ root, command, group }: Registrar): void {

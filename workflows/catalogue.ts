@@ -1,12 +1,20 @@
+import { join } from 'node:path';
 import { Catalogue, type CatalogueRow, loadSnapshot } from '@landfall/policies';
 import { liveOfferRuns, liveOffers, type Queryable } from '@landfall/store';
+import { CatalogueFiles, listPrices } from './catalogue-files.ts';
 
 let shipped: Catalogue | undefined;
+const files = new CatalogueFiles(join(process.env.LANDFALL_DATA_DIR ?? '.landfall', 'catalogue'));
 
 /** The shipped price snapshot. Loaded once a process. */
 export function shippedCatalogue(): Catalogue {
   shipped ??= loadSnapshot();
   return shipped;
+}
+
+/** List prices: the snapshot, with the user's own price files over it. */
+function prices(): Catalogue {
+  return files.over(shippedCatalogue());
 }
 
 /** One catalogue for each set of live runs; the newest few are kept. */
@@ -20,18 +28,19 @@ const joinedKept = 8;
  */
 export async function catalogueInForce(db: Queryable, organization: string): Promise<Catalogue> {
   const runs = await liveOfferRuns(db, organization);
-  if (runs.length === 0) return shippedCatalogue();
-  const key = runs.map(({ site, run }) => `${site}@${run}`).join(',');
+  const listed = prices();
+  if (runs.length === 0) return listed;
+  const key = [listed.version, ...runs.map(({ site, run }) => `${site}@${run}`)].join(',');
   const known = joined.get(key);
   if (known) return known;
-  const listed = await Promise.all(
+  const sites = await Promise.all(
     runs.map(async ({ site, provider, run }) => ({
       site,
       provider,
       offers: await liveOffers(db, site, run),
     })),
   );
-  const catalogue = join(shippedCatalogue(), listed);
+  const catalogue = joinOffers(listed, sites);
   if (joined.size >= joinedKept) joined.delete(joined.keys().next().value!);
   joined.set(key, catalogue);
   return catalogue;
@@ -39,7 +48,7 @@ export async function catalogueInForce(db: Queryable, organization: string): Pro
 
 type Listed = { site: string; provider: string; offers: Awaited<ReturnType<typeof liveOffers>> };
 
-function join(prices: Catalogue, sites: Listed[]): Catalogue {
+function joinOffers(prices: Catalogue, sites: Listed[]): Catalogue {
   const priced = new Map<string, number>();
   const rows = [...prices.rows()];
   for (const row of rows) {
@@ -49,7 +58,6 @@ function join(prices: Catalogue, sites: Listed[]): Catalogue {
   const isListed = new Set(
     sites.flatMap(({ provider, offers }) => offers.map((offer) => `${provider}/${offer.region}`)),
   );
-  const [first, ...others] = prices.sources;
   const today = new Date().toISOString().slice(0, 10);
   const live = sites.map(({ site, provider, offers }) => {
     const kept: CatalogueRow[] = [];
@@ -94,15 +102,6 @@ function join(prices: Catalogue, sites: Listed[]): Catalogue {
         : { notice: `${unpriced} offers of site ${site} have no known price and are left out` };
     return { name: `site ${site}, as its provider lists it`, date: today, rows: kept, ...notice };
   });
-  const listPrices = rows.filter((row) => !isListed.has(`${row.provider}/${row.region}`));
-  const notices = [first, ...others].flatMap((source) => source?.notice ?? []);
-  return Catalogue.merge([
-    {
-      name: 'list prices',
-      date: prices.date,
-      rows: listPrices,
-      ...(notices.length > 0 ? { notice: [...new Set(notices)].join('; ') } : {}),
-    },
-    ...live,
-  ]);
+  const kept = rows.filter((row) => !isListed.has(`${row.provider}/${row.region}`));
+  return Catalogue.merge([{ ...listPrices(prices), rows: kept }, ...live]);
 }
