@@ -110,7 +110,11 @@ export async function startSimulatedEstate(options: EstateOptions = {}): Promise
   const endings = new Endings(store.db);
   let dispatching = true;
   let ring = () => {};
-  const bell = await store.listen(outboxChannel, () => ring(), () => undefined);
+  const bell = await store.listen(
+    outboxChannel,
+    () => ring(),
+    () => undefined,
+  );
   const dispatcher = (async () => {
     while (dispatching) {
       const rung = new Promise<void>((resolve) => {
@@ -233,9 +237,14 @@ class Endings {
   async of(operation: string, limitMs: number): Promise<{ state: string; message: string }> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`operation ${operation} has not ended after ${limitMs} ms`)), limitMs);
+      timer = setTimeout(
+        () => reject(new Error(`operation ${operation} has not ended after ${limitMs} ms`)),
+        limitMs,
+      );
     });
-    const ended = new Promise<{ state: string; message: string }>((resolve) => this.waiting.set(operation, resolve));
+    const ended = new Promise<{ state: string; message: string }>((resolve) =>
+      this.waiting.set(operation, resolve),
+    );
     void this.look();
     try {
       return await Promise.race([ended, late]);

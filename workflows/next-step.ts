@@ -5,6 +5,8 @@ import { type OpenOperation, placeOf, type Turn } from './turn.ts';
 
 /** Attempts at one operation before it fails with the reasons of the last. */
 const maxAttempts = 10;
+/** A request that only a silent host could take waits this long for its agent to be heard of again. */
+const silentHostMs = 5 * 60_000;
 
 /** What brings what is closer to what is wanted. Removals come first: what is condemned may still cost money. */
 export async function nextStep(turn: Turn, placer: Placer): Promise<Step> {
@@ -87,6 +89,19 @@ async function place(turn: Turn, placer: Placer, open: OpenOperation): Promise<S
   }
   const attempt = turn.row.attempt + 1;
   const placed = await placer.place(turn.tx, turn.row, turn.organization, attempt, open.id);
+  if ('waitsFor' in placed) {
+    if (Date.now() - open.created_at.getTime() < silentHostMs) {
+      await turn.report(`waiting for ${placed.waitsFor}, which is not answering`);
+      return { do: 'wait', ms: 3_000 };
+    }
+    await turn.fail(
+      `${placed.waitsFor} has not answered for ${silentHostMs / 60_000} minutes, and nothing else is compliant and free`,
+      {
+        code: 'CapacityExhausted',
+      },
+    );
+    return nextStep(turn, placer);
+  }
   if (!placed.intent) {
     await turn.writeStatus({ decision: placed.decision });
     await turn.fail(placed.reasons.join('; ') || 'no compliant offer fits', { code: 'Unplaceable' });
@@ -150,6 +165,9 @@ async function converge(turn: Turn, placer: Placer, intent: Intent, open: OpenOp
       );
     }
     await turn.progress(`${state?.toLowerCase() ?? 'converging'} at ${intent.site}`);
+    // A machine that held a user's work and is gone is Lost, and never quietly replaced by an empty one: look before ensuring.
+    if (turn.isInUse(intent) && !turn.isSeen)
+      return { do: 'observe', ...turn.address(intent), want: turn.want(intent) };
   }
   return { do: 'ensure', ...turn.address(intent), want: turn.want(intent) };
 }

@@ -115,6 +115,7 @@ async function recordPresence(
 ): Promise<Step | undefined> {
   await adoptIntent(turn.tx, turn.row.id, intent.attempt, seen.ref);
   Object.assign(intent, { state: 'adopted', ref: seen.ref });
+  turn.isSeen = true;
   if (seen.state === 'failed' && !turn.isInUse(intent)) {
     await turn.condemn(
       intent,

@@ -28,15 +28,15 @@ import { catalogueInForce, shippedCatalogue } from './catalogue.ts';
 /** Another placement took the capacity between our look and our claim: roll back and look again. */
 export class ClaimLost extends Error {}
 
+export type Placed =
+  | { intent: Intent; decision: string }
+  | { intent: null; decision: string; reasons: string[] }
+  /** Only a host that is silent now stands in the way: nothing was recorded; look again soon. */
+  | { waitsFor: string };
+
 export interface Placer {
   /** Decides, records the decision, claims capacity and writes the intent, all in the caller's transaction. */
-  place(
-    tx: Tx,
-    row: InstanceRow,
-    organization: string,
-    attempt: number,
-    operation: string,
-  ): Promise<{ decision: string; intent: Intent | null; reasons: string[] }>;
+  place(tx: Tx, row: InstanceRow, organization: string, attempt: number, operation: string): Promise<Placed>;
   /** The offer for the size wanted now, at the place where the machine stands; claims the difference. */
   resize(
     tx: Tx,
@@ -170,11 +170,14 @@ export async function runPlacement(
   subject: PlacementSubject,
   options: {
     includeUnconfigured: boolean;
+    /** As if every host were heard of. */
+    assumeReady?: boolean;
     exceptResource?: string;
     narrow?: (request: PlacementRequest) => PlacementRequest;
   },
 ): Promise<{ decision: Decision; hosts: LedgerHost[] }> {
-  const hosts = await ledgerHosts(db, options.exceptResource ?? null);
+  const known = await ledgerHosts(db, options.exceptResource ?? null);
+  const hosts = options.assumeReady ? known.map((host) => ({ ...host, ready: true })) : known;
   const providers = await imageProviders(db, subject.spec.image);
   const request = placementRequest(subject, providers);
   if (request.providers.length === 0) return { decision: noProvider(subject, providers), hosts };
@@ -228,9 +231,13 @@ function subjectOf(row: InstanceRow, organization: string): PlacementSubject {
 export function placer(): Placer {
   return {
     async place(tx, row, organization, attempt, operation) {
-      const { decision, hosts } = await runPlacement(tx, subjectOf(row, organization), {
-        includeUnconfigured: false,
-      });
+      const subject = subjectOf(row, organization);
+      const { decision, hosts } = await runPlacement(tx, subject, { includeUnconfigured: false });
+      if (!decision.winner && hosts.some((host) => !host.ready)) {
+        const later = await runPlacement(tx, subject, { includeUnconfigured: false, assumeReady: true });
+        if (later.decision.winner)
+          return { waitsFor: `host ${later.decision.winner.host} of site ${later.decision.winner.site}` };
+      }
       const id = await recordDecision(tx, {
         project: row.project,
         resource: row.id,
@@ -248,7 +255,7 @@ export function placer(): Placer {
         offer: { ...winner, site: winner.site },
         sizedFor: sizeOf(row),
       });
-      return { decision: id, intent, reasons: [] };
+      return { decision: id, intent };
     },
     async resize(tx, row, organization, intent) {
       if (stillFits(row, intent)) return { fits: true, offer: intent.offer };

@@ -31,6 +31,8 @@ export class Turn {
   operations: OpenOperation[];
   /** Oldest attempt first. */
   intents: Intent[];
+  /** The outcome of this turn saw the machine there. */
+  isSeen = false;
 
   private constructor(
     tx: Tx,

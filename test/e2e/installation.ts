@@ -3,10 +3,11 @@
  * started as a shell would start it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient, type LandfallClient } from '@landfall/model';
+import { livingSupervisor } from '@landfall/tools/data-directory.ts';
 import { type Stack, type StackOptions, startStack } from '@landfall/tools/stack.ts';
 
 /** The repository's root; manifests are named from here, as in the documents. */
@@ -38,6 +39,16 @@ export function words(line: string): string[] {
   );
 }
 
+/** As a terminal does it: to the whole group. */
+function signalGroup({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signals): void {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return;
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // It ended a moment ago.
+  }
+}
+
 /** A running installation. `close` ends all that it started, guests included. */
 export class Installation {
   /** Holds the data folder, the home folder and scratch files. */
@@ -50,6 +61,8 @@ export class Installation {
 
   private constructor(options: Partial<StackOptions>) {
     this.folder = mkdtempSync(join(tmpdir(), 'landfall-e2e-'));
+    // PostgreSQL's own account must pass through, or its files would be elsewhere and stay behind.
+    chmodSync(this.folder, 0o711);
     this.dataDir = join(this.folder, 'data');
     this.home = join(this.folder, 'home');
     mkdirSync(this.home, { mode: 0o700 });
@@ -66,6 +79,11 @@ export class Installation {
       await installation.close();
       throw error;
     }
+  }
+
+  /** The folders only; `npm('up', …)` then starts it as a user does. */
+  static prepare(): Installation {
+    return new Installation({});
   }
 
   get stack(): Stack {
@@ -118,12 +136,14 @@ export class Installation {
       cwd: repository,
       env: this.environment(options.env),
       stdio: ['pipe', 'pipe', 'pipe'],
+      // A group of its own, as a shell gives it: the command is two processes.
+      detached: true,
     });
     // A command that does not read its input closes it early.
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(options.input ?? '');
     const ended = this.#collect(child);
-    const timer = setTimeout(() => child.kill('SIGKILL'), options.limitMs ?? 180_000);
+    const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), options.limitMs ?? 180_000);
     try {
       return await ended.end;
     } finally {
@@ -131,8 +151,26 @@ export class Installation {
     }
   }
 
+  /** Runs `npm run <script> -- <args>` on this installation's data folder. */
+  npm(script: 'up' | 'down', ...args: string[]): Promise<Ran> {
+    const child = spawn(
+      'npm',
+      ['run', '--silent', script, '--', '--data-dir', this.dataDir, ...args],
+      // npm's own cache and settings, and the images' cache, are those of the machine's user.
+      {
+        cwd: repository,
+        env: { ...process.env, LANDFALL_DATA_DIR: undefined },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
+    return this.#collect(child).end;
+  }
+
   /** Runs it and expects success: answers standard output, or throws with all that was said. */
-  async succeed(line: string | string[], options: { input?: string; limitMs?: number } = {}): Promise<string> {
+  async succeed(
+    line: string | string[],
+    options: { input?: string; limitMs?: number } = {},
+  ): Promise<string> {
     const ran = await this.landfall(line, options);
     if (ran.code !== 0)
       throw new Error(
@@ -147,6 +185,7 @@ export class Installation {
       cwd: repository,
       env: this.environment(),
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
     });
     this.#going.add(child);
     const { text, end } = this.#collect(child);
@@ -154,7 +193,7 @@ export class Installation {
       stdout: () => text.stdout,
       stderr: () => text.stderr,
       interrupt: () => {
-        child.kill('SIGINT');
+        signalGroup(child, 'SIGINT');
         return end;
       },
     };
@@ -187,12 +226,13 @@ export class Installation {
 
   /** Ends everything: commands that go on, the stack, the guests, the private libvirt, the files. */
   async close(): Promise<void> {
-    for (const child of this.#going) child.kill('SIGKILL');
+    for (const child of this.#going) signalGroup(child, 'SIGKILL');
     try {
       await this.down();
+      if (livingSupervisor(this.dataDir) !== undefined) await this.npm('down');
     } finally {
       await this.#removeGuests();
-      rmSync(this.folder, { recursive: true, force: true });
+      if (process.env.LANDFALL_E2E_KEEP === undefined) rmSync(this.folder, { recursive: true, force: true });
     }
   }
 

@@ -161,6 +161,41 @@ test('more than fits is refused with the reasons, and concurrent placements neve
   await Promise.all(asked.map((_, index) => remove(`slot-${index}`)));
 });
 
+test('a request that only a silent host could take waits for its agent to be heard of again', async () => {
+  const heard = (when: Date) => estate.db.updateTable('hosts').set({ last_seen_at: when }).execute();
+  await heard(new Date(Date.now() - 120_000));
+  const { operation } = await estate.request('patient');
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  const waiting = await getOperation(estate.db, { organization: 'default' }, operation);
+  expect(waiting).toMatchObject({ state: 'Running' });
+  expect(waiting.message).toContain('not answering');
+  await heard(new Date(Date.now() + 3_600_000));
+  expect(await estate.ended(operation)).toMatchObject({ state: 'Succeeded' });
+  await remove('patient');
+});
+
+test('a machine that was in use and vanished is Lost, and not replaced by an empty one', async () => {
+  const { id, operation } = await estate.request('vanished');
+  await estate.ended(operation);
+  const [key] = [...estate.provider.machines].find(([, machine]) => machine.want.stamp.resource === id)!;
+  estate.provider.machines.delete(key);
+  const before = estate.provider.created;
+  const { operation: reboot } = await changeInstance(estate.db, {
+    ...by,
+    project: 'default',
+    instance: 'vanished',
+    verb: 'reboot',
+    ifMatch: null,
+  });
+  const end = await estate.ended(reboot!.id);
+  expect(end).toMatchObject({ state: 'Failed' });
+  expect(end.message).toContain('is gone');
+  expect(await estate.state('vanished')).toBe('Lost');
+  expect(estate.provider.created).toBe(before);
+  expect(await remove('vanished')).toMatchObject({ state: 'Succeeded' });
+  await nothingIsLeft(id);
+});
+
 test('the audit is clean, and names what is orphaned, missing or doubled', async () => {
   const { operation } = await estate.request('audited');
   await estate.ended(operation);
