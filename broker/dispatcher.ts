@@ -1,4 +1,11 @@
-import { deliverOutbox, type OutboxRow, outboxChannel, outboxDepth, type Store } from '@landfall/store';
+import {
+  deliverOutbox,
+  type OutboxRow,
+  openWork,
+  outboxChannel,
+  outboxDepth,
+  type Store,
+} from '@landfall/store';
 import type { Signals } from '@landfall/workflows/client.ts';
 import type { Logger } from 'pino';
 import { keepListening, pause, within } from './listener.ts';
@@ -7,6 +14,9 @@ const batch = 100;
 const pollMs = 1_000;
 const longestBackOffMs = 10_000;
 const signalWithinMs = 5_000;
+/** Operations open for longer are checked to have a workflow, this often and so many at a time. */
+const checkEveryMs = 30_000;
+const checkedAtOnce = 200;
 
 /** What the dispatcher does, for readiness and metrics. */
 export interface Dispatcher {
@@ -24,7 +34,7 @@ export interface Dispatcher {
  */
 export function startDispatcher(
   store: Store,
-  engine: Pick<Signals, 'signal' | 'ready'>,
+  engine: Pick<Signals, 'signal' | 'ensureStarted' | 'ready'>,
   log: Logger,
   closing: AbortSignal,
 ): Dispatcher {
@@ -72,5 +82,22 @@ export function startDispatcher(
     }
   };
 
-  return { depth: () => outboxDepth(store.db), trouble: () => trouble, stopped: run() };
+  // An engine that lost its database has no workflow for what was accepted; the store has, and asks for it again.
+  const recover = async (): Promise<void> => {
+    while (!closing.aborted) {
+      await pause(checkEveryMs, closing);
+      if (closing.aborted || trouble !== null) continue;
+      try {
+        for (const work of await openWork(store.db, checkEveryMs, checkedAtOnce)) {
+          if (closing.aborted) return;
+          await within(signalWithinMs, engine.ensureStarted(work));
+        }
+      } catch (error) {
+        log.warn({ err: error }, 'could not check that open operations have their workflows; trying again');
+      }
+    }
+  };
+
+  const stopped = Promise.all([run(), recover()]).then(() => undefined);
+  return { depth: () => outboxDepth(store.db), trouble: () => trouble, stopped };
 }

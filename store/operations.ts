@@ -180,3 +180,29 @@ export async function progressOperations(tx: Tx, ids: string[], message: string)
     .where('state', 'in', ['Pending', 'Running'])
     .execute();
 }
+
+/**
+ * What open operations older than `olderThanMs` need a workflow for, oldest first. Their workflow is there unless the engine
+ * lost it (a restored or corrupted engine database): asking it to be started again then keeps the promise of the 202.
+ */
+export async function openWork(
+  db: Db,
+  olderThanMs: number,
+  limit: number,
+): Promise<{ workflow: 'instance' | 'audit'; resource: string }[]> {
+  const rows = await db
+    .selectFrom('operations')
+    .select(['id', 'verb', 'resource_id'])
+    .where('state', 'in', ['Pending', 'Running'])
+    .where('created_at', '<', sql<Date>`now() - make_interval(secs => ${olderThanMs / 1000})`)
+    .orderBy('created_at')
+    .limit(limit)
+    .execute();
+  const instances = new Set(rows.flatMap((row) => (row.verb === 'audit' ? [] : (row.resource_id ?? []))));
+  return [
+    ...[...instances].map((resource) => ({ workflow: 'instance' as const, resource })),
+    ...rows
+      .filter((row) => row.verb === 'audit')
+      .map((row) => ({ workflow: 'audit' as const, resource: row.id })),
+  ];
+}

@@ -40,6 +40,8 @@ export function engineFromEnvironment(env: NodeJS.ProcessEnv = process.env): Eng
 export interface Signals {
   /** Wakes the workflow that a row of the outbox is for. Repeating is harmless. */
   signal(row: { workflow: 'instance' | 'audit'; resource: string }): Promise<void>;
+  /** Starts the workflow if none is open; one that is open is not disturbed. */
+  ensureStarted(row: { workflow: 'instance' | 'audit'; resource: string }): Promise<void>;
   /** True while Temporal answers. */
   ready(): Promise<boolean>;
   readConsole(input: { queue: string; target: Target; maxBytes: number }): Promise<string>;
@@ -51,21 +53,22 @@ export function connectSignals(env: NodeJS.ProcessEnv = process.env): Signals {
   const { namespace, options } = engineFromEnvironment(env);
   const connection = Connection.lazy(options);
   const client = new Client({ connection, namespace });
+  const ensureStarted: Signals['ensureStarted'] = async ({ workflow, resource }) => {
+    await client.workflow.start(workflow, {
+      taskQueue: mainQueue,
+      workflowId: workflow === 'audit' ? `audit/${resource}` : instanceWorkflowId(resource),
+      workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+      args: [workflow === 'audit' ? { operation: resource } : { id: resource }],
+    });
+  };
   return {
-    async signal({ workflow, resource }) {
-      if (workflow === 'audit') {
-        await client.workflow.start('audit', {
-          taskQueue: mainQueue,
-          workflowId: `audit/${resource}`,
-          workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
-          args: [{ operation: resource }],
-        });
-        return;
-      }
+    ensureStarted,
+    async signal(row) {
+      if (row.workflow === 'audit') return ensureStarted(row);
       await client.workflow.signalWithStart('instance', {
         taskQueue: mainQueue,
-        workflowId: instanceWorkflowId(resource),
-        args: [{ id: resource }],
+        workflowId: instanceWorkflowId(row.resource),
+        args: [{ id: row.resource }],
         signal: 'changed',
         signalArgs: [],
       });

@@ -26,7 +26,7 @@ export interface Timing {
 export function timingFor(accel: 'kvm' | 'tcg', change: Partial<Timing> = {}): Timing {
   const slow = accel === 'tcg';
   return {
-    poll: 400,
+    poll: 250,
     heartbeat: 1500,
     ready: slow ? 300_000 : 120_000,
     shutdown: slow ? 60_000 : 30_000,

@@ -5,10 +5,8 @@ import { everything, request } from './requests.ts';
 
 let installation: Installation;
 const landfall: Installation['landfall'] = (...given) => installation.landfall(...given);
-
 beforeAll(async () => {
   installation = await Installation.start({ parts: ['postgres', 'temporal', 'broker'] });
-  // The user's key, which the first apply would make, is not what these tests are about.
   await installation.succeed(['apply', '-f', instance('kept', '  image: tiny\n  vcpus: 1\n  memoryGiB: 1')]);
 }, 300_000);
 
@@ -22,13 +20,12 @@ function instance(name: string, spec: string, metadata = ''): string {
   return installation.file(`${name}.yaml`, text);
 }
 
-const call = (method: string, path: string, given?: Parameters<typeof request>[3]) =>
-  request(installation, method, path, given);
+const call = (...given: [string, string, Parameters<typeof request>[3]?]) => request(installation, ...given);
 
 const tokenOf = async (body: object): Promise<string> =>
   (await call('POST', '/v1/tokens', { body })).body.secret;
 
-/** Does it, and expects that nothing is otherwise than before. */
+/** Nothing is otherwise after it than before. */
 async function unchanged(work: () => Promise<void>): Promise<void> {
   const before = await everything(installation);
   await work();
@@ -86,7 +83,7 @@ test.each([
       const ran = await landfall(['apply', '-f', file]);
       expect(ran).toMatchObject({ code, stdout: '' });
       expect(ran.stderr).toMatch(message);
-      expect(ran.stderr).not.toMatch(/\n\s+at /); // no stack
+      expect(ran.stderr).not.toMatch(/\n\s+at /);
     });
   },
   60_000,

@@ -5,9 +5,11 @@
  *
  *   npm run test:faults -- [--kills 200] [--seed 1] [--sites aws,onprem] [--at-once 4]
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createClient, type LandfallClient, type Schemas } from '@landfall/model';
 import { type Part, startStack } from '@landfall/tools/stack.ts';
@@ -58,6 +60,8 @@ function size() {
 
 async function main(): Promise<boolean> {
   const dataDir = mkdtempSync(join(tmpdir(), 'landfall-faults-'));
+  // PostgreSQL runs as another user, who must be able to enter.
+  chmodSync(dataDir, 0o711);
   const simulator = await startAwsSimulator({ port: 0 });
   const parts: Part[] = [
     'postgres',
@@ -145,9 +149,16 @@ async function main(): Promise<boolean> {
   } finally {
     await stack.stop();
     await simulator.close();
+    if (sites.includes('onprem')) lowerPrivateLibvirt(join(dataDir, 'onprem'));
     if (values.keep) log(`kept ${dataDir}`);
     else rmSync(dataDir, { recursive: true, force: true });
   }
+}
+
+/** The agent's private libvirt and network outlive the agent on purpose; here nobody comes back to them. */
+function lowerPrivateLibvirt(folder: string): void {
+  const down = fileURLToPath(new URL('../../onprem-agent/down.ts', import.meta.url));
+  execFileSync(process.execPath, [down, '--data-dir', folder, '--guests', '--files'], { stdio: 'inherit' });
 }
 
 async function addAwsSite(client: LandfallClient, endpoint: string): Promise<void> {

@@ -5,7 +5,9 @@ import {
   deleteInstance,
   getOperation,
   liveIntents,
+  openWork,
 } from '@landfall/store';
+import { Client, Connection } from '@temporalio/client';
 import { type SimulatedEstate, startSimulatedEstate } from '../simulated-estate.ts';
 
 let estate: SimulatedEstate;
@@ -193,6 +195,27 @@ test('a machine that was in use and vanished is Lost, and not replaced by an emp
   expect(await estate.state('vanished')).toBe('Lost');
   expect(estate.provider.created).toBe(before);
   expect(await remove('vanished')).toMatchObject({ state: 'Succeeded' });
+  await nothingIsLeft(id);
+});
+
+test('an engine that lost a workflow gets it again from the store, and the accepted request reaches its end', async () => {
+  estate.provider.faults.unavailable = 1;
+  const { id, operation } = await estate.request('lost-by-engine');
+  const client = new Client({
+    connection: await Connection.connect({ address: estate.stack.temporalAddress }),
+  });
+  const handle = client.workflow.getHandle(`instance/${id}`);
+  for (let look = 0; look < 100; look++) {
+    const found = await handle.describe().catch(() => undefined);
+    if (found) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await handle.terminate('the engine lost it');
+  expect(await openWork(estate.db, 0, 100)).toContainEqual({ workflow: 'instance', resource: id });
+  await estate.signals.ensureStarted({ workflow: 'instance', resource: id });
+  expect(await estate.ended(operation)).toMatchObject({ state: 'Succeeded' });
+  await client.connection.close();
+  await remove('lost-by-engine');
   await nothingIsLeft(id);
 });
 
