@@ -14,7 +14,7 @@ export function renderPolicyProblems(problems: readonly PolicyProblem[], paint: 
       const severity = paint(problem.severity === 'error' ? 'red' : 'yellow', problem.severity);
       const path = problem.path ? `${printable(problem.path)}: ` : '';
       const advice = problem.suggestion
-        ? ` ${paint('cyan', `Did you mean ${printable(problem.suggestion)}?`)}`
+        ? `. ${paint('cyan', `Did you mean ${printable(problem.suggestion)}?`)}`
         : '';
       return `${problem.file ?? ''}:${problem.line}:${problem.column} ${severity} ${path}${printable(problem.message)}${advice} [${problem.code}]\n`;
     })

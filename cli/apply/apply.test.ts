@@ -142,7 +142,7 @@ test('a problem is shown at the line of the manifest that caused it, and the oth
   expect(ran.code).toBe(2);
   expect(ran.out).toBe('instance/good created\n');
   expect(ran.err).toContain(
-    'Error: instance/bad: The request is not valid.\nm.yaml:7:10 spec.vcpus: must be integer (it is "x") Write 1.\n',
+    'Error: instance/bad: The request is not valid.\nm.yaml:7:10 spec.vcpus: must be integer (it is "x"). Write 1.\n',
   );
 });
 

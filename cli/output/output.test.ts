@@ -123,7 +123,7 @@ describe('problems', () => {
 
   test('show each error with field, value and what would be right', () => {
     expect(renderProblem(problem)).toBe(
-      'Error: Not valid: two errors.\n  spec.placement.providers[0]: must be one of aws, onprem (it is "amazon") Did you mean "aws"?\n',
+      'Error: Not valid: two errors.\n  spec.placement.providers[0]: must be one of aws, onprem (it is "amazon"). Did you mean "aws"?\n',
     );
     expect(fieldOf('/metadata/labels/a~1b')).toBe('metadata.labels.a/b');
   });

@@ -28,7 +28,9 @@ function detailLine(detail: ProblemDetail, locate: Locate | undefined, paint: Pa
   const given = told ? '' : ` (it is ${JSON.stringify(detail.value)})`;
   const { suggestion } = detail;
   const isTold = suggestion === undefined || detail.message.includes(suggestion);
-  const advice = isTold ? '' : ` ${paint('cyan', printable(suggestion))}`;
+  const advice = isTold
+    ? ''
+    : `${given || !/[.?!]$/.test(detail.message) ? '.' : ''} ${paint('cyan', printable(suggestion))}`;
   const subject = field ? `${paint('bold', printable(field))}: ` : '';
   return `${located ? `${located.place} ` : '  '}${subject}${printable(detail.message)}${printable(given)}${advice}\n`;
 }
