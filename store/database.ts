@@ -95,6 +95,7 @@ export interface Instances extends Named {
   observed_generation: Generated<number>;
   attempt: Generated<number>;
   expires_at: NullableTime;
+  absent_since: NullableTime;
   deleted_at: NullableTime;
   gone_at: NullableTime;
   updated_at: TimeNow;

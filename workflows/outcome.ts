@@ -9,6 +9,8 @@ const readyWithinMs = 15 * 60_000;
 /** How long an offer that refused is left out of placement. */
 const capacityAsideMs = 10 * 60_000;
 const hostAsideMs = 2 * 60_000;
+/** A machine in use counts as gone when no look in this time has shown it: lists flicker (R6). */
+const absenceConfirmedMs = 10_000;
 
 /**
  * Writes down what the last step came to. Answers a step only where the outcome itself says what comes next. Repeating an
@@ -98,6 +100,12 @@ async function asideFor(turn: Turn, intent: Intent, code: string, reason: string
 
 async function recordAbsence(turn: Turn, intent: Intent): Promise<Step | undefined> {
   if (!turn.isInUse(intent)) return undefined; // nothing came of it: ensure again with the same token
+  const since = turn.row.absent_since ?? new Date();
+  if (!turn.row.absent_since) await turn.noteAbsence(since);
+  if (Date.now() - since.getTime() < absenceConfirmedMs) {
+    await turn.report(`${intent.ref} is not to be seen at ${intent.site}; looking again`);
+    return { do: 'wait', ms: 2_000 };
+  }
   await turn.fail(
     `the machine ${intent.ref} is gone from ${intent.site}: delete the instance and create it again`,
     { code: 'NotFound' },
@@ -116,6 +124,7 @@ async function recordPresence(
   await adoptIntent(turn.tx, turn.row.id, intent.attempt, seen.ref);
   Object.assign(intent, { state: 'adopted', ref: seen.ref });
   turn.isSeen = true;
+  if (turn.row.absent_since) await turn.noteAbsence(null);
   if (seen.state === 'failed' && !turn.isInUse(intent)) {
     await turn.condemn(
       intent,

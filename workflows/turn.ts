@@ -80,6 +80,16 @@ export class Turn {
     return intent.state === 'adopted' && this.row.status.readyAt !== undefined;
   }
 
+  /** Since when a machine in use has not been seen; null when it is there. */
+  async noteAbsence(since: Date | null): Promise<void> {
+    await this.tx
+      .updateTable('instances')
+      .set({ absent_since: since })
+      .where('id', '=', this.row.id)
+      .execute();
+    this.row = { ...this.row, absent_since: since };
+  }
+
   async condemn(intent: Intent, why: string): Promise<void> {
     await condemnIntents(this.tx, this.row.id, [intent.attempt]);
     intent.state = 'removing';

@@ -114,6 +114,7 @@ create table instances (
   attempt integer not null default 0,
   revision bigint not null default 1,
   expires_at timestamptz,
+  absent_since timestamptz,                  -- a machine in use was looked for and not seen from then on
   deleted_at timestamptz,                    -- deletion asked for
   gone_at timestamptz,                       -- deletion done
   created_at timestamptz not null default now(),
