@@ -46,7 +46,7 @@ const builtInImages: Omit<Schemas['ImageInput'], 'organization'>[] = [
 
 /**
  * This machine as a site. The prices are an estimate (a five-year-old server's power and write-off), there so that on-prem
- * and clouds can be compared at all: put your own with `landfall site update`.
+ * and clouds can be compared at all: put your own with `landfall site add -f`.
  */
 const localSite: Schemas['SiteInput'] & { organization: string } = {
   name: 'local',
