@@ -18,6 +18,7 @@ export { type PlacementInput, place } from './place/place.ts';
 export { describe as describeOffer } from './place/reasons.ts';
 export {
   type Decision,
+  type EstateMachine,
   type HostSize,
   type HostView,
   NEUTRAL_REQUEST,

@@ -1,4 +1,4 @@
-import type { Decision, InstanceSpec, Offer } from '@landfall/model';
+import { type Decision, durationMs, type InstanceSpec, type Offer } from '@landfall/model';
 import {
   type CompiledPolicies,
   compilePolicies,
@@ -82,6 +82,7 @@ export function placementRequest(subject: PlacementSubject, imageProviders: stri
     zones: spec.placement?.zones ?? [],
     hosts: spec.placement?.hosts ?? [],
     maxPricePerHour: spec.placement?.maxPricePerHour ?? 0,
+    ttlHours: spec.ttl ? durationMs(spec.ttl) / 3_600_000 : 0,
   };
 }
 

@@ -28,6 +28,7 @@ export const REQUEST_ATTRIBUTES: Record<keyof PlacementRequest, AttributeType> =
   zones: 'list<string>',
   hosts: 'list<string>',
   maxPricePerHour: 'double',
+  ttlHours: 'double',
 };
 
 /**
@@ -57,6 +58,35 @@ export const OFFER_ATTRIBUTES = {
   certifications: 'list<string>',
   accel: 'string',
   labels: 'map<string, string>',
+} as const satisfies Record<string, AttributeType>;
+
+/**
+ * `resource` as CEL sees it: a machine that exists (`EstateMachine`). `zone` is missing where the provider chose it;
+ * `host` and `gpuName` are `''` where there is none.
+ */
+export const RESOURCE_ATTRIBUTES = {
+  id: 'string',
+  name: 'string',
+  project: 'string',
+  organization: 'string',
+  labels: 'map<string, string>',
+  state: 'string',
+  site: 'string',
+  provider: 'string',
+  region: 'string',
+  zone: 'string',
+  host: 'string',
+  instanceType: 'string',
+  market: 'string',
+  architecture: 'string',
+  gpuName: 'string',
+  gpuCount: 'int',
+  vcpus: 'int',
+  memoryGiB: 'double',
+  diskGiB: 'double',
+  pricePerHour: 'double',
+  publicAddress: 'bool',
+  ageHours: 'double',
 } as const satisfies Record<string, AttributeType>;
 
 /** Name of an attribute of `offer`. */

@@ -34,8 +34,8 @@ test('a sound policy has no problems, and its rules keep their lines', () => {
       scope: { kind: 'organization', name: 'default' },
       mode: 'enforce',
       rules: [
-        { name: 'a', line: 6, effect: 'require' },
-        { name: 'b', line: 7, effect: 'deny', overridable: true },
+        { name: 'a', line: 6, clauses: [{ effect: 'require' }] },
+        { name: 'b', line: 7, clauses: [{ effect: 'deny' }], overridable: true },
       ],
     },
   ]);

@@ -143,6 +143,7 @@ function readPolicy(document: Document, reader: Reader): ParsedPolicy | null {
     mode,
     match: match ?? null,
     rules,
+    exceptions: [],
     tests,
   };
 }
@@ -248,10 +249,12 @@ function readRule(
   return {
     name,
     line: reader.position(offset).line,
-    effect: fields.has('require') ? 'require' : 'deny',
+    clauses: [{ effect: fields.has('require') ? 'require' : 'deny', expression }],
     when: when ?? null,
-    expression,
     message: message ?? null,
+    missing: 'reject',
+    onViolation: 'report',
+    owner: null,
     overridable,
     override,
   };

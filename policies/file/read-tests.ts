@@ -45,7 +45,15 @@ function readTest(
     ? readExpect(fields.get('expect')!, `${path}.expect`, reader, rules)
     : null;
   if (name === undefined || expect === null) return null;
-  return { name, line: reader.position(node?.range?.[0] ?? 0).line, request, offers, expect };
+  return {
+    name,
+    line: reader.position(node?.range?.[0] ?? 0).line,
+    request,
+    offers,
+    estate: [],
+    now: null,
+    expect,
+  };
 }
 
 function readRequest(field: Field, path: string, reader: Reader): Partial<PlacementRequest> {

@@ -59,7 +59,15 @@ export function compilePolicies(parsed: readonly ParsedPolicy[]): CompiledPolici
   }
   if (problems.length > 0) throw new PolicyProblems(problems);
   const ordered = [...parsed].sort((a, b) => rank(a) - rank(b));
-  const rules = ordered.flatMap((policy) => policy.rules.map((rule) => compileRule(policy, rule)));
+  const rules = ordered.flatMap((policy) =>
+    policy.rules.flatMap((rule) =>
+      rule.clauses.flatMap((clause) =>
+        clause.effect === 'require' || clause.effect === 'deny'
+          ? [compileRule(policy, rule, clause.effect, clause.expression)]
+          : [],
+      ),
+    ),
+  );
   return {
     policies: ordered.map(({ name, version, scope }) => ({ name, version, scope })),
     rules,
@@ -71,11 +79,16 @@ function rank(policy: ParsedPolicy): number {
   return policy.scope.kind === 'organization' ? 0 : 1;
 }
 
-function compileRule(policy: ParsedPolicy, rule: ParsedRule): CompiledRule {
+function compileRule(
+  policy: ParsedPolicy,
+  rule: ParsedRule,
+  effect: 'require' | 'deny',
+  expression: string,
+): CompiledRule {
   const gates = [policy.match, rule.when].filter((g) => g !== null);
   const gate = gates.length === 0 ? null : gates.map((g) => `(${g})`).join(' && ');
   // `when W require R` is !(W) || R, and `when W deny D` is !(W && D): CEL's own rules for errors do the rest.
-  const verdict = rule.effect === 'require' ? `(${rule.expression})` : `!(${rule.expression})`;
+  const verdict = effect === 'require' ? `(${expression})` : `!(${expression})`;
   const match = policy.match === null ? null : interpret(policy.match);
   return {
     policy: policy.name,
@@ -85,7 +98,7 @@ function compileRule(policy: ParsedPolicy, rule: ParsedRule): CompiledRule {
     rule: rule.name,
     line: rule.line,
     mode: policy.mode,
-    effect: rule.effect,
+    effect,
     overridable: rule.overridable,
     override: rule.override,
     matches: (request) => match === null || match(request, {}) === 'true',

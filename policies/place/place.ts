@@ -7,7 +7,7 @@ import { requestProblems } from './fit.ts';
 import { cloudTable, type OfferTable } from './offers.ts';
 import { onpremOffers } from './onprem.ts';
 import { explainUnplaceable } from './reasons.ts';
-import type { Decision, PlacementRequest, SetAside, SiteView } from './types.ts';
+import type { Decision, EstateMachine, PlacementRequest, SetAside, SiteView } from './types.ts';
 
 /** What a placement is decided on. */
 export interface PlacementInput {
@@ -18,6 +18,10 @@ export interface PlacementInput {
   setAside: readonly SetAside[];
   /** Also consider providers without a site: for a plan, whose winner then has no site. */
   includeUnconfigured: boolean;
+  /** The time of the decision: windows and exceptions depend on it. Now, when not given. */
+  now?: Date;
+  /** Machines that exist, for rules about other machines and for limits; those of the request's organization. */
+  estate?: readonly EstateMachine[];
   /** How many fallbacks to name; 3 when not given. */
   fallbacks?: number;
 }

@@ -135,13 +135,16 @@ function passing(
   rule: ParsedRule,
 ): (request: Record<string, unknown>, offer: Record<string, unknown>) => boolean {
   const gates = [p.match, rule.when].filter((g) => g !== null).map(interpret);
-  const verdict = interpret(rule.expression);
+  const clause = rule.clauses[0]!;
+  if (clause.effect !== 'require' && clause.effect !== 'deny')
+    throw new Error(`no meaning of ${clause.effect} here`);
+  const verdict = interpret(clause.expression);
   return (request, offer) => {
     const values: Verdict[] = gates.map((g) => g(request, offer));
     if (values.includes('false')) return true;
     const v = verdict(request, offer);
     // An error in a gate holds the rule against the offer, unless the rule lets the offer through anyway.
-    return rule.effect === 'require' ? v === 'true' : v === 'false';
+    return clause.effect === 'require' ? v === 'true' : v === 'false';
   };
 }
 

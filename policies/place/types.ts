@@ -2,6 +2,7 @@
  * The shapes on both sides of {@link place}: what is asked for, what may be chosen from, and the decision
  * record. `model/openapi.yaml` carries the same shapes; sizes are in vCPUs and GiB, money in USD per hour.
  */
+import type { Effect } from '../file/policy.ts';
 
 /** What one machine must be. Every attribute is present; the neutral value is what "not asked for" means. */
 export interface PlacementRequest {
@@ -40,6 +41,8 @@ export interface PlacementRequest {
   hosts: string[];
   /** A hard cap in USD per hour; 0 = none. */
   maxPricePerHour: number;
+  /** How long it is to live, hours; 0 = until it is deleted. */
+  ttlHours: number;
 }
 
 /** The neutral request: one vCPU and one GiB of anything anywhere. Callers spread their wishes over it. */
@@ -66,6 +69,7 @@ export const NEUTRAL_REQUEST: Readonly<PlacementRequest> = Object.freeze({
   zones: [],
   hosts: [],
   maxPricePerHour: 0,
+  ttlHours: 0,
 } satisfies PlacementRequest);
 
 /** An offer as a decision names it. */
@@ -92,6 +96,38 @@ export interface PlacedOffer {
   currency: 'USD';
   /** Null: not known. */
   jurisdiction: string | null;
+  /** Grid carbon intensity of the region, g CO2e per kWh; absent: not known. */
+  carbon?: number;
+  /** What it is chosen by: the price, preferences and egress priced in, USD per hour. Absent where no rule prices anything: the price. */
+  scorePerHour?: number;
+}
+
+/** A machine that exists, as rules about other machines, limits and compliance see it: `resource` in CEL. */
+export interface EstateMachine {
+  id: string;
+  name: string;
+  project: string;
+  organization: string;
+  labels: Record<string, string>;
+  /** As in the API: `Running`, `Stopped`, `Provisioning`, … */
+  state: string;
+  site: string;
+  provider: string;
+  region: string;
+  zone: string | null;
+  host: string | null;
+  instanceType: string;
+  market: string;
+  architecture: string;
+  gpuName: string | null;
+  gpuCount: number;
+  vcpus: number;
+  memoryGiB: number;
+  diskGiB: number;
+  pricePerHour: number;
+  publicAddress: boolean;
+  /** ISO time. */
+  createdAt: string;
 }
 
 /** A size of an on-prem host. */
@@ -146,7 +182,7 @@ export interface RuleRecord {
   policyVersion: string;
   rule: string;
   mode: 'enforce' | 'audit' | 'dryRun';
-  effect: 'require' | 'deny';
+  effect: Effect;
   /** Line of the rule in its policy file, from 1. */
   line: number;
   /** False: `match` or `when` is false for this request, so the rule had no say. */
@@ -163,12 +199,35 @@ export interface RuleRecord {
 
 /** The decision record: what was chosen, among what, under which versions, and why nothing cheaper. */
 export interface Decision {
+  /** What was asked for, as the rules saw it; what-if replays it. */
+  request?: PlacementRequest;
+  /** ISO time the decision is for: windows and exceptions depend on it. */
+  now?: string;
   outcome: 'placed' | 'unplaceable';
   winner: PlacedOffer | null;
   /** Where to go next if the winner is refused, in order. */
   fallbacks: PlacedOffer[];
   /** The cheapest available offer of each provider that has one, cheapest first: what the others would cost. */
   cheapestByProvider: PlacedOffer[];
+  /** Approvals the winner needs before it is made. Absent or empty: none. */
+  approvals?: { policy: string; rule: string; by: string[]; expiresHours: number; message: string | null }[];
+  /** The life a `ttl` rule gives a request that names none, hours. */
+  ttlHours?: number;
+  /** Each preference and egress price, and what it adds to the winner's score. */
+  preferences?: { policy: string; rule: string; effect: Effect; met: boolean; addsPerHour: number }[];
+  /** Each budget and quota that has a say over the winner: used before it, and what it takes of it. `key` names the group. */
+  limits?: {
+    policy: string;
+    rule: string;
+    effect: 'budget' | 'quota';
+    key: string;
+    unit: string;
+    limit: number;
+    used: number;
+    takes: number;
+  }[];
+  /** Exceptions that set a rule aside for this request. */
+  exceptions?: { policy: string; rule: string; owner: string; reason: string; expires: string }[];
   /** All offers looked at (the funnel's first number). */
   considered: number;
   /** Offers that fit and that every enforced rule lets through, before capacity and set-asides. */
@@ -183,6 +242,6 @@ export interface Decision {
     sources: { name: string; date: string; offers: number; notice?: string }[];
   };
   policies: { name: string; version: string }[];
-  /** The search is exhaustive, so the bound is the winner's own price and the gap 0. */
+  /** The search is exhaustive, so the bound is the winner's own score (or price) and the gap 0. */
   certificate: { method: 'exact'; bound: number | null; gap: 0 };
 }

@@ -1,11 +1,10 @@
 import type { ParsedPolicy, ParsedRule } from '../file/policy.ts';
 
+/** A rule by its parts; `effect` and `expression` are short for one require or deny clause. */
+type RuleParts = Partial<ParsedRule> & { effect?: 'require' | 'deny'; expression?: string };
+
 /** A policy as the parser would give it, from the parts a test cares about. */
-export function policy(
-  name: string,
-  rules: Partial<ParsedRule>[],
-  more: Partial<ParsedPolicy> = {},
-): ParsedPolicy {
+export function policy(name: string, rules: RuleParts[], more: Partial<ParsedPolicy> = {}): ParsedPolicy {
   return {
     name,
     version: 'v1',
@@ -14,15 +13,18 @@ export function policy(
     scope: { kind: 'organization', name: 'default' },
     mode: 'enforce',
     match: null,
+    exceptions: [],
     tests: [],
     ...more,
-    rules: rules.map((rule, i) => ({
+    rules: rules.map(({ effect = 'require', expression = 'true', ...rule }, i) => ({
       name: `rule-${i}`,
       line: i + 1,
-      effect: 'require',
+      clauses: [{ effect, expression }],
       when: null,
-      expression: 'true',
       message: null,
+      missing: 'reject',
+      onViolation: 'report',
+      owner: null,
       overridable: false,
       override: false,
       ...rule,

@@ -144,11 +144,19 @@ function main(): void {
     const best = offers.filter((o) => allowedByHand(q, o)).sort((a, b) => a.pricePerHour - b.pricePerHour)[0];
     winners.set(i, best === undefined ? 'none' : best.pricePerHour.toFixed(9));
   });
-  const rules = parsePolicy(RULES, 'bench.yaml').policies[0]!.rules.map((r) => ({
-    when: r.when === null ? null : interpret(r.when),
-    verdict: interpret(r.expression),
-    wanted: r.effect === 'require' ? 'true' : 'false',
-  }));
+  const rules = parsePolicy(RULES, 'bench.yaml').policies[0]!.rules.flatMap((r) =>
+    r.clauses.flatMap((clause) =>
+      clause.effect === 'require' || clause.effect === 'deny'
+        ? [
+            {
+              when: r.when === null ? null : interpret(r.when),
+              verdict: interpret(clause.expression),
+              wanted: clause.effect === 'require' ? 'true' : 'false',
+            },
+          ]
+        : [],
+    ),
+  );
   const celOffers = offers.map((o) => {
     const { jurisdiction, zone, ...rest } = o;
     return {
