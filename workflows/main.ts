@@ -12,9 +12,12 @@ import { estateActivities } from './estate-activities.ts';
 import { placer } from './place.ts';
 import { storeBackend } from './site-backend.ts';
 import { SiteWorkers } from './site-workers.ts';
+import { startStep } from './start-step.ts';
 import { mainQueue } from './steps.ts';
 
 const log = pino({ name: 'worker', level: process.env.LANDFALL_LOG_LEVEL ?? 'info' });
+
+const untilAnswers = startStep(log);
 
 /** Milliseconds from an environment variable, for tests that cannot wait minutes. */
 function milliseconds(name: string, otherwise: number): number {
@@ -24,17 +27,6 @@ function milliseconds(name: string, otherwise: number): number {
   if (!Number.isFinite(value) || value <= 0)
     throw new Error(`${name} must be a number of milliseconds, is ${JSON.stringify(text)}`);
   return value;
-}
-
-async function untilAnswers<T>(what: string, call: () => Promise<T>): Promise<T> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await call();
-    } catch (error) {
-      if (tries % 20 === 0) log.warn({ reason: (error as Error).message }, `waiting for ${what}`);
-      await new Promise((resolve) => setTimeout(resolve, 250));
-    }
-  }
 }
 
 async function main(): Promise<void> {
@@ -49,31 +41,34 @@ async function main(): Promise<void> {
   const [store, bundle, connection] = await Promise.all([
     openStore({ databaseUrl, poolSize: 20, waitMs: 120_000, migrate: false }),
     workflowBundle(),
-    untilAnswers('Temporal', () => NativeConnection.connect(engine.options)),
+    untilAnswers('Temporal (worker)', () => NativeConnection.connect(engine.options)),
   ]);
+  log.info('connected to PostgreSQL and Temporal');
   shippedCatalogue();
   // The broker makes the installation at its first start.
   const broker = await untilAnswers('the broker’s first start', () => installationId(store.db));
   const backend = storeBackend(store.db, broker);
-  const worker = await Worker.create({
-    connection,
-    namespace: engine.namespace,
-    taskQueue: mainQueue,
-    workflowBundle: bundle,
-    activities: {
-      ...decisions(store.db, broker, placer()),
-      ...estateActivities(store.db, broker, 'default', {
-        orphanGraceMs: milliseconds('LANDFALL_ORPHAN_GRACE_MS', 300_000),
-      }),
-    },
-    maxCachedWorkflows: 200,
-    // After a kill, tasks wait this long for the worker that is gone before another takes them.
-    stickyQueueScheduleToStartTimeout: '3s',
-    maxConcurrentActivityTaskExecutions: 20,
-    shutdownGraceTime: '5s',
-  });
+  const worker = await untilAnswers('the main queue’s worker', () =>
+    Worker.create({
+      connection,
+      namespace: engine.namespace,
+      taskQueue: mainQueue,
+      workflowBundle: bundle,
+      activities: {
+        ...decisions(store.db, broker, placer()),
+        ...estateActivities(store.db, broker, 'default', {
+          orphanGraceMs: milliseconds('LANDFALL_ORPHAN_GRACE_MS', 300_000),
+        }),
+      },
+      maxCachedWorkflows: 200,
+      // After a kill, tasks wait this long for the worker that is gone before another takes them.
+      stickyQueueScheduleToStartTimeout: '3s',
+      maxConcurrentActivityTaskExecutions: 20,
+      shutdownGraceTime: '5s',
+    }),
+  );
   const client = new Client({
-    connection: await Connection.connect(engine.options),
+    connection: await untilAnswers('Temporal', () => Connection.connect(engine.options)),
     namespace: engine.namespace,
   });
   const sites = new SiteWorkers({

@@ -6,6 +6,7 @@ import type { Client } from '@temporalio/client';
 import { type NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { startOffersRefresh } from './client.ts';
+import { startStep } from './start-step.ts';
 import { siteQueue } from './steps.ts';
 
 type SiteSpec = Schemas['SiteSpec'];
@@ -91,14 +92,16 @@ export class SiteWorkers {
       await this.report(site, 'Unavailable', (error as Error).message);
       return;
     }
-    const worker = await Worker.create({
-      connection: this.connection,
-      namespace: this.namespace,
-      taskQueue: siteQueue(site, null),
-      activities: { ...adapterActivities(adapter, this.backend) },
-      maxConcurrentActivityTaskExecutions: callsAtOnce,
-      shutdownGraceTime: '5s',
-    });
+    const worker = await startStep(this.log)(`the worker of site ${site}`, () =>
+      Worker.create({
+        connection: this.connection,
+        namespace: this.namespace,
+        taskQueue: siteQueue(site, null),
+        activities: { ...adapterActivities(adapter, this.backend) },
+        maxConcurrentActivityTaskExecutions: callsAtOnce,
+        shutdownGraceTime: '5s',
+      }),
+    );
     const ended = worker.run().catch((error: unknown) => {
       this.log.error({ err: error, site }, 'the site’s worker ended');
       this.running.delete(site);
