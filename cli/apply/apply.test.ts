@@ -113,6 +113,16 @@ test('with --no-default-key no key is made', async () => {
   expect(broker.sshKeys.size).toBe(0);
 });
 
+test('an instance that the broker refuses leaves no key behind', async () => {
+  broker.intercept = ({ method, path }) =>
+    method === 'POST' && path.endsWith('/instances') ? problem(400, 'There is no image tinny') : undefined;
+  expect((await home.run(['apply', '-f', web('')])).code).toBe(2);
+  expect(broker.sshKeys.size).toBe(0);
+  broker.intercept = () => undefined;
+  expect((await home.run(['apply', '-f', web('')])).code).toBe(0);
+  expect(broker.sshKeys.size).toBe(1);
+});
+
 test('what others refer to is applied first, whatever the order of the documents', async () => {
   const file = manifest(
     `apiVersion: landfall.dev/v1\nkind: Instance\nmetadata: {name: web}\nspec: {image: tiny, vcpus: 1, memoryGiB: 1, sshKeys: [me]}\n---\n` +

@@ -71,10 +71,15 @@ function keyMaterial(publicKey: string): string {
 }
 
 /**
- * The name of this user's key in the project; uploaded when it is not there. A key of that name with
- * other content belongs to the same user on another machine, so this one's digest is added to its name.
+ * The name of this user's key in the project; uploaded when it is not there, once `agreed` has answered: what a
+ * rejected request needs is not left behind. A key of that name with other content belongs to the same user on
+ * another machine, so this one's digest is added to its name.
  */
-export async function ensureProjectKey(session: Session, broker: Broker): Promise<string> {
+export async function ensureProjectKey(
+  session: Session,
+  broker: Broker,
+  agreed: () => Promise<unknown>,
+): Promise<string> {
   const publicKey = ensureLocalKey(session);
   const plain = defaultKeyName(currentUser(session.terminal.env));
   const digest = createHash('sha256').update(keyMaterial(publicKey)).digest('hex').slice(0, 8);
@@ -85,6 +90,7 @@ export async function ensureProjectKey(session: Session, broker: Broker): Promis
     );
     if (existing && keyMaterial(existing.body.publicKey) === keyMaterial(publicKey)) return name;
     if (existing) continue;
+    await agreed();
     await answer(
       broker.client.POST('/v1/projects/{project}/sshKeys', {
         params: { path: { project: broker.project }, header: idempotencyKey() },

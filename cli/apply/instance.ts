@@ -71,19 +71,17 @@ async function create(
   options: ApplyOptions,
 ): Promise<Outcome> {
   const spec = { ...manifest.spec } as InstanceSpec;
+  const post = (validateOnly: boolean) =>
+    answer(
+      broker.client.POST('/v1/projects/{project}/instances', {
+        params: { path: { project: broker.project }, header: idempotencyKey(), query: { validateOnly } },
+        body: { name: manifest.name, labels: manifest.labels, spec },
+      }),
+    );
   // A dry run makes no key: which key a machine has does not change where it lands.
   if (options.defaultKey && !options.dryRun && spec.sshKeys === undefined)
-    spec.sshKeys = [await ensureProjectKey(session, broker)];
-  const { body: made } = await answer(
-    broker.client.POST('/v1/projects/{project}/instances', {
-      params: {
-        path: { project: broker.project },
-        header: idempotencyKey(),
-        query: { validateOnly: options.dryRun },
-      },
-      body: { name: manifest.name, labels: manifest.labels, spec },
-    }),
-  );
+    spec.sshKeys = [await ensureProjectKey(session, broker, () => post(true))];
+  const { body: made } = await post(options.dryRun);
   if (isOperation(made)) return { action: 'created', differences: additions(manifest), operation: made };
   return { action: 'created', differences: additions(manifest), notice: landing(made) };
 }
