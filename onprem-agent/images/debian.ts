@@ -2,6 +2,7 @@ import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../host/command.ts';
 import { makeBootDisk } from './boot-disk.ts';
+import { downloadDebian } from './debian-download.ts';
 import type { BuildContext, Recipe } from './recipe.ts';
 
 const customization = join(import.meta.dirname, 'debian-customize.sh');
@@ -26,14 +27,26 @@ const packages = [
   'ca-certificates',
 ];
 
-/** Debian 12 with real cloud-init, from the distribution's packages by mmdebstrap: about a minute, as root. */
+/**
+ * Debian 12 with real cloud-init: the image that Debian publishes, where the network leads there and its checksum holds; else
+ * one from the distribution's packages by mmdebstrap, about a minute, as root.
+ */
 export const debianRecipe: Recipe = {
   name: 'debian-12',
   version: '1',
   user: 'debian',
-  sources: [import.meta.filename, customization, join(import.meta.dirname, 'boot-disk.ts')],
+  sources: [
+    import.meta.filename,
+    join(import.meta.dirname, 'debian-download.ts'),
+    customization,
+    join(import.meta.dirname, 'boot-disk.ts'),
+  ],
   async build(context) {
-    await buildDebian(context);
+    const unavailable = await downloadDebian(context);
+    if (unavailable !== null) {
+      context.progress(`debian-12: ${unavailable}; building it from packages instead`);
+      await buildDebian(context);
+    }
     return {};
   },
 };

@@ -11,15 +11,21 @@ import type { BuildContext } from './recipe.ts';
 /** Every so many bytes a line of progress is due. */
 const progressEvery = 64 * 1024 * 1024;
 
+/** What a download must have: an algorithm of Node's crypto and the digest, in lower-case hex. */
+export interface Checksum {
+  algorithm: 'sha256' | 'sha512';
+  digest: string;
+}
+
 /**
  * Downloads a disk image (qcow2 or raw) and leaves it as `root.qcow2` in the context's folder. Throws when the server
- * refuses, the SHA-256 differs, or a qcow2 points to other files of the host.
+ * refuses, the checksum differs, or a qcow2 points to other files of the host.
  */
-export async function fetchImage(url: string, sha256: string, context: BuildContext): Promise<void> {
+export async function fetchImage(url: string, checksum: Checksum, context: BuildContext): Promise<void> {
   const work = join(context.folder, 'work');
   await mkdir(work, { recursive: true });
   const download = join(work, 'download');
-  const hash = createHash('sha256');
+  const hash = createHash(checksum.algorithm);
   let received = 0;
   const meter = new Transform({
     transform(chunk: Buffer, _encoding, done) {
@@ -36,7 +42,10 @@ export async function fetchImage(url: string, sha256: string, context: BuildCont
     signal: context.signal,
   });
   const actual = hash.digest('hex');
-  if (actual !== sha256) throw new Error(`${url} has SHA-256 ${actual}, and ${sha256} was asked for`);
+  if (actual !== checksum.digest) {
+    const name = checksum.algorithm === 'sha256' ? 'SHA-256' : 'SHA-512';
+    throw new Error(`${url} has ${name} ${actual}, and ${checksum.digest} was asked for`);
+  }
 
   const target = join(context.folder, 'root.qcow2');
   if (!(await isQcow2(download))) {

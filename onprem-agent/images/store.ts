@@ -156,7 +156,7 @@ function urlPlan({ url, sha256 }: { url: string; sha256: string }): Plan {
   if (!/^[0-9a-f]{64}$/i.test(sha256)) throw new UnknownImage('sha256 of an image is 64 hexadecimal digits');
   if (!/^(https?|file):\/\//.test(url)) throw new UnknownImage('the URL of an image is http, https or file');
   const build = async (context: BuildContext) => {
-    await fetchImage(url, sha256.toLowerCase(), context);
+    await fetchImage(url, { algorithm: 'sha256', digest: sha256.toLowerCase() }, context);
     return {};
   };
   return { key: `sha256-${sha256.toLowerCase()}`, build };
