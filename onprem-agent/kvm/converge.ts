@@ -5,7 +5,7 @@ import type { Domain } from './domain-xml.ts';
 import { exclusively } from './exclusive.ts';
 import { growRootDisk } from './machine-files.ts';
 import type { MachineRecord } from './machine-record.ts';
-import { addressOf, readyWhileOff, sameLabels, sightOf } from './observation.ts';
+import { addressOf, readyWhileOff, sameLabels } from './observation.ts';
 import { pause } from './pause.ts';
 import { sshAnswers } from './readiness.ts';
 import type { Setting } from './setting.ts';
@@ -32,6 +32,11 @@ export async function converge(setting: Setting, wanted: WantedMachine, signal: 
     if (wanted.spec.power === 'running') await startWhereNeeded(setting, wanted);
     else await noteOff(setting, wanted);
   });
+}
+
+/** The first start of a machine that was just made as wanted: there is nothing to compare. */
+export async function startNew({ libvirt }: Setting, { uuid }: WantedMachine): Promise<void> {
+  await exclusively(changing(uuid), () => libvirt.start(uuid));
 }
 
 /** The machine's domain; throws when it is gone or not the stamp's. */
@@ -150,6 +155,9 @@ async function noteOff(setting: Setting, wanted: WantedMachine): Promise<void> {
   await setting.libvirt.writeRecord(wanted.uuid, noted, domain.id !== undefined);
 }
 
+/** Between two knocks at a guest whose address is known. */
+const knockMs = 50;
+
 /**
  * Waits until the guest has an address and greets over SSH, and notes that in its record. Answers false when it ran out of
  * time or the guest went off meanwhile. Cancelled within one interval (A10).
@@ -159,25 +167,33 @@ export async function awaitAnswer(
   wanted: WantedMachine,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { timing } = setting;
+  const { libvirt, network, timing } = setting;
   const deadline = Date.now() + timing.ready;
+  let lookAgainAt = 0;
+  let boot: string | undefined;
+  let address: string | undefined;
   while (Date.now() < deadline) {
     signal.throwIfAborted();
-    const sight = await sightOf(setting, wanted.uuid);
-    if (!sight)
-      throw new ProviderError('NotFound', `the machine ${wanted.uuid} was removed while it started`);
-    if (sight.domain.id === undefined) return false;
-    if (sight.domain.record?.readyOn === sight.domain.id) return true;
-    const address = addressOf(sight);
+    if (Date.now() >= lookAgainAt) {
+      const [domain, leases] = await Promise.all([libvirt.find(wanted.uuid), libvirt.leases(network)]);
+      if (!domain)
+        throw new ProviderError('NotFound', `the machine ${wanted.uuid} was removed while it started`);
+      if (domain.id === undefined) return false;
+      if (domain.record?.readyOn === domain.id) return true;
+      boot = domain.id;
+      address = addressOf({ domain, leases });
+      // A look costs two processes, which a booting guest has to share the processor with; knocking costs nothing.
+      lookAgainAt = Date.now() + (address === undefined ? timing.poll : 4 * timing.poll);
+    }
     if (address !== undefined && (await sshAnswers(address))) {
       await exclusively(changing(wanted.uuid), async () => {
         const domain = await ownDomain(setting, wanted);
-        if (domain.id !== sight.domain.id) return;
-        await setting.libvirt.writeRecord(wanted.uuid, { ...domain.record, readyOn: domain.id }, true);
+        if (domain.id !== boot) return;
+        await libvirt.writeRecord(wanted.uuid, { ...domain.record, readyOn: domain.id }, true);
       });
       return true;
     }
-    await pause(timing.poll, signal);
+    await pause(address === undefined ? timing.poll : knockMs, signal);
   }
   return false;
 }

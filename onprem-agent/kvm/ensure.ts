@@ -1,6 +1,6 @@
 import type { CallContext, Present, Want } from '@landfall/adapters/contract.ts';
 import { ProviderError } from '@landfall/adapters/errors.ts';
-import { awaitAnswer, changing, converge, requireOwn } from './converge.ts';
+import { awaitAnswer, changing, converge, requireOwn, startNew } from './converge.ts';
 import { createMachine } from './create.ts';
 import { exclusively } from './exclusive.ts';
 import { readSidecar } from './machine-files.ts';
@@ -19,42 +19,48 @@ export async function ensureMachine(setting: Setting, want: Want, context: CallC
   context.heartbeat({ uuid: wanted.uuid });
   const beat = setInterval(() => context.heartbeat({ uuid: wanted.uuid }), setting.timing.heartbeat);
   try {
-    await exclusively(changing(wanted.uuid), () => createUnlessThere(setting, wanted, signal));
-    const before = await observed(setting, wanted);
-    if (before.state === 'ready' && before.diff.length === 0) return before;
-    if (wanted.spec.power === 'stopped') {
-      await converge(setting, wanted, signal);
-    } else {
-      await startAndWait(setting, wanted, signal);
+    const made = await exclusively(changing(wanted.uuid), () => createUnlessThere(setting, wanted, signal));
+    if (!made) {
+      const before = await observed(setting, wanted);
+      if (before.state === 'ready' && before.diff.length === 0) return before;
     }
+    if (wanted.spec.power === 'stopped') await converge(setting, wanted, signal);
+    else await startAndWait(setting, wanted, made, signal);
     return await observed(setting, wanted);
   } finally {
     clearInterval(beat);
   }
 }
 
+/** True when this call made it. */
 async function createUnlessThere(
   setting: Setting,
   wanted: WantedMachine,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   const domain = await setting.libvirt.find(wanted.uuid);
   if (domain) {
     requireOwn(domain, wanted);
-    return;
+    return false;
   }
   const sidecar = await readSidecar(setting.storage, wanted.uuid);
   if (sidecar && sidecar.stamp.broker !== wanted.want.stamp.broker) {
     throw new ProviderError('Conflict', `the files of ${wanted.uuid} carry another broker's stamp`);
   }
   await createMachine(setting, wanted, signal);
+  return true;
 }
 
-async function startAndWait(setting: Setting, wanted: WantedMachine, signal: AbortSignal): Promise<void> {
+async function startAndWait(
+  setting: Setting,
+  wanted: WantedMachine,
+  isNew: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   const release = await setting.slots.take(signal);
   const limit = setTimeout(release, slotLimitMs);
   try {
-    await converge(setting, wanted, signal);
+    await (isNew ? startNew(setting, wanted) : converge(setting, wanted, signal));
     await awaitAnswer(setting, wanted, signal);
   } finally {
     clearTimeout(limit);

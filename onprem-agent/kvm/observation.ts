@@ -30,7 +30,7 @@ export async function sightOf(setting: Setting, uuid: string): Promise<Sight | u
 }
 
 /** The address the guest has by DHCP, while it runs. */
-export function addressOf({ domain, leases }: Sight): string | undefined {
+export function addressOf({ domain, leases }: Pick<Sight, 'domain' | 'leases'>): string | undefined {
   if (domain.id === undefined) return undefined;
   const mac = domain.mac ?? macOf(domain.uuid);
   return leases.findLast((lease) => lease.mac === mac)?.address;
