@@ -11,7 +11,7 @@ import { prepareHost } from './host/prepare.ts';
 import { builtinImages } from './images/store.ts';
 import { createKvmAdapter } from './kvm/adapter.ts';
 import { hostCapacity } from './kvm/capacity.ts';
-import { freeDiskGiB } from './kvm/machine-files.ts';
+import { diskForGuestsGiB } from './kvm/machine-files.ts';
 import { pause } from './kvm/pause.ts';
 import type { AgentOptions } from './options.ts';
 import { keepRegistered } from './registration.ts';
@@ -67,7 +67,7 @@ async function work(
   const agentVersion = await ownVersion();
   const registration = async (): Promise<HostRegistration> => ({
     zone: options.zone,
-    capacity: { ...capacity, diskGiB: Math.floor(await freeDiskGiB(host.storage)) },
+    capacity: { ...capacity, diskGiB: Math.floor(await diskForGuestsGiB(host.storage)) },
     accel: acceleration.accel,
     architecture: 'x86_64',
     agentVersion,

@@ -76,7 +76,7 @@ export async function readSidecar(storage: Storage, uuid: string): Promise<Sidec
 }
 
 /** UUIDs of the machines that have a folder. */
-export async function foldersWithMachines(storage: Storage): Promise<string[]> {
+export async function foldersWithMachines(storage: Pick<Storage, 'here'>): Promise<string[]> {
   try {
     return (await readdir(join(storage.here, 'machines'))).filter(isUuid);
   } catch (error) {
@@ -178,7 +178,24 @@ async function fileTail(path: string, maxBytes: number): Promise<Buffer> {
   }
 }
 
-/** Free space for guests' disks in GiB. */
+/**
+ * Space for guests' disks altogether, in GiB: what is free and what their disks hold already. The ledger takes each guest's
+ * full size from it, so that a guest's blocks on the disk must not count a second time.
+ */
+export async function diskForGuestsGiB(storage: Pick<Storage, 'here'>): Promise<number> {
+  let held = 0;
+  for (const uuid of await foldersWithMachines(storage)) {
+    const disk = await stat(join(machineFolder(storage.here, uuid), rootDisk)).catch((error: unknown) => {
+      if (missing(error)) return undefined;
+      throw error;
+    });
+    // stat counts in blocks of 512 bytes, whatever the file system's own are.
+    held += (disk?.blocks ?? 0) * 512;
+  }
+  return (await freeDiskGiB(storage)) + held / 2 ** 30;
+}
+
+/** Free space on the file system of guests' disks, in GiB. */
 export async function freeDiskGiB(storage: Pick<Storage, 'here'>): Promise<number> {
   const { bavail, bsize } = await statfs(storage.here);
   return (bavail * bsize) / 2 ** 30;
