@@ -155,12 +155,16 @@ export async function ensurePackages() {
   }
   if (failure !== undefined) {
     // The usual cause: the lock file was made where some platforms' optional packages were not to be had.
-    const lines = failure.split('\n').filter((line) => /\w/.test(line.replace(/^npm (error|ERR!)/, '')));
-    const more = lines.length > 6 ? `\n  … and ${lines.length - 6} lines more` : '';
-    process.stderr.write(`${lines.slice(0, 6).join('\n')}${more}\n`);
-    process.stderr.write(
-      'npm ci refused; npm install takes the same versions from the lock file and is less strict.\n',
-    );
+    if (/EUSAGE/.test(failure)) {
+      process.stderr.write(
+        'The lock file leaves out optional packages of other platforms, which npm ci refuses; npm install takes the same ' +
+          'versions from it.\n',
+      );
+    } else {
+      const lines = failure.split('\n').filter((line) => /\w/.test(line.replace(/^npm (error|ERR!)/, '')));
+      const more = lines.length > 6 ? `\n  … and ${lines.length - 6} lines more` : '';
+      process.stderr.write(`${lines.slice(0, 6).join('\n')}${more}\nnpm ci failed; trying npm install.\n`);
+    }
     const second = await npm('Installing npm packages (second way)', ['install', '--no-save', ...flags]);
     if (second.code !== 0) {
       throw new Error(
