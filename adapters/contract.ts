@@ -66,6 +66,8 @@ export interface ImageWant {
   architecture: 'x86_64' | 'arm64';
   /** aws: newest image of `owner` whose name matches `nameFilter` (EC2 wildcard syntax). */
   aws?: { owner: string; nameFilter: string };
+  /** azure: newest version of a marketplace image that is offered in the region. */
+  azure?: { publisher: string; offer: string; sku: string };
   /** onprem: a built-in image of the agent, or a URL with its checksum. */
   onprem?: { builtin: string } | { url: string; sha256: string };
   /** User to log in as. */

@@ -3,6 +3,7 @@ import type { Signals } from '@landfall/workflows/client.ts';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { BrokerParts } from './broker.ts';
+import { wakeCompliance } from './compliance-waker.ts';
 import { Connections } from './connections.ts';
 import { startDispatcher } from './dispatcher.ts';
 import { EventFeed } from './event-feed.ts';
@@ -38,6 +39,7 @@ export async function assembleBroker(options: BrokerOptions): Promise<Broker> {
   const closing = new AbortController();
   const installation = await firstStart(store.db, { dataDir: options.dataDir, localSite: options.localSite });
   const dispatcher = startDispatcher(store, signals, log, closing.signal);
+  const waker = wakeCompliance(store, signals, log, closing.signal);
   const parts: BrokerParts = {
     store,
     db: store.db,
@@ -64,7 +66,7 @@ export async function assembleBroker(options: BrokerOptions): Promise<Broker> {
       await app.close();
       clearInterval(idle);
       clearTimeout(overdue);
-      await dispatcher.stopped;
+      await Promise.all([dispatcher.stopped, waker]);
     },
   };
 }

@@ -1,9 +1,11 @@
-import { durationMs, type InstanceSpec, type Schemas } from '@landfall/model';
+import { durationMs, type Instance, type InstanceSpec, type Schemas } from '@landfall/model';
+import { parseRequestRules } from '@landfall/policies';
 import type { Db } from '@landfall/store';
 import { hostNames } from '@landfall/store/hosts.ts';
 import { findImage, imageNames } from '@landfall/store/images.ts';
 import { siteNames } from '@landfall/store/sites.ts';
 import { sshKeyNames } from '@landfall/store/ssh-keys.ts';
+import { admissionNow, type BatchSubject, type PlacementSubject } from '@landfall/workflows/placement.ts';
 import { Problem, type ProblemError } from './problems.ts';
 import { closest } from './suggestion.ts';
 
@@ -16,25 +18,106 @@ export async function checkInstanceSpec(
   project: string,
   spec: InstanceSpec,
 ): Promise<void> {
-  const errors: ProblemError[] = [
-    ...(await imageErrors(db, organization, spec)),
+  refuse(await specErrors(namesIn(db, organization, project), project, spec));
+}
+
+/** What a spec may name, each list read once, when it is first needed. */
+interface Names {
+  image: (name: string) => ReturnType<typeof findImage>;
+  images: () => Promise<string[]>;
+  sshKeys: () => Promise<string[]>;
+  sites: () => Promise<string[]>;
+  hosts: () => Promise<string[]>;
+}
+
+function namesIn(db: Db, organization: string, project: string): Names {
+  const read = new Map<string, Promise<unknown>>();
+  const once = <T>(key: string, make: () => Promise<T>): Promise<T> => {
+    if (!read.has(key)) read.set(key, make());
+    return read.get(key) as Promise<T>;
+  };
+  return {
+    image: (name) => once(`image ${name}`, () => findImage(db, organization, name)),
+    images: () => once('images', () => imageNames(db, organization)),
+    sshKeys: () => once('sshKeys', () => sshKeyNames(db, project)),
+    sites: () => once('sites', () => siteNames(db, organization)),
+    hosts: () => once('hosts', () => hostNames(db, organization)),
+  };
+}
+
+async function specErrors(names: Names, project: string, spec: InstanceSpec): Promise<ProblemError[]> {
+  const { sshKeys = [], placement: { sites = [], hosts = [] } = {} } = spec;
+  const keyOf = `SSH key of project ${project}`;
+  return [
+    ...(await imageErrors(names, spec)),
     ...ttlErrors(spec.ttl),
-    ...(spec.sshKeys?.length
-      ? unknown(
-          spec.sshKeys,
-          await sshKeyNames(db, project),
-          '/spec/sshKeys',
-          `SSH key of project ${project}`,
-        )
-      : []),
-    ...(spec.placement?.sites?.length
-      ? unknown(spec.placement.sites, await siteNames(db, organization), '/spec/placement/sites', 'site')
-      : []),
-    ...(spec.placement?.hosts?.length
-      ? unknown(spec.placement.hosts, await hostNames(db, organization), '/spec/placement/hosts', 'host')
-      : []),
+    ...ruleErrors(spec),
+    ...(sshKeys.length > 0 ? unknown(sshKeys, await names.sshKeys(), '/spec/sshKeys', keyOf) : []),
+    ...(sites.length > 0 ? unknown(sites, await names.sites(), '/spec/placement/sites', 'site') : []),
+    ...(hosts.length > 0 ? unknown(hosts, await names.hosts(), '/spec/placement/hosts', 'host') : []),
   ];
+}
+
+const mostMachines = 10_000;
+
+/** Throws `unprocessable` with everything that cannot be in a batch of requests of one project: each as if alone, and their number. */
+export async function checkBatch(
+  db: Db,
+  organization: string,
+  project: string,
+  wanted: readonly BatchSubject[],
+): Promise<void> {
+  const names = namesIn(db, organization, project);
+  const refused = await admissionNow(db, organization);
+  const errors: ProblemError[] = [];
+  for (const [index, { subject }] of wanted.entries()) {
+    const own: ProblemError[] = await specErrors(names, project, subject.spec);
+    if (subject.spec.placement?.rules?.length)
+      own.push({
+        pointer: '/spec/placement/rules',
+        message: 'cannot be in a batch: plan this request by itself, or put the rules in a policy',
+      });
+    own.push(...refused(subject));
+    for (const error of own) errors.push({ ...error, pointer: `/requests/${index}${error.pointer}` });
+  }
+  const machines = wanted.reduce((sum, { count }) => sum + count, 0);
+  if (machines > mostMachines)
+    errors.push({
+      pointer: '/requests',
+      message: `must be for at most ${mostMachines} machines together, are for ${machines}`,
+      value: machines,
+    });
   refuse(errors);
+}
+
+/** Throws `unprocessable` where a policy refuses the request whatever is on offer: for its labels, its ttl, or the time. */
+export async function checkAdmission(db: Db, subject: PlacementSubject): Promise<void> {
+  refuse((await admissionNow(db, subject.organization))(subject));
+}
+
+/** The same for a change of an instance's labels or ttl. */
+export async function checkChangeAdmission(
+  db: Db,
+  organization: string,
+  { project, name, labels, spec }: Instance,
+  patch: Schemas['InstancePatch'],
+): Promise<void> {
+  const { ttl, ...others } = { ...spec, ...(patch.spec?.ttl === undefined ? {} : { ttl: patch.spec.ttl }) };
+  const kept = Object.entries({ ...labels, ...patch.labels }).filter(
+    (entry): entry is [string, string] => entry[1] !== null,
+  );
+  const subject = {
+    organization,
+    project,
+    name,
+    labels: Object.fromEntries(kept),
+    spec: ttl === null || ttl === undefined ? others : { ...others, ttl },
+  };
+  const changed = [
+    ...(patch.labels === undefined ? [] : (['/labels'] as const)),
+    ...(patch.spec?.ttl === undefined ? [] : (['/spec/ttl'] as const)),
+  ];
+  if (changed.length > 0) refuse((await admissionNow(db, organization))(subject, changed));
 }
 
 /** Throws `unprocessable` for a patch whose labels or ttl cannot be. */
@@ -52,10 +135,10 @@ export function checkInstancePatch(patch: Schemas['InstancePatch']): void {
   refuse(errors);
 }
 
-async function imageErrors(db: Db, organization: string, spec: InstanceSpec): Promise<ProblemError[]> {
-  const image = await findImage(db, organization, spec.image);
+async function imageErrors(names: Names, spec: InstanceSpec): Promise<ProblemError[]> {
+  const image = await names.image(spec.image);
   if (!image)
-    return unknown([spec.image], await imageNames(db, organization), '/spec/image', 'image').map((error) => ({
+    return unknown([spec.image], await names.images(), '/spec/image', 'image').map((error) => ({
       ...error,
       pointer: '/spec/image',
     }));
@@ -82,6 +165,18 @@ async function imageErrors(db: Db, organization: string, spec: InstanceSpec): Pr
     });
   }
   return errors;
+}
+
+function ruleErrors(spec: InstanceSpec): ProblemError[] {
+  if (spec.placement?.rules === undefined) return [];
+  const { problems } = parseRequestRules(spec.placement.rules, 'request');
+  return problems
+    .filter(({ severity }) => severity === 'error')
+    .map(({ path, message, suggestion }) => ({
+      pointer: `/spec/placement/rules${path}`,
+      message,
+      ...(suggestion ? { suggestion } : {}),
+    }));
 }
 
 function ttlErrors(ttl: string | undefined): ProblemError[] {
@@ -118,5 +213,9 @@ function unknown(names: readonly string[], known: string[], pointer: string, wha
 function refuse(errors: ProblemError[]): void {
   if (errors.length === 0) return;
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
-  throw new Problem('unprocessable', `${errors[0]!.pointer}: ${errors[0]!.message}${more}.`, { errors });
+  throw new Problem(
+    'unprocessable',
+    `${errors[0]!.pointer || 'the request'}: ${errors[0]!.message}${more}.`,
+    { errors },
+  );
 }

@@ -3,14 +3,20 @@ import { Problem } from './problems.ts';
 /** Deeper than anything the API has; bounds what walks over bodies, ours and PostgreSQL's. */
 const deepest = 64;
 
-/** Longer than any list the API takes; bounds checks that compare items with each other. */
-const longest = 5000;
+/** The longest lists of a body: its fields' own, and those further inside. Bounds checks that compare items with each other. */
+export interface ListLimits {
+  outer: number;
+  inner: number;
+}
+
+/** Longer than any list but those of a few operations. */
+export const everyList: ListLimits = { outer: 5000, inner: 5000 };
 
 /**
  * Parses a request body. Refuses, with the place, what is not JSON or not UTF-8, and what PostgreSQL cannot keep: the
  * character U+0000 and halves of surrogate pairs.
  */
-export function parseJsonBody(bytes: Buffer): unknown {
+export function parseJsonBody(bytes: Buffer, limits: ListLimits = everyList): unknown {
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -32,11 +38,11 @@ export function parseJsonBody(bytes: Buffer): unknown {
       cause: error,
     });
   }
-  refuseUnkeepable(value);
+  refuseUnkeepable(value, limits);
   return value;
 }
 
-function refuseUnkeepable(root: unknown): void {
+function refuseUnkeepable(root: unknown, limits: ListLimits): void {
   const stack: { value: unknown; pointer: string; depth: number }[] = [
     { value: root, pointer: '', depth: 0 },
   ];
@@ -54,6 +60,7 @@ function refuseUnkeepable(root: unknown): void {
     } else if (typeof value === 'number') {
       if (!Number.isFinite(value)) refuse('has a number beyond what can be kept');
     } else if (Array.isArray(value)) {
+      const longest = depth > 1 ? limits.inner : limits.outer;
       if (value.length > longest) refuse(`has a list of more than ${longest} items`);
       for (const [index, item] of value.entries())
         stack.push({ value: item, pointer: `${pointer}/${index}`, depth: depth + 1 });

@@ -1,5 +1,6 @@
 import type { Db } from '@landfall/store';
 import { instanceCounts, runningInstanceMetrics } from '@landfall/store/lists.ts';
+import { violationCounts } from '@landfall/store/violations.ts';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Dispatcher } from './dispatcher.ts';
@@ -44,6 +45,12 @@ export function brokerMetrics(db: Db, dispatcher: Dispatcher, log: Logger): Brok
     labelNames: ['project', 'state'],
     registers,
   });
+  const violations = new Gauge({
+    name: 'landfall_violations',
+    help: 'Machines against a rule now, by policy, its mode, and the state of the violation.',
+    labelNames: ['policy', 'mode', 'state'],
+    registers,
+  });
   const guests = new Gauge({
     name: 'landfall_instance_metric',
     help: 'What the guest of a running instance last reported.',
@@ -56,9 +63,10 @@ export function brokerMetrics(db: Db, dispatcher: Dispatcher, log: Logger): Brok
     http,
     async scrape() {
       try {
-        const [waiting, counts, running] = await Promise.all([
+        const [waiting, counts, standing, running] = await Promise.all([
           dispatcher.depth(),
           instanceCounts(db),
+          violationCounts(db),
           runningInstanceMetrics(db, mostGuests),
         ]);
         up.set(1);
@@ -66,6 +74,8 @@ export function brokerMetrics(db: Db, dispatcher: Dispatcher, log: Logger): Brok
         lag.set(waiting.oldestMs / 1_000);
         instances.reset();
         for (const { project, state, count } of counts) instances.set({ project, state }, count);
+        violations.reset();
+        for (const { policy, mode, state, count } of standing) violations.set({ policy, mode, state }, count);
         guests.reset();
         for (const { project, name, metrics } of running) {
           for (const [metric, value] of Object.entries(metrics))

@@ -1,4 +1,4 @@
-import { isConnectionError, StoreError, type StoreErrorCode } from '@landfall/store';
+import { isConnectionError, NotAnApprover, StoreError, type StoreErrorCode } from '@landfall/store';
 import { PageError } from '@landfall/store/pages.ts';
 import { RevisionNeeded } from '@landfall/store/policies.ts';
 import { Problem, type ProblemCode, problemTypes } from './problems.ts';
@@ -14,7 +14,10 @@ const ofStore: Record<StoreErrorCode, ProblemCode> = {
 
 /** What Fastify itself refuses, by the code of its error. */
 const ofFastify: Record<string, { code: ProblemCode; detail: string }> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: { code: 'too-large', detail: 'A request body may have 1 MiB.' },
+  FST_ERR_CTP_BODY_TOO_LARGE: {
+    code: 'too-large',
+    detail: 'A request body may have 1 MiB; a price list 40 MB, a batch of placements 20 MB.',
+  },
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     code: 'unsupported-media-type',
     detail: 'The body must be application/json.',
@@ -51,6 +54,8 @@ export function problemOf(error: unknown): Problem {
       cause: error,
     });
   }
+  if (error instanceof NotAnApprover)
+    return new Problem('forbidden', sentence(error.message), { cause: error });
   if (error instanceof RevisionNeeded)
     return new Problem('precondition-required', sentence(error.message), { cause: error });
   const code = (error as { code?: unknown }).code;

@@ -269,6 +269,12 @@ spec:
     (await broker.call('PUT', '/v1/policies/other', { body: { source: source('true') } })).body.errors[0]
       .message,
   ).toMatch(/metadata.name must be other/);
+  const beside = await broker.call('POST', '/v1/policies/validate', {
+    body: { source: source('offer.provider == "aws"').replace('only-gcp', 'only-aws') },
+  });
+  expect(beside.body.problems).toMatchObject([
+    { code: 'contradiction', severity: 'warning', message: expect.stringContaining('only-gcp') },
+  ]);
   expect((await broker.call('DELETE', url, any)).status).toBe(204);
   expect((await broker.call('GET', url)).status).toBe(404);
 });

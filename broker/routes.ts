@@ -54,6 +54,9 @@ export function registerRoutes(app: FastifyInstance, broker: BrokerParts, handle
       method: operation.method as HTTPMethods,
       url,
       exposeHeadRoute: !streams,
+      // A price file is larger than any other body; a batch has up to 10,000 requests.
+      ...(operation.id === 'importPriceList' ? { bodyLimit: 40_000_000 } : {}),
+      ...(operation.id === 'planPlacementBatch' ? { bodyLimit: 20_000_000 } : {}),
       config: { operationId: operation.id },
       onRequest: async (request) => admit(operation, request, broker),
       handler: async (request, reply) => serve(operation, handler, request, reply, broker),

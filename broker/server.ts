@@ -11,13 +11,19 @@ import Fastify, {
 } from 'fastify';
 import type { BrokerParts } from './broker.ts';
 import { handlers } from './handlers/all.ts';
-import { parseJsonBody } from './json-body.ts';
+import { everyList, type ListLimits, parseJsonBody } from './json-body.ts';
 import { registerPages } from './pages.ts';
 import { problemHeaders, problemOf } from './problem-of.ts';
 import { problemTypes, problemUri } from './problems.ts';
 import { pathOf, principalOf, problemOfUnrouted, registerRoutes } from './routes.ts';
 
 const largestBody = 1024 * 1024;
+
+/** A batch is the longest list the API takes; no list within it is long. */
+function listLimits({ routeOptions }: FastifyRequest): ListLimits {
+  const { operationId } = routeOptions.config as { operationId?: string };
+  return operationId === 'planPlacementBatch' ? { outer: 10_000, inner: 100 } : everyList;
+}
 
 /** The HTTP server over all parts; it listens when told to. */
 export function brokerServer(broker: BrokerParts): FastifyInstance {
@@ -43,7 +49,8 @@ export function brokerServer(broker: BrokerParts): FastifyInstance {
   app.addContentTypeParser(
     ['application/json', 'application/merge-patch+json'],
     { parseAs: 'buffer' },
-    async (_request: FastifyRequest, body: Buffer) => (body.length === 0 ? undefined : parseJsonBody(body)),
+    async (request: FastifyRequest, body: Buffer) =>
+      body.length === 0 ? undefined : parseJsonBody(body, listLimits(request)),
   );
 
   app.addHook('onRequest', async (request, reply) => {

@@ -49,7 +49,19 @@ export function completionScript(shell: string): string {
 const patience = 1500;
 
 /** Commands whose first argument is a kind and whose others are names. */
-const kindThenNames = new Set(['get', 'describe', 'delete', 'explain', 'start', 'stop', 'reboot', 'resize']);
+const kindThenNames = new Set([
+  'get',
+  'describe',
+  'delete',
+  'explain',
+  'start',
+  'stop',
+  'reboot',
+  'resize',
+  'acknowledge',
+  'approve',
+  'reject',
+]);
 const instanceOnly = new Set(['start', 'stop', 'reboot', 'resize']);
 /** Commands whose arguments are names of one kind. */
 const namesOf: Record<string, string> = {
@@ -95,6 +107,8 @@ async function candidates(root: Command, words: string[], terminal: Terminal): P
   if (kindThenNames.has(path)) {
     if (args[0] !== undefined) return names(kindNamed(args[0]));
     if (instanceOnly.has(path)) return matching(['instance']);
+    if (path === 'acknowledge') return matching(['violation']);
+    if (path === 'approve' || path === 'reject') return matching(['approval']);
     const usable = kinds.filter(
       (kind) =>
         path === 'get' ||

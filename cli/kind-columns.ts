@@ -228,6 +228,43 @@ export const policy: Column<Schemas['Policy']>[] = [
   idColumn,
 ];
 
+export const violation: Column<Schemas['Violation']>[] = [
+  { header: 'ID', cell: (item) => item.id },
+  { header: 'RESOURCE', cell: (item) => subject(item.resource) },
+  { header: 'RULE', cell: (item) => `${item.policy}/${item.rule}` },
+  { header: 'STATE', state: true, cell: (item) => item.state },
+  { header: 'MODE', cell: (item) => item.mode },
+  {
+    header: 'ACTION',
+    cell: (item) =>
+      item.actionState === 'None' ? item.action : `${item.action}: ${item.actionState.toLowerCase()}`,
+  },
+  { header: 'SINCE', cell: (item, now) => age(item.firstSeenAt, now) },
+  { header: 'MESSAGE', cell: (item) => item.message },
+  { header: 'PROJECT', wide: true, cell: (item) => item.project },
+  { header: 'OWNER', wide: true, cell: (item) => item.owner },
+  { header: 'LINE', wide: true, align: 'right', cell: (item) => number(item.line) },
+  { header: 'VERSION', wide: true, cell: (item) => item.policyVersion.slice(0, 19) },
+];
+
+export const approval: Column<Schemas['Approval']>[] = [
+  { header: 'ID', cell: (item) => item.id },
+  { header: 'RESOURCE', cell: (item) => subject(item.resource) },
+  { header: 'RULE', cell: (item) => `${item.policy}/${item.rule}` },
+  { header: 'STATE', state: true, cell: (item) => item.state },
+  { header: 'BY', cell: (item) => item.decidedBy ?? item.by.join(' or ') },
+  { header: 'REQUESTED-BY', cell: (item) => item.requestedBy.join(', ') },
+  {
+    header: 'PRICE/H',
+    align: 'right',
+    cell: (item) => pricePerHour(item.offer.pricePerHour, item.offer.currency),
+  },
+  { header: 'AGE', cell: (item, now) => age(item.requestedAt, now) },
+  { header: 'EXPIRES', cell: (item) => item.expiresAt },
+  { header: 'PROJECT', wide: true, cell: (item) => item.project },
+  { header: 'REASON', wide: true, cell: (item) => item.reason ?? item.message ?? '' },
+];
+
 export const decision: Column<Schemas['Decision']>[] = [
   { header: 'ID', cell: (item) => item.id },
   { header: 'RESOURCE', cell: (item) => subject(item.resource) },

@@ -279,6 +279,36 @@ const policies: Kind<Schemas['Policy']> = {
     ),
 };
 
+const violations: Kind<Schemas['Violation']> = {
+  kind: 'Violation',
+  singular: 'violation',
+  plural: 'violations',
+  short: ['vio'],
+  columns: columns.violation,
+  defaultLimit: 200,
+  name: (item) => item.id,
+  /** Those that stand; a filter of one's own sees the resolved ones too. */
+  list: ({ client }, { filter = 'state!=Resolved', limit }) =>
+    pages((page) => body(client.GET('/v1/violations', { params: { query: { ...page, filter } } })), limit),
+  get: ({ client }, violation) =>
+    found(client.GET('/v1/violations/{violation}', { params: { path: { violation } } })),
+};
+
+const approvals: Kind<Schemas['Approval']> = {
+  kind: 'Approval',
+  singular: 'approval',
+  plural: 'approvals',
+  short: ['appr'],
+  columns: columns.approval,
+  defaultLimit: 200,
+  name: (item) => item.id,
+  /** Those that are waited for; a filter of one's own sees the others too. */
+  list: ({ client }, { filter = 'state=Pending', limit }) =>
+    pages((page) => body(client.GET('/v1/approvals', { params: { query: { ...page, filter } } })), limit),
+  get: ({ client }, approval) =>
+    found(client.GET('/v1/approvals/{approval}', { params: { path: { approval } } })),
+};
+
 const decisions: Kind<Schemas['Decision']> = {
   kind: 'Decision',
   singular: 'decision',
@@ -334,6 +364,8 @@ export const kinds: readonly Kind<unknown>[] = [
   instances,
   operations,
   policies,
+  violations,
+  approvals,
   decisions,
   events,
 ];
@@ -342,6 +374,8 @@ export const instanceKind = instances;
 export const operationKind = operations;
 export const eventKind = events;
 export const tokenKind = tokens;
+export const violationKind = violations;
+export const approvalKind = approvals;
 
 /** Every word that names a kind, the plural first. */
 export function kindWords(kind: Kind<unknown>): string[] {

@@ -12,7 +12,9 @@ export function renderPolicyProblems(problems: readonly PolicyProblem[], paint: 
   return problems
     .map((problem) => {
       const severity = paint(problem.severity === 'error' ? 'red' : 'yellow', problem.severity);
-      const path = problem.path ? `${printable(problem.path)}: ` : '';
+      // Many messages name the path themselves.
+      const named = !problem.path || problem.message.startsWith(problem.path);
+      const path = named ? '' : `${printable(problem.path!)}: `;
       const advice = problem.suggestion
         ? `. ${paint('cyan', `Did you mean ${printable(problem.suggestion)}?`)}`
         : '';

@@ -1,6 +1,7 @@
 /** The commands that stand in groups, and those about landfall itself. */
+import { Option } from 'commander';
 import { version } from './connection/broker.ts';
-import { fileOption, type Registrar } from './program.ts';
+import { collect, fileOption, type Registrar } from './program.ts';
 
 /** Adds them. */
 export function addGroups(registrar: Registrar): void {
@@ -46,11 +47,41 @@ function addPolicies({ command, group }: Registrar): void {
   command(
     policy,
     'test',
-    'run the tests in policy files; offline, against the price snapshot',
+    'run the tests in policy files; offline, against the price snapshot; -o junit for CI',
     async (session, flags) => (await import('./commands/policy.ts')).testPolicies(session, flags),
+    ['junit'],
   )
     .addOption(fileOption())
     .option('--server', "ask the broker instead, against the broker's catalogue");
+  command(policy, 'fmt', 'print a policy file in its one form; offline', async (session, flags) =>
+    (await import('./commands/policy-text.ts')).formatPolicies(session, flags),
+  )
+    .addOption(fileOption())
+    .option('--check', 'only name the files that are not in it; exit code 1 when there are any')
+    .option('--write', 'write the files');
+  command(
+    policy,
+    'explain [rule]',
+    'what the rules of policy files do, in plain words; offline',
+    async (session, flags, [rule]) =>
+      (await import('./commands/policy-text.ts')).explainPolicies(session, flags, rule),
+  ).addOption(fileOption());
+  command(
+    policy,
+    'what-if',
+    'replay recorded requests under changed policies: what moves, is rejected, and costs; changes nothing',
+    async (session, flags) => (await import('./commands/what-if.ts')).whatIf(session, flags),
+  )
+    .addOption(fileOption())
+    .option('--catalogue <version>', 'under the prices of a kept catalogue')
+    .option('--since <duration>', 'how far back requests are taken from (default 30d)')
+    .option('--limit <number>', 'at most so many requests, the newest first (default 1000)');
+  command(
+    policy,
+    'pack [name]',
+    'policies shipped with landfall; with a name, its file',
+    async (session, _flags, [name]) => (await import('./commands/policy-pack.ts')).showPacks(session, name),
+  );
   command(policy, 'list', 'policies in force', async (session) =>
     (await import('./commands/get.ts')).get(session, 'policies', [], {}),
   );
@@ -75,7 +106,41 @@ function addPolicies({ command, group }: Registrar): void {
 }
 
 function addCatalogue({ command, group }: Registrar): void {
-  const catalogue = group('catalogue', 'prices of your own');
+  const catalogue = group('catalogue', 'prices: those in force, and your own');
+  command(
+    catalogue,
+    'list',
+    'the prices in force, where they come from, and how the last refresh went',
+    async (session) => (await import('./commands/price-lists.ts')).listCatalogue(session),
+  );
+  command(
+    catalogue,
+    'refresh <providers...>',
+    "read the providers' price APIs: aws, azure, gcp",
+    async (session, flags, words) =>
+      (await import('./commands/price-lists.ts')).refreshCatalogue(session, words, flags),
+  )
+    .addOption(
+      new Option('--region <name>', 'only this region; repeatable')
+        .argParser(collect)
+        .default([], 'every region with a price'),
+    )
+    .option('--timeout <duration>', 'give up waiting after this time, e.g. 10m');
+  command(
+    catalogue,
+    'import',
+    "put a price file in SkyPilot's columns in force: all of it, or nothing",
+    async (session, flags) => (await import('./commands/price-lists.ts')).importPrices(session, flags),
+  )
+    .requiredOption('-f, --file <path>', 'the file')
+    .requiredOption('--provider <provider>', 'whose prices: aws, azure or gcp')
+    .option('--name <name>', "the price list's name (default: the file's)")
+    .option('--date <date>', 'of the prices, e.g. 2026-11-01 (default: today)')
+    .option('--skip-bad', 'leave out rows that cannot be used')
+    .option('--dry-run', 'only check');
+  command(catalogue, 'remove <names...>', 'take price lists out of force', async (session, _flags, names) =>
+    (await import('./commands/price-lists.ts')).removePrices(session, names),
+  );
   command(
     catalogue,
     'check <file>',

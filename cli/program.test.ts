@@ -186,6 +186,13 @@ test('every POST has an idempotency key, and no two the same', async () => {
 });
 
 describe('audit', () => {
+  test('that fails says why once, and ends with 1', async () => {
+    broker.auditReport = undefined as never;
+    broker.nextError = { type: 'x', title: 'No site answered', status: 422, detail: 'the worker is away' };
+    const ran = await home.run('audit');
+    expect(ran.code).toBe(1);
+    expect(ran.err.match(/the worker is away/g)).toHaveLength(1);
+  });
   test('that is clean says so in its first line', async () => {
     const ran = await home.run('audit');
     expect(ran.code).toBe(0);
@@ -298,6 +305,7 @@ test('a connection that breaks in the middle is tried again with the same idempo
   const keys: unknown[] = [];
   broker.intercept = (request) => {
     if (!request.path.endsWith('/instances') || request.method !== 'POST') return undefined;
+    if (request.query.get('validateOnly') === 'true') return undefined;
     keys.push(request.headers['idempotency-key']);
     if (breaks-- > 0) broker.dropConnections();
     return undefined;

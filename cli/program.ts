@@ -4,6 +4,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { exitCodes } from './errors.ts';
 import { coloursWanted, painter } from './output/colours.ts';
+import type { Format } from './output/formats.ts';
 import { renderFailure } from './output/problem.ts';
 import { addGroups } from './program-groups.ts';
 import { type CommonFlags, Session } from './session.ts';
@@ -16,12 +17,13 @@ export type Run = (session: Session, flags: never, args: string[]) => Promise<nu
 export interface Registrar {
   /** The root command. */
   root: Command;
-  /** A command whose action gets a session, its flags and its arguments. */
+  /** A command whose action gets a session, its flags and its arguments; `moreFormats` are for its `-o` only. */
   command(
     parent: Command,
     usage: string,
     summary: string,
     run: (session: Session, flags: never, args: string[]) => Promise<number>,
+    moreFormats?: readonly Format[],
   ): Command;
   /** A command that only has commands. */
   group(name: string, summary: string): Command;
@@ -72,7 +74,7 @@ export function makeProgram(terminal: Terminal, finish: (code: number) => void):
     );
   const registrar: Registrar = {
     root,
-    command(parent, usage, summary, run) {
+    command(parent, usage, summary, run, moreFormats) {
       const command = addCommonFlags(parent.command(usage))
         .summary(summary)
         .description(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`);
@@ -84,7 +86,11 @@ export function makeProgram(terminal: Terminal, finish: (code: number) => void):
         // `landfall -o json get sites` and `landfall get sites -o json` are the same; the nearer one wins.
         const flags = { ...root.opts(), ...withoutDefaults(command) } as CommonFlags;
         finish(
-          await run(new Session(terminal, flags), { ...(command.opts() as object), ...flags } as never, args),
+          await run(
+            new Session(terminal, flags, moreFormats),
+            { ...(command.opts() as object), ...flags } as never,
+            args,
+          ),
         );
       });
       return command;
@@ -127,7 +133,10 @@ function addResources({ root, command }: Registrar): void {
     'plan',
     'show where Instances would land, and why; creates nothing, needs no account',
     async (session, flags) => (await import('./commands/placement.ts')).plan(session, flags),
-  ).addOption(fileOption());
+  )
+    .addOption(fileOption())
+    .option('--count <number>', 'so many machines of each, decided together')
+    .option('--full', 'everything: funnel, preferences, sources, every change, what is scarce');
   command(root, 'apply', 'make what manifests say so: create, change, or leave', async (session, flags) =>
     (await import('./commands/apply.ts')).apply(session, flags),
   )
@@ -148,7 +157,7 @@ function addResources({ root, command }: Registrar): void {
     .option('--limit <number>', 'at most so many')
     .addHelpText(
       'after',
-      '\nKinds: organizations projects tokens sites hosts offers images sshkeys instances operations policies decisions events',
+      '\nKinds: organizations projects tokens sites hosts offers images sshkeys instances operations policies violations approvals decisions events',
     );
   command(
     root,
@@ -161,9 +170,9 @@ function addResources({ root, command }: Registrar): void {
     root,
     'explain <kind> [name]',
     'why an instance is where it is: rules, runner-ups, catalogue',
-    async (session, _flags, [kind, ...names]) =>
-      (await import('./commands/placement.ts')).explain(session, kind!, names),
-  );
+    async (session, flags, [kind, ...names]) =>
+      (await import('./commands/placement.ts')).explain(session, kind!, names, flags),
+  ).option('--full', 'everything: funnel, preferences, sources, every change');
   command(
     root,
     'ssh <instance> [command...]',
@@ -214,6 +223,29 @@ function addResources({ root, command }: Registrar): void {
     .option('--dry-run', 'only check')
     .option('--ignore-not-found', 'what is not there is no error')
     .option(...timeout);
+  command(
+    root,
+    'compliance',
+    'hold every machine against the policies in force; exit code 1 when a rule is violated',
+    async (session, flags) => (await import('./commands/compliance.ts')).compliance(session, flags),
+  ).option(...timeout);
+  command(
+    root,
+    'acknowledge <kind> [ids...]',
+    'say that somebody sees to violations',
+    async (session, flags, [kind, ...ids]) =>
+      (await import('./commands/compliance.ts')).acknowledge(session, kind!, ids, flags),
+  ).requiredOption('--reason <text>', 'what is done about it');
+  command(
+    root,
+    'approve <kind> [ids...]',
+    'approve what requests wait for; `landfall get approvals` lists it',
+    async (session, flags, [kind, ...ids]) =>
+      (await import('./commands/approval.ts')).decide(session, 'approve', kind!, ids, flags),
+  ).option('--reason <text>', 'why');
+  command(root, 'reject <kind> [ids...]', 'reject it', async (session, flags, [kind, ...ids]) =>
+    (await import('./commands/approval.ts')).decide(session, 'reject', kind!, ids, flags),
+  ).requiredOption('--reason <text>', 'told to who asked');
   command(
     root,
     'audit',

@@ -22,10 +22,10 @@ export class Session {
   readonly paintErr: Paint;
   #broker: Broker | undefined;
 
-  constructor(terminal: Terminal, flags: CommonFlags) {
+  constructor(terminal: Terminal, flags: CommonFlags, moreFormats: readonly Format[] = []) {
     this.terminal = terminal;
     this.flags = flags;
-    this.format = parseFormat(flags.output);
+    this.format = parseFormat(flags.output, moreFormats);
     this.paint = painter(coloursWanted(terminal.outIsTTY, terminal.env, flags.color));
     this.paintErr = painter(coloursWanted(terminal.errIsTTY, terminal.env, flags.color));
   }

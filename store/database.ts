@@ -95,6 +95,7 @@ export interface Instances extends Named {
   observed_generation: Generated<number>;
   attempt: Generated<number>;
   expires_at: NullableTime;
+  changed: Generated<string>;
   absent_since: NullableTime;
   deleted_at: NullableTime;
   gone_at: NullableTime;
@@ -143,6 +144,7 @@ export interface Intents {
   ref: string | null;
   created_at: TimeNow;
   settled_at: NullableTime;
+  changed: Generated<string>;
 }
 
 export interface Claims {
@@ -215,7 +217,7 @@ export interface Events {
 
 export interface Outbox {
   id: Generated<number>;
-  workflow: 'instance' | 'audit';
+  workflow: 'instance' | 'audit' | 'compliance' | 'priceRefresh';
   resource: string;
   leased_until: NullableTime;
   created_at: TimeNow;
@@ -278,6 +280,102 @@ export interface Installation {
   created_at: TimeNow;
 }
 
+export interface Violations {
+  id: string;
+  organization: string;
+  project: string;
+  resource: string;
+  resource_name: string;
+  policy: string;
+  rule: string;
+  policy_version: string;
+  line: number;
+  mode: Schemas['Violation']['mode'];
+  effect: string;
+  message: string;
+  owner: string;
+  state: Schemas['Violation']['state'];
+  exception: Json<NonNullable<Schemas['Violation']['exception']>> | null;
+  acknowledged: Json<NonNullable<Schemas['Violation']['acknowledged']>> | null;
+  action: Schemas['Violation']['action'];
+  action_state: Generated<Schemas['Violation']['actionState']>;
+  action_message: Generated<string>;
+  operation: string | null;
+  first_seen_at: TimeNow;
+  last_seen_at: TimeNow;
+  resolved_at: NullableTime;
+}
+
+export interface Approvals {
+  id: string;
+  organization: string;
+  project: string;
+  resource: string;
+  resource_name: string;
+  generation: number;
+  operation: string | null;
+  requested_by: Json<string[]>;
+  policy: string;
+  rule: string;
+  approvers: Json<string[]>;
+  message: string | null;
+  offer: Json<Schemas['Offer']>;
+  decision: string | null;
+  state: Generated<Schemas['Approval']['state']>;
+  reason: string | null;
+  decided_by: string | null;
+  requested_at: TimeNow;
+  expires_at: Time;
+  decided_at: NullableTime;
+}
+
+export interface LedgerGroups {
+  organization: string;
+  key: string;
+  xid: string;
+}
+
+export interface PriceLists extends Named {
+  organization: string;
+  provider: 'aws' | 'azure' | 'gcp';
+  origin: 'import' | 'live';
+  date: Generated<string>;
+  offers: Generated<number>;
+  left_out: Json<{ reason: string; count: number }[]>;
+  run: string | null;
+  content: Buffer | null;
+  failure: string | null;
+  failed_at: NullableTime;
+  updated_at: TimeNow;
+}
+
+export interface PriceRefreshes {
+  operation: string;
+  organization: string;
+  providers: Json<('aws' | 'azure' | 'gcp')[]>;
+  regions: Json<string[]>;
+}
+
+export interface PricePages {
+  operation: string;
+  provider: string;
+  number: number;
+  content: Buffer;
+  resume: string | null;
+}
+
+export interface Catalogues {
+  id: string;
+  organization: string;
+  version: string;
+  date: string;
+  offers: number;
+  sources: Json<{ name: string; date: string; offers: number; notice?: string }[]>;
+  content: Buffer;
+  created_at: TimeNow;
+  in_force_at: TimeNow;
+}
+
 export interface Database {
   installation: Installation;
   organizations: Organizations;
@@ -301,4 +399,11 @@ export interface Database {
   inventory_runs: InventoryRuns;
   site_offers: SiteOffers;
   idempotency_keys: IdempotencyKeys;
+  violations: Violations;
+  approvals: Approvals;
+  ledger_groups: LedgerGroups;
+  price_lists: PriceLists;
+  price_refreshes: PriceRefreshes;
+  price_pages: PricePages;
+  catalogues: Catalogues;
 }

@@ -1,5 +1,5 @@
-import type { Decision } from '@landfall/model';
-import type { Selectable } from 'kysely';
+import type { Decision, Schemas } from '@landfall/model';
+import { type Selectable, sql } from 'kysely';
 import type { Decisions } from './database.ts';
 import { StoreError } from './errors.ts';
 import { newId } from './id.ts';
@@ -17,23 +17,38 @@ function toDecision(row: Selectable<Decisions>): Decision {
   };
 }
 
-/** Keeps a decision for good; answers its id. */
-export async function recordDecision(
-  db: Queryable,
-  decision: { project: string; resource: string; resourceName: string; attempt: number; record: Decision },
-): Promise<string> {
-  const id = newId();
+/** A decision about to be kept. */
+export interface NewDecision {
+  id: string;
+  project: string;
+  resource: string;
+  resourceName: string;
+  attempt: number;
+  record: Decision;
+}
+
+/** Keeps decisions for good. */
+export async function recordDecisions(db: Queryable, decisions: readonly NewDecision[]): Promise<void> {
+  if (decisions.length === 0) return;
   await db
     .insertInto('decisions')
-    .values({
-      id,
-      project: decision.project,
-      resource: decision.resource,
-      resource_name: decision.resourceName,
-      attempt: decision.attempt,
-      record: JSON.stringify(decision.record),
-    })
+    .values(
+      decisions.map(({ id, project, resource, resourceName, attempt, record }) => ({
+        id,
+        project,
+        resource,
+        resource_name: resourceName,
+        attempt,
+        record: JSON.stringify(record),
+      })),
+    )
     .execute();
+}
+
+/** Keeps one decision; answers its id. */
+export async function recordDecision(db: Queryable, decision: Omit<NewDecision, 'id'>): Promise<string> {
+  const id = newId();
+  await recordDecisions(db, [{ id, ...decision }]);
   return id;
 }
 
@@ -46,4 +61,63 @@ export async function getDecision(db: Queryable, project: string, id: string): P
     .executeTakeFirst();
   if (!row) throw new StoreError('notFound', `there is no decision ${id} in project ${project}`);
   return toDecision(row);
+}
+
+/** A request as its decision recorded it. */
+export interface RecordedRequest {
+  decision: string;
+  resource: string | null;
+  request: Schemas['RecordedRequest'];
+  /** Rules of its own that the resource has now, as written. */
+  rules: unknown[];
+  /** The time it was decided for. */
+  now: Date;
+}
+
+/**
+ * The requests decided from `since` on, the newest decision of each resource only, newest first and at most `limit`; how many
+ * more there are, and how many of that time cannot be replayed: they recorded no request, or one that no provider had the
+ * image for. `project` narrows to one.
+ */
+export async function recordedRequests(
+  db: Queryable,
+  scope: { organization: string; project?: string },
+  since: Date,
+  limit: number,
+): Promise<{ requests: RecordedRequest[]; leftOut: number; notReplayable: number }> {
+  const newest = sql`
+    select distinct on (coalesce(d.resource, d.id)) d.id, d.resource, d.record, d.created_at
+      from decisions d join projects p on p.name = d.project
+     where p.organization = ${scope.organization} and d.created_at >= ${since}
+       and (${scope.project ?? null}::text is null or d.project = ${scope.project ?? null})
+     order by coalesce(d.resource, d.id), d.created_at desc, d.id desc`;
+  const replayable = sql`jsonb_array_length(record #> '{request,providers}') > 0`;
+  const counts = await sql<{ replayable: number; all: number }>`
+    select count(*) filter (where ${replayable})::int as replayable, count(*)::int as all
+      from (${newest}) newest`.execute(db);
+  const { rows } = await sql<{
+    id: string;
+    resource: string | null;
+    request: Schemas['RecordedRequest'];
+    now: string | null;
+    created_at: Date;
+    rules: unknown[] | null;
+  }>`
+    select newest.id, resource, record -> 'request' as request, record ->> 'now' as now, newest.created_at,
+           i.spec #> '{placement,rules}' as rules
+      from (${newest}) newest left join instances i on i.id = newest.resource
+     where ${replayable}
+     order by newest.created_at desc, newest.id desc limit ${limit}`.execute(db);
+  const { replayable: found, all } = counts.rows[0]!;
+  return {
+    requests: rows.map(({ id, resource, request, now, created_at, rules }) => ({
+      decision: id,
+      resource,
+      request,
+      rules: rules ?? [],
+      now: now === null ? created_at : new Date(now),
+    })),
+    leftOut: found - rows.length,
+    notReplayable: all - found,
+  };
 }

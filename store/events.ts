@@ -23,21 +23,37 @@ export interface NewEvent {
 
 /** Appends in the caller's transaction: the event is there if and only if what it reports is. */
 export async function appendEvent(tx: Tx, event: NewEvent): Promise<void> {
-  await tx
-    .insertInto('events')
-    .values({
-      type: event.type,
-      organization: event.organization,
-      project: event.project ?? null,
-      resource_kind: event.resource?.kind ?? null,
-      resource_id: event.resource?.id ?? null,
-      resource_name: event.resource?.name ?? null,
-      operation: event.operation ?? null,
-      actor: event.actor,
-      message: event.message,
-      data: JSON.stringify(event.data ?? {}),
-    })
-    .execute();
+  await appendEvents(tx, [event]);
+}
+
+/** Transactions that will ring when they commit: once is enough. */
+const rung = new WeakSet<Tx>();
+
+/** The same for many at once. */
+export async function appendEvents(tx: Tx, events: readonly NewEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  // A statement takes 65,535 parameters at most, and an event has ten.
+  for (let from = 0; from < events.length; from += 1_000) {
+    await tx
+      .insertInto('events')
+      .values(
+        events.slice(from, from + 1_000).map((event) => ({
+          type: event.type,
+          organization: event.organization,
+          project: event.project ?? null,
+          resource_kind: event.resource?.kind ?? null,
+          resource_id: event.resource?.id ?? null,
+          resource_name: event.resource?.name ?? null,
+          operation: event.operation ?? null,
+          actor: event.actor,
+          message: event.message,
+          data: JSON.stringify(event.data ?? {}),
+        })),
+      )
+      .execute();
+  }
+  if (rung.has(tx)) return;
+  rung.add(tx);
   await sql`select pg_notify(${eventsChannel}, '')`.execute(tx);
 }
 

@@ -1,15 +1,22 @@
 /** The public surface of the store: opening it, and typed queries by resource. */
+
+export * from './approvals.ts';
+export * from './catalogues.ts';
 export type { Database, ImageSpec, InventoryItem, Size } from './database.ts';
 export * from './decisions.ts';
 export * from './errors.ts';
+export * from './estate.ts';
 export * from './events.ts';
 export * from './id.ts';
 export * from './instances.ts';
 export * from './intents.ts';
 export * from './inventory.ts';
 export * from './ledger.ts';
+export * from './limits.ts';
 export * from './open.ts';
 export * from './operations.ts';
 export * from './outbox.ts';
+export * from './price-lists.ts';
+export * from './price-refreshes.ts';
 export * from './site-offers.ts';
 export * from './wants.ts';

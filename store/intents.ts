@@ -13,12 +13,14 @@ import type { Queryable, Tx } from './open.ts';
  */
 export type Intent = Selectable<Intents>;
 
-/** Intents of a resource under which something may exist, oldest attempt first. */
-export async function liveIntents(db: Queryable, resource: string): Promise<Intent[]> {
+/** Intents of a resource, or of several, under which something may exist, oldest attempt first. */
+export async function liveIntents(db: Queryable, resource: string | readonly string[]): Promise<Intent[]> {
+  const resources = typeof resource === 'string' ? [resource] : resource;
+  if (resources.length === 0) return [];
   return db
     .selectFrom('intents')
     .selectAll()
-    .where('resource', '=', resource)
+    .where('resource', 'in', resources)
     .where('state', '<>', 'removed')
     .orderBy('attempt')
     .execute();

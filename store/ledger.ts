@@ -85,27 +85,16 @@ export interface Claim {
 
 /** Takes (or changes) a claim if the host's ledger is still at `generation`; false = someone was faster, look again. */
 export async function claim(tx: Tx, wanted: Claim, generation: number): Promise<boolean> {
-  const swapped = await tx
-    .updateTable('hosts')
-    .set({ ledger_generation: generation + 1 })
-    .where('site', '=', wanted.site)
-    .where('name', '=', wanted.host)
-    .where('ledger_generation', '=', generation)
-    .executeTakeFirst();
-  if (swapped.numUpdatedRows === 0n) return false;
-  const amounts = { vcpus: wanted.vcpus, memory_gib: wanted.memoryGiB, disk_gib: wanted.diskGiB };
-  await tx
-    .insertInto('claims')
-    .values({
-      resource: wanted.resource,
-      attempt: wanted.attempt,
-      site: wanted.site,
-      host: wanted.host,
-      ...amounts,
-    })
-    .onConflict((conflict) => conflict.columns(['resource', 'attempt']).doUpdateSet(amounts))
-    .execute();
-  return true;
+  const { rows } = await sql`
+    with swapped as (update hosts set ledger_generation = ${generation + 1}
+                      where site = ${wanted.site} and name = ${wanted.host} and ledger_generation = ${generation} returning 1)
+    insert into claims (resource, attempt, site, host, vcpus, memory_gib, disk_gib)
+    select ${wanted.resource}::uuid, ${wanted.attempt}::int, ${wanted.site}, ${wanted.host},
+           ${wanted.vcpus}::float8, ${wanted.memoryGiB}::float8, ${wanted.diskGiB}::float8 from swapped
+    on conflict (resource, attempt) do update
+      set vcpus = excluded.vcpus, memory_gib = excluded.memory_gib, disk_gib = excluded.disk_gib
+    returning 1`.execute(tx);
+  return rows.length > 0;
 }
 
 /** Gives a claim back; one that is not there is no error. */

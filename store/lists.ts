@@ -74,6 +74,8 @@ export async function listOperations(
         'cancel',
         'expire',
         'audit',
+        'comply',
+        'refreshPrices',
       ]),
       resource: field('resource_id', 'uuid'),
       resourceName: field('resource_name'),

@@ -1,9 +1,15 @@
 import type { Pool } from 'pg';
 import { sql as first } from './migrations/0001-first.ts';
+import { sql as approvals } from './migrations/0002-approvals.ts';
+import { sql as violations } from './migrations/0003-violations.ts';
+import { sql as catalogues } from './migrations/0004-catalogues.ts';
 
 /** In order, by number; a number that was applied is never run again. */
 const migrations: { number: number; name: string; sql: string }[] = [
   { number: 1, name: 'first', sql: first },
+  { number: 2, name: 'approvals', sql: approvals },
+  { number: 3, name: 'violations', sql: violations },
+  { number: 4, name: 'catalogues', sql: catalogues },
 ];
 
 /** Arbitrary but fixed: one process migrates at a time. */

@@ -6,7 +6,7 @@ import { StoreError } from './errors.ts';
 import { appendEvent } from './events.ts';
 import { newId } from './id.ts';
 import type { Db, Queryable, Tx } from './open.ts';
-import { enqueue } from './outbox.ts';
+import { enqueue, type OutboxRow } from './outbox.ts';
 
 export type OperationVerb = Operation['verb'];
 
@@ -98,6 +98,20 @@ export async function createAudit(db: Db, requester: Requester): Promise<Operati
   });
 }
 
+/** A compliance run: holds every machine of the organization against the policies in force. */
+export async function createComplianceRun(db: Db, requester: Requester): Promise<Operation> {
+  return db.transaction().execute(async (tx) => {
+    const operation = await insertOperation(tx, requester, {
+      verb: 'comply',
+      project: null,
+      resource: null,
+      generation: 0,
+    });
+    await enqueue(tx, { workflow: 'compliance', resource: operation.id });
+    return operation;
+  });
+}
+
 /**
  * Asks for a create to be cancelled; its workflow removes what was made. Cancelling twice is one cancellation.
  * Throws `conflict` for what has ended and for what cannot be cancelled.
@@ -181,6 +195,9 @@ export async function progressOperations(tx: Tx, ids: string[], message: string)
     .execute();
 }
 
+/** Verbs whose operation has a workflow of its own. */
+const ofOneRun = { audit: 'audit', comply: 'compliance', refreshPrices: 'priceRefresh' } as const;
+
 /**
  * What open operations older than `olderThanMs` need a workflow for, oldest first. Their workflow is there unless the engine
  * lost it (a restored or corrupted engine database): asking it to be started again then keeps the promise of the 202.
@@ -189,7 +206,7 @@ export async function openWork(
   db: Db,
   olderThanMs: number,
   limit: number,
-): Promise<{ workflow: 'instance' | 'audit'; resource: string }[]> {
+): Promise<Pick<OutboxRow, 'workflow' | 'resource'>[]> {
   const rows = await db
     .selectFrom('operations')
     .select(['id', 'verb', 'resource_id'])
@@ -198,11 +215,11 @@ export async function openWork(
     .orderBy('created_at')
     .limit(limit)
     .execute();
-  const instances = new Set(rows.flatMap((row) => (row.verb === 'audit' ? [] : (row.resource_id ?? []))));
+  const instances = new Set(rows.flatMap((row) => row.resource_id ?? []));
   return [
     ...[...instances].map((resource) => ({ workflow: 'instance' as const, resource })),
-    ...rows
-      .filter((row) => row.verb === 'audit')
-      .map((row) => ({ workflow: 'audit' as const, resource: row.id })),
+    ...rows.flatMap(({ id, verb }) =>
+      verb in ofOneRun ? [{ workflow: ofOneRun[verb as keyof typeof ofOneRun], resource: id }] : [],
+    ),
   ];
 }

@@ -1,5 +1,6 @@
 import type { Policy } from '@landfall/model';
 import { type Selectable, sql } from 'kysely';
+import { wakeWaiting } from './approvals.ts';
 import type { Policies } from './database.ts';
 import { StoreError } from './errors.ts';
 import { appendEvent } from './events.ts';
@@ -134,6 +135,7 @@ export async function putPolicy(
       message: `${by.requestedBy} put policy ${next.name} in force (version ${next.version})`,
       data: { version: next.version, mode: next.mode, scope: next.scope },
     });
+    await wakeWaiting(tx, organization);
     return { policy: toPolicy(next), created: !row };
   });
 }
@@ -160,5 +162,6 @@ export async function deletePolicy(
       actor: by.requestedBy,
       message: `${by.requestedBy} took policy ${name} out of force`,
     });
+    await wakeWaiting(tx, organization);
   });
 }

@@ -1,3 +1,4 @@
+import { appendEvent } from './events.ts';
 import type { Db, Queryable } from './open.ts';
 
 /** A row of a site's live offers, as its adapter listed it: an adapter's `SiteOffer`. */
@@ -34,8 +35,21 @@ export async function writeSiteOffers(
         .execute();
     }
     if (!page.last) return;
-    await tx.updateTable('sites').set({ offers_run: page.run }).where('name', '=', page.site).execute();
+    const site = await tx
+      .updateTable('sites')
+      .set({ offers_run: page.run })
+      .where('name', '=', page.site)
+      .returning(['id', 'organization'])
+      .executeTakeFirst();
     await tx.deleteFrom('site_offers').where('site', '=', page.site).where('run', '<>', page.run).execute();
+    if (!site) return;
+    await appendEvent(tx, {
+      type: 'site.offersRead',
+      organization: site.organization,
+      resource: { kind: 'Site', id: site.id, name: page.site },
+      actor: 'landfall',
+      message: `what site ${page.site} offers has been read`,
+    });
   });
 }
 

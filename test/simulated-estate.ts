@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { adapterActivities } from '@landfall/adapters';
 import type { InstanceSpec } from '@landfall/model';
+import { formatProblem, parsePolicy } from '@landfall/policies';
 import {
   createInstance,
   type Db,
@@ -17,12 +18,15 @@ import {
   outboxChannel,
   type Store,
 } from '@landfall/store';
+import { deletePolicy, putPolicy } from '@landfall/store/policies.ts';
 import { type Stack, startStack } from '@landfall/tools/stack.ts';
 import { workflowBundle } from '@landfall/workflows/bundle.ts';
 import { connectSignals, type Signals } from '@landfall/workflows/client.ts';
+import { complianceActivities } from '@landfall/workflows/compliance-activities.ts';
 import { decisions } from '@landfall/workflows/decide.ts';
 import { estateActivities } from '@landfall/workflows/estate-activities.ts';
 import { placer } from '@landfall/workflows/place.ts';
+import { priceActivities } from '@landfall/workflows/price-activities.ts';
 import { storeBackend } from '@landfall/workflows/site-backend.ts';
 import { mainQueue, siteQueue } from '@landfall/workflows/steps.ts';
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
@@ -35,7 +39,15 @@ export interface SimulatedEstate {
   signals: Signals;
   broker: string;
   provider: MemoryProvider;
-  request(name: string, spec?: Partial<InstanceSpec>): Promise<{ id: string; operation: string }>;
+  request(
+    name: string,
+    spec?: Partial<InstanceSpec>,
+    asked?: { labels?: Record<string, string>; by?: string },
+  ): Promise<{ id: string; operation: string }>;
+  /** Puts a policy of the organization in force; its rules as in a policy file, at no indentation. */
+  policy(name: string, rules: string): Promise<void>;
+  /** Takes it out of force. */
+  noPolicy(name: string): Promise<void>;
   /** Waits until the operation has ended, or fails after `limitMs`. */
   ended(operation: string, limitMs?: number): Promise<{ state: string; message: string }>;
   state(name: string): Promise<string>;
@@ -59,7 +71,7 @@ export async function startSimulatedEstate(options: EstateOptions = {}): Promise
   const store = await openStore({ databaseUrl: stack.databaseUrl, poolSize: 20 });
   const broker = newId();
   const hosts = options.hosts ?? [{ name: 'h1', vcpus: 8, memoryGiB: 32, diskGiB: 500 }];
-  await seed(store.db, broker, hosts);
+  await seedSimulatedSite(store.db, broker, hosts);
   const provider = new MemoryProvider();
   try {
     Runtime.install({
@@ -91,6 +103,8 @@ export async function startSimulatedEstate(options: EstateOptions = {}): Promise
       activities: {
         ...decisions(store.db, broker, placer()),
         ...estateActivities(store.db, broker, 'default', { orphanGraceMs: options.orphanGraceMs ?? 1 }),
+        ...complianceActivities(store.db),
+        ...priceActivities(store.db),
       },
     }),
     ...(await Promise.all(
@@ -131,12 +145,12 @@ export async function startSimulatedEstate(options: EstateOptions = {}): Promise
     signals,
     broker,
     provider,
-    async request(name, spec = {}) {
+    async request(name, spec = {}, { labels = {}, by = 'test' } = {}) {
       const { instance, operation } = await createInstance(store.db, {
         project: 'default',
         organization: 'default',
         name,
-        labels: {},
+        labels,
         spec: {
           image: 'tiny',
           vcpus: 1,
@@ -148,9 +162,33 @@ export async function startSimulatedEstate(options: EstateOptions = {}): Promise
           publicAddress: false,
           ...spec,
         },
-        requestedBy: 'test',
+        requestedBy: by,
       });
       return { id: instance.id, operation: operation.id };
+    },
+    async policy(name, rules) {
+      const source = `apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: ${name}}\nspec:\n  rules:\n${rules.replace(/^/gm, '  ')}`;
+      const { policies, problems } = parsePolicy(source, name);
+      const [parsed] = policies;
+      if (!parsed) throw new Error(problems.map(formatProblem).join('\n'));
+      const { version, mode } = parsed;
+      await putPolicy(
+        store.db,
+        'default',
+        {
+          name,
+          scope: 'organizations/default',
+          mode,
+          version,
+          source,
+          rules: parsed.rules.map((r) => r.name),
+        },
+        (await isInForce(store.db, name)) ? null : undefined,
+        { organization: 'default', requestedBy: 'test' },
+      );
+    },
+    async noPolicy(name) {
+      await deletePolicy(store.db, 'default', name, null, { organization: 'default', requestedBy: 'test' });
     },
     ended: (operation, limitMs = 30_000) => endings.of(operation, limitMs),
     state: async (name) => (await getInstance(store.db, 'default', name)).status.state,
@@ -170,7 +208,22 @@ export async function startSimulatedEstate(options: EstateOptions = {}): Promise
   };
 }
 
-async function seed(db: Db, broker: string, hosts: NonNullable<EstateOptions['hosts']>): Promise<void> {
+async function isInForce(db: Db, name: string): Promise<boolean> {
+  const found = await db
+    .selectFrom('policies')
+    .select('id')
+    .where('name', '=', name)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst();
+  return found !== undefined;
+}
+
+/** One on-prem site with hosts, and all that a request to it needs. */
+export async function seedSimulatedSite(
+  db: Db,
+  broker: string,
+  hosts: NonNullable<EstateOptions['hosts']>,
+): Promise<void> {
   await db.insertInto('installation').values({ id: broker }).execute();
   await db.insertInto('organizations').values({ id: newId(), name: 'default', labels: '{}' }).execute();
   await db

@@ -42,6 +42,19 @@ export const generators: readonly Generator[] = [
       });
     },
   },
+  {
+    input: 'policies/file/schema.ts',
+    output: 'policies/schema/policy.schema.json',
+    make: async (input, target) => {
+      const { policySchema } = (await import(pathToFileURL(input).href)) as { policySchema(): unknown };
+      const cli = join(packageFolder('@biomejs/biome', '.'), 'bin', 'biome');
+      const formatting = run(process.execPath, [cli, 'format', '--stdin-file-path=policy.schema.json'], {
+        cwd: root,
+      });
+      formatting.child.stdin!.end(JSON.stringify(policySchema(), null, 2));
+      writeFileSync(target, (await formatting).stdout);
+    },
+  },
 ];
 
 /** Runs the generators over `base`; answers the outputs that differ from what is there. */

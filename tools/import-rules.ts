@@ -8,10 +8,11 @@ import { dirname, normalize, relative, resolve } from 'node:path';
 export const mayImport: Record<string, readonly string[]> = {
   model: [],
   policies: ['model'],
+  prices: ['policies', 'model'],
   adapters: ['model'],
   store: ['model'],
   'onprem-agent': ['adapters', 'model'],
-  workflows: ['policies', 'adapters', 'store', 'model'],
+  workflows: ['policies', 'prices', 'adapters', 'store', 'model'],
   broker: ['store', 'policies', 'model', 'workflows/client.ts', 'workflows/placement.ts'],
   cli: ['model', 'policies'],
   'vscode-extension': ['model', 'policies'],

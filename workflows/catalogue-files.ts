@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { Catalogue, importSkyPilotCsv, type SourceRows } from '@landfall/policies';
+import { type Catalogue, importSkyPilotCsv, type SourceRows } from '@landfall/policies';
 
 const providers = ['aws', 'azure', 'gcp'] as const;
 /** The files are looked at again after this long. */
@@ -21,30 +21,28 @@ export class CatalogueFiles {
   private readonly folder: string;
   private readonly read = new Map<string, Read>();
   private lookedAt = Number.NEGATIVE_INFINITY;
-  private merged: { from: Catalogue; catalogue: Catalogue } | undefined;
 
   constructor(folder: string) {
     this.folder = folder;
   }
 
-  /** `prices` with the files' over them. Cheap while nothing changed. */
-  over(prices: Catalogue, now = Date.now()): Catalogue {
+  /** The files' prices, and a mark that changes when they do. Cheap while nothing changed. */
+  look(now = Date.now()): { mark: string; sources: SourceRows[] } {
     if (now - this.lookedAt >= lookAgainMs) {
       this.lookedAt = now;
-      for (const provider of providers) this.look(provider);
+      for (const provider of providers) this.lookAt(provider);
     }
-    if (this.merged?.from === prices) return this.merged.catalogue;
-    const own = [...this.read.values()].flatMap(({ source }) => source ?? []);
-    const catalogue = own.length === 0 ? prices : Catalogue.merge([listPrices(prices), ...own]);
-    this.merged = { from: prices, catalogue };
-    return catalogue;
+    return {
+      mark: [...this.read].map(([provider, { mark }]) => `${provider}@${mark}`).join(),
+      sources: [...this.read.values()].flatMap(({ source }) => source ?? []),
+    };
   }
 
-  private look(provider: (typeof providers)[number]): void {
+  private lookAt(provider: (typeof providers)[number]): void {
     const path = join(this.folder, `${provider}.csv`);
     const stat = statSync(path, { throwIfNoEntry: false });
     if (!stat) {
-      if (this.read.delete(provider)) this.merged = undefined;
+      this.read.delete(provider);
       return;
     }
     const mark = `${stat.mtimeMs}/${stat.size}`;
@@ -71,11 +69,10 @@ export class CatalogueFiles {
             }
           : { name, date, rows: [], notice: `${name} has no row to use: ${left ?? 'it is empty'}` };
     this.read.set(provider, { mark, source });
-    this.merged = undefined;
   }
 }
 
-/** The snapshot as a source among others, its notices kept. */
+/** A catalogue as a source among others, its notices kept. */
 export function listPrices(prices: Catalogue): SourceRows {
   const notices = [...new Set(prices.sources.flatMap((source) => source.notice ?? []))];
   return {

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { Target } from '@landfall/adapters';
+import type { OutboxRow } from '@landfall/store';
 import { Client, Connection, ScheduleOverlapPolicy, WorkflowIdConflictPolicy } from '@temporalio/client';
 import { instanceWorkflowId, mainQueue } from './steps.ts';
 
@@ -37,11 +38,16 @@ export function engineFromEnvironment(env: NodeJS.ProcessEnv = process.env): Eng
   return { address, namespace: env.TEMPORAL_NAMESPACE ?? 'default', options };
 }
 
+/** A workflow that is wanted: an instance's, or the one of an operation over everything. */
+export type Wanted = Pick<OutboxRow, 'workflow' | 'resource'>;
+
 export interface Signals {
   /** Wakes the workflow that a row of the outbox is for. Repeating is harmless. */
-  signal(row: { workflow: 'instance' | 'audit'; resource: string }): Promise<void>;
+  signal(row: Wanted): Promise<void>;
   /** Starts the workflow if none is open; one that is open is not disturbed. */
-  ensureStarted(row: { workflow: 'instance' | 'audit'; resource: string }): Promise<void>;
+  ensureStarted(row: Wanted): Promise<void>;
+  /** Asks for a look at compliance: at once, or once more after the one under way. */
+  wakeCompliance(): Promise<void>;
   /** True while Temporal answers. */
   ready(): Promise<boolean>;
   readConsole(input: { queue: string; target: Target; maxBytes: number }): Promise<string>;
@@ -56,19 +62,27 @@ export function connectSignals(env: NodeJS.ProcessEnv = process.env): Signals {
   const ensureStarted: Signals['ensureStarted'] = async ({ workflow, resource }) => {
     await client.workflow.start(workflow, {
       taskQueue: mainQueue,
-      workflowId: workflow === 'audit' ? `audit/${resource}` : instanceWorkflowId(resource),
+      workflowId: `${workflow}/${resource}`,
       workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
-      args: [workflow === 'audit' ? { operation: resource } : { id: resource }],
+      args: [workflow === 'instance' ? { id: resource } : { operation: resource }],
     });
   };
   return {
     ensureStarted,
     async signal(row) {
-      if (row.workflow === 'audit') return ensureStarted(row);
+      if (row.workflow !== 'instance') return ensureStarted(row);
       await client.workflow.signalWithStart('instance', {
         taskQueue: mainQueue,
         workflowId: instanceWorkflowId(row.resource),
         args: [{ id: row.resource }],
+        signal: 'changed',
+        signalArgs: [],
+      });
+    },
+    async wakeCompliance() {
+      await client.workflow.signalWithStart('complianceOnChange', {
+        taskQueue: mainQueue,
+        workflowId: 'compliance',
         signal: 'changed',
         signalArgs: [],
       });
@@ -101,15 +115,33 @@ export function connectSignals(env: NodeJS.ProcessEnv = process.env): Signals {
   };
 }
 
-/** Makes or updates the schedules: sweep, expiry, and the refresh of live offers. Safe to repeat. */
+/** Makes or updates the schedules: sweep, expiry, compliance, catalogue upkeep, and the refresh of live offers. Safe to repeat. */
 export async function ensureSchedules(
   client: Client,
-  intervals: { sweepMs: number; expiryMs: number; offersMs: number },
+  intervals: {
+    sweepMs: number;
+    expiryMs: number;
+    offersMs: number;
+    complianceMs: number;
+    catalogueMs: number;
+  },
 ): Promise<void> {
   const wanted = [
     { scheduleId: 'landfall-sweep', workflowType: 'sweep', every: intervals.sweepMs, args: [] },
     { scheduleId: 'landfall-expiry', workflowType: 'expire', every: intervals.expiryMs, args: [] },
     { scheduleId: 'landfall-offers', workflowType: 'refreshOffers', every: intervals.offersMs, args: [{}] },
+    {
+      scheduleId: 'landfall-compliance',
+      workflowType: 'compliance',
+      every: intervals.complianceMs,
+      args: [{}],
+    },
+    {
+      scheduleId: 'landfall-catalogue',
+      workflowType: 'catalogueUpkeep',
+      every: intervals.catalogueMs,
+      args: [],
+    },
   ];
   for (const { scheduleId, workflowType, every, args } of wanted) {
     const schedule = {

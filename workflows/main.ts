@@ -7,9 +7,11 @@ import { pino } from 'pino';
 import { workflowBundle } from './bundle.ts';
 import { shippedCatalogue } from './catalogue.ts';
 import { engineFromEnvironment, ensureSchedules } from './client.ts';
+import { complianceActivities } from './compliance-activities.ts';
 import { decisions } from './decide.ts';
 import { estateActivities } from './estate-activities.ts';
 import { placer } from './place.ts';
+import { dailyProviders, priceActivities } from './price-activities.ts';
 import { storeBackend } from './site-backend.ts';
 import { SiteWorkers } from './site-workers.ts';
 import { startStep } from './start-step.ts';
@@ -45,6 +47,8 @@ async function main(): Promise<void> {
   ]);
   log.info('connected to PostgreSQL and Temporal');
   shippedCatalogue();
+  // A mistake in the setting is told at the start, not at night.
+  dailyProviders();
   // The broker makes the installation at its first start.
   const broker = await untilAnswers('the broker’s first start', () => installationId(store.db));
   const backend = storeBackend(store.db, broker);
@@ -59,6 +63,8 @@ async function main(): Promise<void> {
         ...estateActivities(store.db, broker, 'default', {
           orphanGraceMs: milliseconds('LANDFALL_ORPHAN_GRACE_MS', 300_000),
         }),
+        ...complianceActivities(store.db),
+        ...priceActivities(store.db),
       },
       maxCachedWorkflows: 200,
       // After a kill, tasks wait this long for the worker that is gone before another takes them.
@@ -85,6 +91,8 @@ async function main(): Promise<void> {
       sweepMs: milliseconds('LANDFALL_SWEEP_MS', 60_000),
       expiryMs: milliseconds('LANDFALL_EXPIRY_MS', 15_000),
       offersMs: milliseconds('LANDFALL_OFFERS_MS', 6 * 3_600_000),
+      complianceMs: milliseconds('LANDFALL_COMPLIANCE_MS', 300_000),
+      catalogueMs: milliseconds('LANDFALL_CATALOGUE_MS', 24 * 3_600_000),
     }),
   );
   const stop = () => {

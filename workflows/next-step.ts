@@ -1,4 +1,5 @@
-import type { Intent } from '@landfall/store';
+import { type ApprovalRow, type Intent, supersedeApprovals } from '@landfall/store';
+import { untilExpiry, waitingMessage } from './approvals.ts';
 import type { Placer } from './place.ts';
 import type { Step } from './steps.ts';
 import { type OpenOperation, placeOf, type Turn } from './turn.ts';
@@ -38,6 +39,7 @@ async function finishFailed(turn: Turn): Promise<void> {
 }
 
 async function finishCancellation(turn: Turn, cancelled: OpenOperation[]): Promise<void> {
+  await supersedeApprovals(turn.tx, turn.row.id, 'the create was cancelled');
   await turn.finish(turn.operations, { state: 'Cancelled', message: 'cancelled; what was made is removed' });
   await turn.writeStatus({
     state: 'Failed',
@@ -55,6 +57,7 @@ async function finishCancellation(turn: Turn, cancelled: OpenOperation[]): Promi
 async function finishDeletion(turn: Turn): Promise<Step> {
   const isDeletion = (operation: OpenOperation) => operation.verb === 'delete' || operation.verb === 'expire';
   const deletion = turn.operations.filter(isDeletion);
+  await supersedeApprovals(turn.tx, turn.row.id, 'the instance was deleted');
   await turn.finish(deletion, { state: 'Succeeded', message: 'deleted' });
   await turn.finish(turn.operations, { state: 'Cancelled', message: 'the instance was deleted' });
   await turn.writeStatus({
@@ -74,12 +77,7 @@ async function finishDeletion(turn: Turn): Promise<Step> {
 }
 
 async function place(turn: Turn, placer: Placer, open: OpenOperation): Promise<Step> {
-  const { count } = await turn.tx
-    .selectFrom('intents')
-    .select(({ fn }) => fn.countAll<number>().as('count'))
-    .where('resource', '=', turn.row.id)
-    .where('created_at', '>=', open.created_at)
-    .executeTakeFirstOrThrow();
+  const count = await attemptsSince(turn, open.created_at);
   if (count >= maxAttempts) {
     const last = turn.row.status.message || 'unknown';
     await turn.fail(`given up after ${maxAttempts} attempts; the last: ${last}`, {
@@ -88,7 +86,7 @@ async function place(turn: Turn, placer: Placer, open: OpenOperation): Promise<S
     return nextStep(turn, placer);
   }
   const attempt = turn.row.attempt + 1;
-  const placed = await placer.place(turn.tx, turn.row, turn.organization, attempt, open.id);
+  const placed = await placer.place(turn.tx, turn.row, turn.organization, attempt, turn.asker);
   if ('waitsFor' in placed) {
     if (Date.now() - open.created_at.getTime() < silentHostMs) {
       await turn.report(`waiting for ${placed.waitsFor}, which is not answering`);
@@ -102,32 +100,34 @@ async function place(turn: Turn, placer: Placer, open: OpenOperation): Promise<S
     );
     return nextStep(turn, placer);
   }
+  if ('approvals' in placed) {
+    if (placed.decision) await turn.writeStatus({ decision: placed.decision });
+    return waitForApprovals(turn, placed.approvals);
+  }
   if (!placed.intent) {
     await turn.writeStatus({ decision: placed.decision });
-    await turn.fail(placed.reasons.join('; ') || 'no compliant offer fits', { code: 'Unplaceable' });
+    await turn.fail(placed.reasons.join('; ') || 'no compliant offer fits', { code: placed.code });
     return nextStep(turn, placer);
   }
   const { intent } = placed;
   turn.intents.push(intent);
-  await turn.tx
-    .updateTable('instances')
-    .set({ attempt, site: intent.site })
-    .where('id', '=', turn.row.id)
-    .execute();
-  turn.row = { ...turn.row, attempt, site: intent.site };
+  const expires_at = turn.row.expires_at ?? givenEnd(turn, placed.ttlHours);
   const where = `${intent.site} ${intent.zone ?? intent.region}`;
-  await turn.writeStatus({
-    ...placeOf(intent),
-    state: 'Provisioning',
-    attempt,
-    decision: placed.decision,
-    message: `making it at ${where}`,
-    readyAt: undefined,
-    externalReference: undefined,
-    ssh: undefined,
-    addresses: undefined,
-    children: undefined,
-  });
+  await turn.writeStatus(
+    {
+      ...placeOf(intent),
+      state: 'Provisioning',
+      attempt,
+      decision: placed.decision,
+      message: `making it at ${where}`,
+      readyAt: undefined,
+      externalReference: undefined,
+      ssh: undefined,
+      addresses: undefined,
+      children: undefined,
+    },
+    { attempt, site: intent.site, expires_at },
+  );
   await turn.progress(`placed at ${where}; making it`);
   const { instanceType, pricePerHour, currency } = intent.offer;
   await turn.event(
@@ -139,6 +139,28 @@ async function place(turn: Turn, placer: Placer, open: OpenOperation): Promise<S
   return { do: 'ensure', ...turn.address(intent), want: turn.want(intent) };
 }
 
+async function attemptsSince(turn: Turn, since: Date): Promise<number> {
+  if (turn.row.attempt === 0) return 0;
+  const { count } = await turn.tx
+    .selectFrom('intents')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('resource', '=', turn.row.id)
+    .where('created_at', '>=', since)
+    .executeTakeFirstOrThrow();
+  return count;
+}
+
+/** When an instance without a ttl of its own ends by the `ttl` rule that it is placed under. */
+function givenEnd(turn: Turn, ttlHours: number | null): Date | null {
+  return ttlHours === null ? null : new Date(turn.row.created_at.getTime() + ttlHours * 3_600_000);
+}
+
+/** Nothing is made meanwhile. A decision of an approver wakes the workflow, as every change does. */
+async function waitForApprovals(turn: Turn, approvals: ApprovalRow[]): Promise<Step> {
+  await turn.report(waitingMessage(approvals));
+  return { do: 'wait', ms: untilExpiry(approvals) };
+}
+
 const doing: Partial<Record<OpenOperation['verb'], 'Starting' | 'Stopping' | 'Rebooting' | 'Resizing'>> = {
   start: 'Starting',
   stop: 'Stopping',
@@ -148,9 +170,10 @@ const doing: Partial<Record<OpenOperation['verb'], 'Starting' | 'Stopping' | 'Re
 
 async function converge(turn: Turn, placer: Placer, intent: Intent, open: OpenOperation): Promise<Step> {
   if (intent.state === 'adopted') {
-    const resized = await placer.resize(turn.tx, turn.row, turn.organization, intent);
+    const resized = await placer.resize(turn.tx, turn.row, turn.organization, intent, turn.asker);
+    if ('approvals' in resized) return waitForApprovals(turn, resized.approvals);
     if (!resized.fits) {
-      await turn.fail(resized.reasons.join('; '), { code: 'Unplaceable' });
+      await turn.fail(resized.reasons.join('; '), { code: resized.code });
       return nextStep(turn, placer);
     }
     intent.offer = resized.offer;

@@ -1,211 +1,132 @@
-import { type Decision, durationMs, type InstanceSpec, type Offer } from '@landfall/model';
+import type { Decision, Offer } from '@landfall/model';
+import { type CompiledPolicies, NO_POLICIES, type PlacementRequest, place } from '@landfall/policies';
+import type { ParsedRule } from '@landfall/policies/file/policy.ts';
 import {
-  type CompiledPolicies,
-  compilePolicies,
-  type Decision as PlacementDecision,
-  type PlacementRequest,
-  parsePolicy,
-  place,
-  type SiteView,
-} from '@landfall/policies';
-import {
-  activeSetAsides,
+  type ApprovalRow,
   claim,
+  claimGroups,
+  EstateReader,
+  estateMachines,
   type InstanceRow,
   type Intent,
   type LedgerHost,
-  ledgerHosts,
+  type LedgerSnapshot,
+  ledgerSnapshot,
+  type NewDecision,
+  newId,
   openIntent,
   type Queryable,
-  recordDecision,
+  recordDecisions,
   replaceOffer,
   type Size,
   type Tx,
 } from '@landfall/store';
 import { sql } from 'kysely';
-import { catalogueInForce, shippedCatalogue } from './catalogue.ts';
+import { type Asker, approvalStanding } from './approvals.ts';
+import { shippedCatalogue } from './catalogue.ts';
+import { ledgerKeys, readsEstate } from './ledger-keys.ts';
+import { ownRules, type PlacementSubject, placementRequest, UnreadablePolicy } from './place-input.ts';
+import { type Estates, View } from './view.ts';
 
 /** Another placement took the capacity between our look and our claim: roll back and look again. */
 export class ClaimLost extends Error {}
 
 export type Placed =
-  | { intent: Intent; decision: string }
-  | { intent: null; decision: string; reasons: string[] }
+  | { intent: Intent; decision: string; ttlHours: number | null }
+  | { intent: null; decision: string; code: 'Unplaceable' | 'NotApproved'; reasons: string[] }
   /** Only a host that is silent now stands in the way: nothing was recorded; look again soon. */
-  | { waitsFor: string };
+  | { waitsFor: string }
+  /** Nothing is claimed yet. `decision` is what approval was asked for now; null: it was asked for before. */
+  | { approvals: ApprovalRow[]; decision: string | null };
+
+export type Resized =
+  | { fits: true; offer: Offer }
+  | { fits: false; code: 'Unplaceable' | 'NotApproved'; reasons: string[] }
+  | { approvals: ApprovalRow[] };
 
 export interface Placer {
-  /** Decides, records the decision, claims capacity and writes the intent, all in the caller's transaction. */
-  place(tx: Tx, row: InstanceRow, organization: string, attempt: number, operation: string): Promise<Placed>;
+  /** Decides, claims capacity and writes the intent, all in the caller's transaction, which ends with `settle`. */
+  place(tx: Tx, row: InstanceRow, organization: string, attempt: number, asker: Asker): Promise<Placed>;
   /** The offer for the size wanted now, at the place where the machine stands; claims the difference. */
-  resize(
-    tx: Tx,
-    row: InstanceRow,
-    organization: string,
-    intent: Intent,
-  ): Promise<{ fits: true; offer: Offer } | { fits: false; reasons: string[] }>;
+  resize(tx: Tx, row: InstanceRow, organization: string, intent: Intent, asker: Asker): Promise<Resized>;
+  /**
+   * Writes what the transaction's placements have left for its end: the decisions, and the groups that rules count, whose
+   * rows others want too. Throws {@link ClaimLost}.
+   */
+  settle(tx: Tx): Promise<void>;
 }
 
-export interface PlacementSubject {
-  organization: string;
-  project: string;
-  name: string;
-  labels: Record<string, string>;
-  spec: InstanceSpec;
+/** A placement, and what it was decided on. */
+export interface Look {
+  decision: Decision;
+  hosts: LedgerHost[];
+  request: PlacementRequest;
+  policies: CompiledPolicies;
+  own: readonly ParsedRule[];
+  /** Null: no rule reads the machines that exist, so they were not read. */
+  counted: LedgerSnapshot | null;
 }
 
-/** What policies see of a request. `providers` is narrowed to those that have the image. */
-export function placementRequest(subject: PlacementSubject, imageProviders: string[]): PlacementRequest {
-  const { spec } = subject;
-  const wanted = spec.placement?.providers ?? [];
-  return {
-    name: subject.name,
-    project: subject.project,
-    organization: subject.organization,
-    labels: subject.labels,
-    dataClass: spec.dataClass ?? '',
-    image: spec.image,
-    vcpus: spec.vcpus,
-    memoryGiB: spec.memoryGiB,
-    diskGiB: spec.diskGiB ?? 10,
-    architecture: spec.architecture ?? 'x86_64',
-    gpuName: spec.gpu?.name ?? '',
-    gpuCount: spec.gpu?.count ?? 0,
-    market: spec.market ?? 'onDemand',
-    instanceType: spec.instanceType ?? '',
-    publicAddress: spec.publicAddress ?? false,
-    count: 1,
-    providers:
-      wanted.length === 0 ? imageProviders : wanted.filter((provider) => imageProviders.includes(provider)),
-    sites: spec.placement?.sites ?? [],
-    regions: spec.placement?.regions ?? [],
-    zones: spec.placement?.zones ?? [],
-    hosts: spec.placement?.hosts ?? [],
-    maxPricePerHour: spec.placement?.maxPricePerHour ?? 0,
-    ttlHours: spec.ttl ? durationMs(spec.ttl) / 3_600_000 : 0,
-  };
-}
-
-/** Providers that have the image. Empty = none has it. */
-export async function imageProviders(db: Queryable, image: string): Promise<string[]> {
-  const row = await db.selectFrom('images').select('spec').where('name', '=', image).executeTakeFirst();
-  if (!row) return [];
-  return (['aws', 'azure', 'gcp', 'onprem'] as const).filter((provider) => row.spec[provider] !== undefined);
-}
-
-/** The organization's sites as placement sees them, with what is free on each host. */
-export async function siteViews(
-  db: Queryable,
-  organization: string,
-  hosts: LedgerHost[],
-): Promise<SiteView[]> {
-  const rows = await db
-    .selectFrom('sites')
-    .select(['name', 'provider', 'labels', 'spec'])
-    .where('organization', '=', organization)
-    .orderBy('name')
-    .execute();
-  return rows.map((row) => ({
-    name: row.name,
-    provider: row.provider,
-    regions: row.spec.regions ?? [],
-    ...(row.spec.jurisdiction ? { jurisdiction: row.spec.jurisdiction } : {}),
-    certifications: row.spec.certifications ?? [],
-    labels: row.labels,
-    ...(row.spec.pricing
-      ? {
-          pricing: {
-            vcpuHour: row.spec.pricing.vcpuHour,
-            gibHour: row.spec.pricing.gibHour,
-            currency: 'USD' as const,
-          },
-        }
-      : {}),
-    hosts: hosts
-      .filter((host) => host.site === row.name)
-      .map((host) => ({
-        name: host.name,
-        zone: host.zone,
-        region: row.spec.regions?.[0] ?? row.name,
-        architecture: host.architecture,
-        accel: host.accel,
-        free: host.free,
-        capacity: host.capacity,
-        ready: host.ready,
-      })),
-  }));
-}
-
-/** Compiled once for each set of policy versions. */
-const compiled = new Map<string, CompiledPolicies>();
-const compiledKept = 50;
-
-/** The policies in force for a project of an organization. They were valid when they were put, so a problem here is a defect. */
-export async function policiesInForce(db: Queryable, organization: string): Promise<CompiledPolicies> {
-  const rows = await db
-    .selectFrom('policies')
-    .select(['name', 'version', 'source'])
-    .where('organization', '=', organization)
-    .where('deleted_at', 'is', null)
-    .orderBy('name')
-    .execute();
-  const key = `${organization}:${rows.map((row) => `${row.name}@${row.version}`).join(',')}`;
-  const known = compiled.get(key);
-  if (known) return known;
-  const parsed = rows.map((row) => {
-    const { policies, problems } = parsePolicy(row.source, row.name);
-    const error = problems.find((problem) => problem.severity === 'error');
-    if (error)
-      throw new Error(`policy ${row.name} in force does not parse: ${error.message} (line ${error.line})`);
-    return policies;
-  });
-  const fresh = compilePolicies(parsed.flat());
-  if (compiled.size >= compiledKept) compiled.clear();
-  compiled.set(key, fresh);
-  return fresh;
-}
-
-/** Runs the placement engine over what the store knows now. */
+/**
+ * Runs the placement engine over what the view knows. Fails closed: under a policy that cannot be read, nothing can be
+ * placed, and the decision says why.
+ */
 export async function runPlacement(
-  db: Queryable,
+  view: View,
   subject: PlacementSubject,
   options: {
     includeUnconfigured: boolean;
     /** As if every host were heard of. */
     assumeReady?: boolean;
-    exceptResource?: string;
     narrow?: (request: PlacementRequest) => PlacementRequest;
   },
-): Promise<{ decision: Decision; hosts: LedgerHost[] }> {
-  const known = await ledgerHosts(db, options.exceptResource ?? null);
+): Promise<Look> {
+  const known = await view.hosts();
   const hosts = options.assumeReady ? known.map((host) => ({ ...host, ready: true })) : known;
-  const providers = await imageProviders(db, subject.spec.image);
-  const request = placementRequest(subject, providers);
-  if (request.providers.length === 0) return { decision: noProvider(subject, providers), hosts };
-  const asides = await activeSetAsides(db);
-  const decision: PlacementDecision = place({
-    request: options.narrow ? options.narrow(request) : request,
-    catalogue: await catalogueInForce(db, subject.organization),
-    sites: await siteViews(db, subject.organization, hosts),
-    policies: await policiesInForce(db, subject.organization),
-    setAside: asides.map((aside) => ({
-      site: aside.site,
-      region: aside.region,
-      zone: aside.zone,
-      host: aside.host,
-      instanceType: aside.instance_type,
-      market: aside.market,
-      reason: aside.reason,
-    })),
+  const providers = await view.providers(subject.spec.image);
+  const wanted = placementRequest(subject, providers);
+  const request = options.narrow ? options.narrow(wanted) : wanted;
+  const look = { hosts, request, policies: NO_POLICIES, own: [], counted: null };
+  if (request.providers.length === 0)
+    return { ...look, decision: undecided(request, noProvider(subject, providers)) };
+  let policies: CompiledPolicies;
+  let own: readonly ParsedRule[];
+  try {
+    policies = await view.policies();
+    own = ownRules(subject.spec);
+  } catch (error) {
+    if (!(error instanceof UnreadablePolicy)) throw error;
+    return { ...look, decision: undecided(request, error.message) };
+  }
+  const estate = readsEstate(policies, own, subject) ? await view.estate() : null;
+  const decision = place({
+    request,
+    catalogue: await view.catalogue(),
+    sites: await view.sites(hosts),
+    policies,
+    requestRules: own,
+    estate: estate?.machines ?? [],
+    now: new Date(),
+    setAside: await view.setAside(),
     includeUnconfigured: options.includeUnconfigured,
   });
-  return { decision: decision as Decision, hosts };
+  return { decision: decision as Decision, hosts, request, policies, own, counted: estate?.counted ?? null };
 }
 
-function noProvider(subject: PlacementSubject, providers: string[]): Decision {
-  const { version, date } = shippedCatalogue();
+/** Why no provider comes into question for a request. */
+export function noProvider(subject: PlacementSubject, providers: string[]): string {
   const asked = subject.spec.placement?.providers ?? [];
+  return providers.length === 0
+    ? `no provider has the image ${subject.spec.image}`
+    : `the image ${subject.spec.image} is to be had on ${providers.join(', ')}; the request allows only ${asked.join(', ')}`;
+}
+
+/** The record of a request for which no offer was looked at. */
+function undecided(request: PlacementRequest, reason: string): Decision {
+  const { version, date } = shippedCatalogue();
   return {
+    request,
+    now: new Date().toISOString(),
     outcome: 'unplaceable',
     winner: null,
     fallbacks: [],
@@ -214,11 +135,7 @@ function noProvider(subject: PlacementSubject, providers: string[]): Decision {
     compliant: 0,
     funnel: [],
     rules: [],
-    reasons: [
-      providers.length === 0
-        ? `no provider has the image ${subject.spec.image}`
-        : `the image ${subject.spec.image} is to be had on ${providers.join(', ')}; the request allows only ${asked.join(', ')}`,
-    ],
+    reasons: [reason],
     catalogue: { version, date },
     policies: [],
     certificate: { method: 'exact', bound: null, gap: 0 },
@@ -230,39 +147,50 @@ function subjectOf(row: InstanceRow, organization: string): PlacementSubject {
 }
 
 export function placer(): Placer {
+  const open = new OpenTransactions();
   return {
-    async place(tx, row, organization, attempt, operation) {
+    async place(tx, row, organization, attempt, asker) {
       const subject = subjectOf(row, organization);
-      const { decision, hosts } = await runPlacement(tx, subject, { includeUnconfigured: false });
+      const { view, pending } = open.of(tx, organization);
+      const look = await runPlacement(view, subject, { includeUnconfigured: false });
+      const { decision, hosts } = look;
       if (!decision.winner && hosts.some((host) => !host.ready)) {
-        const later = await runPlacement(tx, subject, { includeUnconfigured: false, assumeReady: true });
+        const later = await runPlacement(view, subject, { includeUnconfigured: false, assumeReady: true });
         if (later.decision.winner)
           return { waitsFor: `host ${later.decision.winner.host} of site ${later.decision.winner.site}` };
       }
-      const id = await recordDecision(tx, {
-        project: row.project,
-        resource: row.id,
-        resourceName: row.name,
-        attempt,
-        record: decision,
-      });
+      let recorded: string | null = null;
+      const record = (): string => {
+        if (recorded !== null) return recorded;
+        recorded = newId();
+        pending.decisions.push({ id: recorded, ...recordOf(row, attempt, decision) });
+        return recorded;
+      };
       const winner = decision.winner;
-      if (!winner?.site) return { decision: id, intent: null, reasons: decision.reasons };
-      await claimRoom(tx, row, winner, attempt, hosts);
+      if (!winner?.site)
+        return { decision: record(), intent: null, code: 'Unplaceable', reasons: decision.reasons };
+      const standing = await approvalStanding(tx, row, organization, asker, decision, winner, record);
+      if ('waitsFor' in standing) return { approvals: standing.waitsFor, decision: recorded };
+      const id = record();
+      if (!standing.approved)
+        return { decision: id, intent: null, code: 'NotApproved', reasons: standing.refused };
       const intent = await openIntent(tx, {
         resource: row.id,
         attempt,
-        operation,
+        operation: asker.operation,
         offer: { ...winner, site: winner.site },
         sizedFor: sizeOf(row),
       });
-      return { decision: id, intent };
+      const host = await claimRoom(tx, row, winner, attempt, look);
+      pending.count(organization, winner, look);
+      await view.took(row, { ...winner, site: winner.site }, sizeOf(row), host);
+      return { decision: id, intent, ttlHours: decision.ttlHours ?? null };
     },
-    async resize(tx, row, organization, intent) {
+    async resize(tx, row, organization, intent, asker) {
       if (stillFits(row, intent)) return { fits: true, offer: intent.offer };
-      const { decision, hosts } = await runPlacement(tx, subjectOf(row, organization), {
+      const view = new View(tx, organization, asSeen, row.id);
+      const look = await runPlacement(view, subjectOf(row, organization), {
         includeUnconfigured: false,
-        exceptResource: row.id,
         narrow: (request) => ({
           ...request,
           providers: [intent.offer.provider],
@@ -274,14 +202,93 @@ export function placer(): Placer {
           market: intent.offer.market,
         }),
       });
-      const winner = decision.winner;
-      if (!winner) return { fits: false, reasons: decision.reasons };
-      await claimRoom(tx, row, winner, intent.attempt, hosts);
+      const { decision } = look;
+      const { winner } = decision;
+      if (!winner) return { fits: false, code: 'Unplaceable', reasons: decision.reasons };
+      const { pending } = open.of(tx, organization);
+      const record = (): string => {
+        const id = newId();
+        pending.decisions.push({ id, ...recordOf(row, intent.attempt, decision) });
+        return id;
+      };
+      const standing = await approvalStanding(tx, row, organization, asker, decision, winner, record);
+      if ('waitsFor' in standing) return { approvals: standing.waitsFor };
+      if (!standing.approved) return { fits: false, code: 'NotApproved', reasons: standing.refused };
       const offer = { ...winner, zone: intent.zone };
       await replaceOffer(tx, row.id, intent.attempt, offer, sizeOf(row));
+      await claimRoom(tx, row, winner, intent.attempt, look);
+      pending.count(organization, winner, look);
+      open.forget(tx, organization);
       return { fits: true, offer };
     },
+    async settle(tx) {
+      const { decisions, counts } = open.pending(tx);
+      await recordDecisions(tx, decisions);
+      // In the order of their looks: what was counted first has seen least.
+      for (const { organization, counted, keys } of counts)
+        if (!(await claimGroups(tx, organization, [...keys], counted)))
+          throw new ClaimLost('what the rules count has changed');
+    },
   };
+}
+
+/** All machines anew, with what the transaction itself has changed. */
+const asSeen: Estates = {
+  seesOwn: true,
+  async read(db, organization) {
+    const counted = await ledgerSnapshot(db);
+    return { counted, machines: await estateMachines(db, organization) };
+  },
+};
+
+/** What placements of a transaction leave for its end. */
+class Pending {
+  readonly decisions: NewDecision[] = [];
+  readonly counts: { organization: string; counted: LedgerSnapshot; keys: Set<string> }[] = [];
+
+  /** Notes the groups that a placement adds to. */
+  count(organization: string, winner: Offer, look: Look): void {
+    const { decision, request, policies, own, counted } = look;
+    if (counted === null) return;
+    let group = this.counts.find((one) => one.organization === organization && one.counted === counted);
+    if (!group) {
+      group = { organization, counted, keys: new Set() };
+      this.counts.push(group);
+    }
+    for (const key of ledgerKeys(policies, own, request, decision, winner)) group.keys.add(key);
+  }
+}
+
+/** What is known of transactions under way: by organization what was read in them, and what they still have to write. */
+class OpenTransactions {
+  readonly #open = new WeakMap<Tx, { views: Map<string, View>; pending: Pending }>();
+  readonly #estates = new EstateReader();
+
+  of(tx: Tx, organization: string): { view: View; pending: Pending } {
+    const { views, pending } = this.#of(tx);
+    const view = views.get(organization) ?? new View(tx, organization, this.#estates);
+    views.set(organization, view);
+    return { view, pending };
+  }
+
+  pending(tx: Tx): Pending {
+    return this.#of(tx).pending;
+  }
+
+  /** What was read in a transaction is no longer so: it is read again, as the transaction itself sees it. */
+  forget(tx: Tx, organization: string): void {
+    this.#of(tx).views.set(organization, new View(tx, organization, asSeen));
+  }
+
+  #of(tx: Tx): { views: Map<string, View>; pending: Pending } {
+    const known = this.#open.get(tx) ?? { views: new Map<string, View>(), pending: new Pending() };
+    this.#open.set(tx, known);
+    return known;
+  }
+}
+
+function recordOf(row: InstanceRow, attempt: number, record: Decision): Omit<NewDecision, 'id'> {
+  return { project: row.project, resource: row.id, resourceName: row.name, attempt, record };
 }
 
 function sizeOf(row: InstanceRow): Size {
@@ -298,14 +305,15 @@ export function stillFits(row: InstanceRow, intent: Intent): boolean {
   );
 }
 
+/** Takes what the winner takes of its host; null for a cloud. */
 async function claimRoom(
   tx: Tx,
   row: InstanceRow,
   winner: Offer,
   attempt: number,
-  hosts: LedgerHost[],
-): Promise<void> {
-  if (!winner.host) return;
+  { hosts }: Look,
+): Promise<LedgerHost | null> {
+  if (!winner.host) return null;
   const host = hosts.find((candidate) => candidate.site === winner.site && candidate.name === winner.host);
   if (!host) throw new ClaimLost(`host ${winner.host} is no longer there`);
   const taken = await claim(
@@ -314,6 +322,7 @@ async function claimRoom(
     host.generation,
   );
   if (!taken) throw new ClaimLost(`the ledger of host ${host.name} moved on`);
+  return host;
 }
 
 /** Deletes set-asides that are over. */

@@ -1,10 +1,23 @@
 /** Placement for those who only ask: the dry run behind `plan` and `validateOnly`. No Temporal, nothing is claimed. */
-import type { Decision } from '@landfall/model';
-import type { Db } from '@landfall/store';
-import { type PlacementSubject, runPlacement } from './place.ts';
+import type { Decision, Schemas } from '@landfall/model';
+import { type Db, EstateReader } from '@landfall/store';
+import { type AdmissionRefusal, admissionRefusals } from './admission.ts';
+import { runPlacement } from './place.ts';
+import { type BatchSubject, runBatch } from './place-batch.ts';
+import { type PlacementSubject, placementRequest, policiesInForce, UnreadablePolicy } from './place-input.ts';
+import { View } from './view.ts';
 
-export { catalogueInForce, shippedCatalogue } from './catalogue.ts';
-export { type PlacementSubject, siteViews } from './place.ts';
+export { catalogueByVersion, catalogueInForce, packCatalogue, shippedCatalogue } from './catalogue.ts';
+export type { BatchSubject } from './place-batch.ts';
+export { type PlacementSubject, policiesInForce, siteViews, UnreadablePolicy } from './place-input.ts';
+
+const readers = new WeakMap<Db, EstateReader>();
+
+function estatesOf(db: Db): EstateReader {
+  const known = readers.get(db) ?? new EstateReader();
+  readers.set(db, known);
+  return known;
+}
 
 /**
  * Where a request would land now. With `includeUnconfigured`, providers without a site compete too, so that a plan needs no
@@ -15,6 +28,42 @@ export async function planPlacement(
   subject: PlacementSubject,
   options: { includeUnconfigured: boolean },
 ): Promise<Decision> {
-  const { decision } = await runPlacement(db, subject, options);
+  const { decision } = await runPlacement(
+    new View(db, subject.organization, estatesOf(db)),
+    subject,
+    options,
+  );
   return decision;
+}
+
+/**
+ * Where the machines of one project's requests would land now, decided together; providers without a site compete too.
+ * Ends with the signal's reason when it is aborted.
+ */
+export async function planBatch(
+  db: Db,
+  organization: string,
+  wanted: readonly BatchSubject[],
+  options: { gap?: number; signal: AbortSignal },
+): Promise<Schemas['PlacementBatchDecision']> {
+  return runBatch(new View(db, organization, estatesOf(db)), wanted, options);
+}
+
+/** What the policies refuse of a request, or of a change of these parts of a machine, whatever is on offer. */
+export type Admission = (
+  subject: PlacementSubject,
+  changed?: readonly AdmissionRefusal['pointer'][],
+) => AdmissionRefusal[];
+
+/** Admission under the policies in force now. */
+export async function admissionNow(db: Db, organization: string): Promise<Admission> {
+  try {
+    const policies = await policiesInForce(db, organization);
+    return (subject, changed) =>
+      admissionRefusals(policies, placementRequest(subject, []), new Date(), changed);
+  } catch (error) {
+    // Placement says so, and why.
+    if (error instanceof UnreadablePolicy) return () => [];
+    throw error;
+  }
 }

@@ -1,22 +1,23 @@
 import type { Target, WantRef } from '@landfall/adapters';
 import type { InstanceStatus, Problem } from '@landfall/model';
 import {
-  appendEvent,
   condemnIntents,
   type Database,
   finishOperations,
   type InstanceRow,
   type Intent,
   liveIntents,
-  progressOperations,
+  supersedeApprovals,
   type Tx,
 } from '@landfall/store';
 import type { Selectable } from 'kysely';
+import type { Asker } from './approvals.ts';
 import { siteQueue } from './steps.ts';
+import type { TurnWrites } from './turn-writes.ts';
 
 export type OpenOperation = Pick<
   Selectable<Database['operations']>,
-  'id' | 'verb' | 'generation' | 'error' | 'cancel_requested_at' | 'created_at'
+  'id' | 'verb' | 'generation' | 'error' | 'cancel_requested_at' | 'created_at' | 'requested_by'
 >;
 
 /**
@@ -31,6 +32,7 @@ export class Turn {
   operations: OpenOperation[];
   /** Oldest attempt first. */
   intents: Intent[];
+  readonly #writes: TurnWrites;
   /** The outcome of this turn saw the machine there. */
   isSeen = false;
 
@@ -41,6 +43,7 @@ export class Turn {
     row: InstanceRow,
     operations: OpenOperation[],
     intents: Intent[],
+    writes: TurnWrites,
   ) {
     this.tx = tx;
     this.broker = broker;
@@ -48,36 +51,62 @@ export class Turn {
     this.row = row;
     this.operations = operations;
     this.intents = intents;
+    this.#writes = writes;
   }
 
-  /** Null where there is nothing to look at any more. */
-  static async begin(tx: Tx, broker: string, id: string): Promise<Turn | null> {
-    const row = await tx
+  /**
+   * Looks at instances together, in the order of their ids, which is the same everywhere, since each is locked. Those at which
+   * there is nothing to look any more are left out. What they write last goes to `writes`, for the caller to flush.
+   */
+  static async begin(tx: Tx, broker: string, ids: readonly string[], writes: TurnWrites): Promise<Turn[]> {
+    const found = await tx
       .selectFrom('instances')
-      .selectAll()
-      .where('id', '=', id)
-      .forUpdate()
-      .executeTakeFirst();
-    if (!row || row.gone_at) return null;
-    const { organization } = await tx
-      .selectFrom('projects')
-      .select('organization')
-      .where('name', '=', row.project)
-      .executeTakeFirstOrThrow();
+      .innerJoin('projects', 'projects.name', 'instances.project')
+      .selectAll('instances')
+      .select('projects.organization')
+      .where('instances.id', 'in', ids)
+      .where('instances.gone_at', 'is', null)
+      .orderBy('instances.id')
+      .forUpdate('instances')
+      .execute();
+    if (found.length === 0) return [];
     const operations = await tx
       .selectFrom('operations')
-      .select(['id', 'verb', 'generation', 'error', 'cancel_requested_at', 'created_at'])
-      .where('resource_id', '=', id)
+      .select([
+        'id',
+        'verb',
+        'generation',
+        'error',
+        'cancel_requested_at',
+        'created_at',
+        'requested_by',
+        'resource_id',
+      ])
+      .where('resource_id', 'in', ids)
       .where('state', 'in', ['Pending', 'Running'])
       .orderBy('created_at')
       .orderBy('id')
       .execute();
-    return new Turn(tx, broker, organization, row, operations, await liveIntents(tx, id));
+    const open = Map.groupBy(operations, ({ resource_id }) => resource_id);
+    const tried = found.filter(({ attempt }) => attempt > 0).map(({ id }) => id);
+    const live = Map.groupBy(await liveIntents(tx, tried), ({ resource }) => resource);
+    return found.map(
+      ({ organization, ...row }) =>
+        new Turn(tx, broker, organization, row, open.get(row.id) ?? [], live.get(row.id) ?? [], writes),
+    );
   }
 
   /** It was ready once: it may hold a user's work, and is removed only when the user says so (R11). */
   isInUse(intent: Intent): boolean {
     return intent.state === 'adopted' && this.row.status.readyAt !== undefined;
+  }
+
+  /** Who asked for what is open, and the operation that speaks for it. */
+  get asker(): Asker {
+    return {
+      operation: this.operations.at(-1)!.id,
+      requestedBy: [...new Set(this.operations.map((operation) => operation.requested_by))],
+    };
   }
 
   /** Since when a machine in use has not been seen; null when it is there. */
@@ -145,6 +174,7 @@ export class Turn {
         .execute();
     }
     for (const operation of this.operations) operation.error = error;
+    await supersedeApprovals(this.tx, this.row.id, 'the request has failed');
     // A machine that was ready keeps the state it rests in: a refused resize does not make it failed.
     const keeps = this.intents.some((intent) => this.isInUse(intent)) && state !== 'Lost';
     const resting = this.row.spec.power === 'stopped' ? 'Stopped' : 'Running';
@@ -164,7 +194,7 @@ export class Turn {
   /** What the open operations are doing now. */
   async progress(message: string): Promise<void> {
     const ids = this.operations.filter((operation) => !operation.error).map((operation) => operation.id);
-    await progressOperations(this.tx, ids, message);
+    for (const id of ids) this.#writes.progress.set(id, message);
   }
 
   /** The same, and in the instance's status. */
@@ -173,22 +203,16 @@ export class Turn {
     if (this.row.status.message !== message) await this.writeStatus({ message });
   }
 
-  async writeStatus(change: Partial<InstanceStatus>): Promise<void> {
+  /** Writes what is observed, and with it what else of the row has changed. */
+  async writeStatus(
+    change: Partial<InstanceStatus>,
+    also: Partial<Pick<InstanceRow, 'attempt' | 'site' | 'expires_at'>> = {},
+  ): Promise<void> {
     const status = { ...this.row.status, ...change };
     const revision = this.row.revision + 1;
     const { state, observedGeneration } = status;
-    this.row = { ...this.row, status, revision, state, observed_generation: observedGeneration };
-    await this.tx
-      .updateTable('instances')
-      .set({
-        status: JSON.stringify(status),
-        state,
-        observed_generation: observedGeneration,
-        revision,
-        updated_at: new Date(),
-      })
-      .where('id', '=', this.row.id)
-      .execute();
+    this.row = { ...this.row, ...also, status, revision, state, observed_generation: observedGeneration };
+    this.#writes.rows.set(this.row.id, this.row);
   }
 
   async event(
@@ -197,7 +221,7 @@ export class Turn {
     data: Record<string, unknown>,
     operation?: { id: string },
   ): Promise<void> {
-    await appendEvent(this.tx, {
+    this.#writes.events.push({
       type,
       organization: this.organization,
       project: this.row.project,

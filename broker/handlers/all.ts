@@ -1,4 +1,6 @@
 import type { Handlers } from '../handler.ts';
+import { approvalHandlers } from './approvals.ts';
+import { catalogueHandlers } from './catalogues.ts';
 import { eventHandlers } from './events.ts';
 import { healthHandlers } from './health.ts';
 import { identityHandlers } from './identity.ts';
@@ -8,6 +10,8 @@ import { operationHandlers } from './operations.ts';
 import { placementHandlers } from './placement.ts';
 import { policyHandlers } from './policies.ts';
 import { agentHandlers, siteHandlers } from './sites.ts';
+import { violationHandlers } from './violations.ts';
+import { whatIfHandlers } from './what-if.ts';
 
 /** Every operation's handler; a missing one does not compile, and does not start. */
 export const handlers: Handlers = {
@@ -20,5 +24,9 @@ export const handlers: Handlers = {
   ...operationHandlers,
   ...placementHandlers,
   ...policyHandlers,
+  ...catalogueHandlers,
+  ...whatIfHandlers,
+  ...violationHandlers,
+  ...approvalHandlers,
   ...eventHandlers,
 };

@@ -12,7 +12,12 @@ import { siteQueue } from '@landfall/workflows/client.ts';
 import { planPlacement } from '@landfall/workflows/placement.ts';
 import type { BrokerParts } from '../broker.ts';
 import type { Call, Handlers } from '../handler.ts';
-import { checkInstancePatch, checkInstanceSpec } from '../instance-checks.ts';
+import {
+  checkAdmission,
+  checkChangeAdmission,
+  checkInstancePatch,
+  checkInstanceSpec,
+} from '../instance-checks.ts';
 import { Problem } from '../problems.ts';
 
 /** 202: committed, and where to look. */
@@ -55,7 +60,9 @@ export const instanceHandlers = {
     const { organization } = principal;
     const { project } = params;
     const { name, spec, labels = {} } = body;
+    const subject = { organization, project, name, labels, spec };
     await checkInstanceSpec(db, organization, project, spec);
+    await checkAdmission(db, subject);
     if (query.validateOnly) {
       if (await findInstanceId(db, project, name)) {
         throw new Problem('conflict', `Project ${project} already has an instance named ${name}.`, {
@@ -64,11 +71,7 @@ export const instanceHandlers = {
       }
       return {
         status: 200,
-        body: await planPlacement(
-          db,
-          { organization, project, name, labels, spec },
-          { includeUnconfigured: false },
-        ),
+        body: await planPlacement(db, subject, { includeUnconfigured: false }),
       };
     }
     const { instance, operation } = await createInstance(db, { ...requester, project, name, labels, spec });
@@ -79,8 +82,10 @@ export const instanceHandlers = {
     return { status: 200, body: await getInstance(db, params.project, params.instance) };
   },
 
-  async updateInstance({ params, body, query, ifMatch, requester }, { db }) {
+  async updateInstance({ principal, params, body, query, ifMatch, requester }, { db }) {
     checkInstancePatch(body);
+    const before = await getInstance(db, params.project, params.instance);
+    await checkChangeAdmission(db, principal.organization, before, body);
     const { instance, operation } = await changeInstance(db, {
       ...requester,
       ...params,

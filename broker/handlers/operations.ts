@@ -6,7 +6,8 @@ import type { Handlers } from '../handler.ts';
 import type { Principal } from '../principal.ts';
 import { accepted } from './instances.ts';
 
-function scopeOf(principal: Principal): OperationScope {
+/** What of the organization a principal sees. */
+export function scopeOf(principal: Principal): OperationScope {
   return {
     organization: principal.organization,
     ...(principal.project === null ? {} : { project: principal.project }),

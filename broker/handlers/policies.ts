@@ -1,28 +1,81 @@
-import { formatProblem, type ParsedPolicy, parsePolicy, runPolicyTests } from '@landfall/policies';
+import {
+  checkPolicies,
+  formatProblem,
+  type ParsedPolicy,
+  type Problem as PolicyProblem,
+  parsePolicy,
+  runPolicyTests,
+} from '@landfall/policies';
 import type { Db } from '@landfall/store';
 import { findProject } from '@landfall/store/identity.ts';
-import { deletePolicy, getPolicy, listPolicies, putPolicy } from '@landfall/store/policies.ts';
+import {
+  deletePolicy,
+  getPolicy,
+  listPolicies,
+  policiesInForce,
+  putPolicy,
+} from '@landfall/store/policies.ts';
 import { catalogueInForce } from '@landfall/workflows/placement.ts';
 import type { Handlers } from '../handler.ts';
 import { Problem } from '../problems.ts';
 
 /** A policy of someone else's scope would be in force nowhere. */
-async function checkScope(db: Db, organization: string, scope: ParsedPolicy['scope']): Promise<void> {
+export async function checkScope(
+  db: Db,
+  organization: string,
+  scope: ParsedPolicy['scope'],
+  pointer = '/source',
+): Promise<void> {
   const own =
     scope.kind === 'organization'
       ? scope.name === organization
       : (await findProject(db, scope.name))?.organization === organization;
   if (own) return;
   const message = `metadata.scope is ${scope.kind}s/${scope.name}, and ${scope.kind === 'organization' ? `this token's organization is ${organization}` : `organization ${organization} has no project ${scope.name}`}`;
-  throw new Problem('unprocessable', `${message}.`, { errors: [{ pointer: '/source', message }] });
+  throw new Problem('unprocessable', `${message}.`, { errors: [{ pointer, message }] });
+}
+
+/** The refusal of a policy file with errors; null when there are none. */
+export function policyProblem(problems: readonly PolicyProblem[], pointer = '/source'): Problem | null {
+  const wrong = problems.filter((problem) => problem.severity === 'error');
+  if (wrong.length === 0) return null;
+  return new Problem(
+    'unprocessable',
+    `The policy file has ${wrong.length} error${wrong.length === 1 ? '' : 's'}, and nothing was changed. ${formatProblem(wrong[0]!)}`,
+    {
+      errors: wrong.slice(0, 50).map((problem) => ({
+        pointer,
+        message: formatProblem(problem),
+        ...(problem.suggestion === undefined ? {} : { suggestion: problem.suggestion }),
+      })),
+    },
+  );
+}
+
+/** The policies in force that these would stand beside: a rule can be redundant or contradicted by one of them. */
+async function othersInForce(
+  db: Db,
+  organization: string,
+  given: readonly ParsedPolicy[],
+): Promise<ParsedPolicy[]> {
+  const named = new Set(given.map((policy) => policy.name));
+  const others = (await policiesInForce(db, organization)).filter((policy) => !named.has(policy.name));
+  return others.flatMap(({ name, source }) => parsePolicy(source, `${name} (in force)`).policies);
 }
 
 export const policyHandlers = {
   async listPolicies({ principal, query }, { db }) {
     return { status: 200, body: await listPolicies(db, principal.organization, query) };
   },
-  async validatePolicy({ body }) {
-    return { status: 200, body: { problems: parsePolicy(body.source, body.file ?? 'policy.yaml').problems } };
+  async validatePolicy({ principal, body }, { db }) {
+    const file = body.file ?? 'policy.yaml';
+    const { policies, problems } = parsePolicy(body.source, file);
+    const beside = await othersInForce(db, principal.organization, policies);
+    const catalogue = await catalogueInForce(db, principal.organization);
+    const warnings = checkPolicies([...beside, ...policies], catalogue).filter(
+      (problem) => problem.file === file,
+    );
+    return { status: 200, body: { problems: [...problems, ...warnings] } };
   },
   async testPolicy({ principal, body }, { db }) {
     const { results, problems } = runPolicyTests(body.source, body.file ?? 'policy.yaml', {
@@ -41,20 +94,8 @@ export const policyHandlers = {
   },
   async putPolicy({ principal, params, body, query, ifMatch, requester }, { db }) {
     const { policies, problems } = parsePolicy(body.source, body.file ?? `${params.policy}.yaml`);
-    const wrong = problems.filter((problem) => problem.severity === 'error');
-    if (wrong.length > 0) {
-      throw new Problem(
-        'unprocessable',
-        `The policy file has ${wrong.length} error${wrong.length === 1 ? '' : 's'}, and nothing was changed. ${formatProblem(wrong[0]!)}`,
-        {
-          errors: wrong.slice(0, 50).map((problem) => ({
-            pointer: '/source',
-            message: formatProblem(problem),
-            ...(problem.suggestion === undefined ? {} : { suggestion: problem.suggestion }),
-          })),
-        },
-      );
-    }
+    const refusal = policyProblem(problems);
+    if (refusal) throw refusal;
     const [policy] = policies;
     if (policies.length !== 1 || !policy) {
       throw new Problem('unprocessable', `Put one policy at a time: this file has ${policies.length}.`, {

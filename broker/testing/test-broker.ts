@@ -19,6 +19,7 @@ export class RecordedSignals {
     if (this.away) throw new Error('the engine is away');
     this.rows.push({ workflow: row.workflow, resource: row.resource });
   }
+  async wakeCompliance(): Promise<void> {}
   async ready(): Promise<boolean> {
     return !this.away;
   }

@@ -4,7 +4,7 @@ import { answer, type Broker, body, bodyIfFound, idempotencyKey } from '../conne
 import { CommandError, exitCodes, ProblemError } from '../errors.ts';
 import { type Manifest, manifestSubject } from '../manifests/manifest.ts';
 import { printable } from '../output/colours.ts';
-import { offerPlace } from '../output/decision.ts';
+import { offerPlace } from '../output/places.ts';
 import { pricePerHour, pricePerMonth } from '../output/quantities.ts';
 import type { Session } from '../session.ts';
 import { compareInstance } from './compare.ts';

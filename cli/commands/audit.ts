@@ -1,7 +1,7 @@
 /** `landfall audit`: intents against inventory against the providers. */
 import type { AuditReport } from '@landfall/model';
 import { body, idempotencyKey } from '../connection/broker.ts';
-import { CommandError, exitCodes, ProblemError } from '../errors.ts';
+import { CommandError, exitCodes } from '../errors.ts';
 import { type Paint, printable } from '../output/colours.ts';
 import { counted } from '../output/quantities.ts';
 import { type Column, renderTable } from '../output/table.ts';
@@ -19,7 +19,8 @@ export async function audit(session: Session, flags: { timeout?: string }): Prom
     parseTimeout(flags.timeout),
   );
   if (!operation?.result) {
-    if (operation?.error) throw new ProblemError(operation.error);
+    // Why it failed has been told while waiting.
+    if (operation?.error) return exitCodes.failed;
     throw new CommandError(`The audit ended ${operation?.state ?? 'nowhere'} without a report.`);
   }
   const report = operation.result;

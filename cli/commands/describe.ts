@@ -1,9 +1,9 @@
 /** `landfall describe`: everything about one thing, in sections. */
-import type { Decision, Event, Instance } from '@landfall/model';
+import type { Decision, Event, Instance, Schemas } from '@landfall/model';
 import type { Broker } from '../connection/broker.ts';
 import { exitCodes, usageError } from '../errors.ts';
 import { subject } from '../kind-columns.ts';
-import { eventKind, kindNamed } from '../kinds.ts';
+import { eventKind, kindNamed, violationKind } from '../kinds.ts';
 import { type Paint, printable } from '../output/colours.ts';
 import { yaml } from '../output/formats.ts';
 import { age, count, gib, moment, number, pricePerHour, pricePerMonth } from '../output/quantities.ts';
@@ -31,7 +31,12 @@ export async function describe(session: Session, kindWord: string, given: string
     else session.out(describeAny(kind.kind, item as Record<string, unknown>, session.paint));
     if (kind.kind !== 'Instance' && kind.kind !== 'Decision') {
       const id = (item as { id?: string }).id;
-      const filter = kind.kind === 'Operation' ? `operation=${id}` : `resource=${id}`;
+      // What happens to a violation or an approval is told of its machine.
+      const about =
+        kind.kind === 'Violation' || kind.kind === 'Approval'
+          ? (item as { resource: { id: string } }).resource.id
+          : id;
+      const filter = kind.kind === 'Operation' ? `operation=${id}` : `resource=${about}`;
       session.out(renderEvents(await eventKind.list(broker, { filter, limit: 20 }), session.paint));
     }
   }
@@ -42,8 +47,9 @@ async function describeInstance(session: Session, broker: Broker, instance: Inst
   const { paint } = session;
   const now = Date.now();
   const { spec, status } = instance;
-  const [decision, events] = await Promise.all([
+  const [decision, violations, events] = await Promise.all([
     decisionOf(broker, instance),
+    violationKind.list(broker, { filter: `resource=${instance.id} AND state!=Resolved`, limit: 20 }),
     eventKind.list(broker, { filter: `resource=${instance.id}`, limit: 20 }),
   ]);
   const section = (title: string, content: string): string =>
@@ -129,6 +135,10 @@ async function describeInstance(session: Session, broker: Broker, instance: Inst
         : '',
     ),
     section(
+      'Violations',
+      violations.length > 0 ? renderTable(violationColumns, violations, { paint, indent: '  ' }) : '',
+    ),
+    section(
       'Addresses',
       renderFields(
         [
@@ -180,6 +190,13 @@ function whyLines({ winner, compliant, considered, reasons }: Decision): string 
     : `no offer complies (${count(considered)} considered)`;
   return [sum, ...reasons].map((line) => `  ${printable(line)}\n`).join('');
 }
+
+const violationColumns: Column<Schemas['Violation']>[] = [
+  { header: 'RULE', cell: (item) => `${item.policy}/${item.rule}` },
+  { header: 'STATE', state: true, cell: (item) => item.state },
+  { header: 'SINCE', cell: (item, now) => age(item.firstSeenAt, now) },
+  { header: 'MESSAGE', cell: (item) => item.message },
+];
 
 const eventColumns: Column<Event>[] = [
   { header: 'AGE', cell: (item, now) => age(item.time, now) },

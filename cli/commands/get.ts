@@ -152,6 +152,8 @@ async function watchKind(
 /** The name of the thing of this kind that an event is about. */
 function concerned(kind: Kind<unknown>, event: Event, broker: Broker): string | undefined {
   if (kind.kind === 'Operation') return event.operation ?? undefined;
+  if (kind.kind === 'Approval') return (event.data as { approval?: string } | undefined)?.approval;
+  if (kind.kind === 'Violation') return (event.data as { violation?: string } | undefined)?.violation;
   // Another project's instance of the same name is another instance.
   if (event.resource?.project && event.resource.project !== broker.project) return undefined;
   return event.resource?.kind === kind.kind ? event.resource.name : undefined;

@@ -3,43 +3,86 @@ import type { Decision, Instance, InstanceSpec } from '@landfall/model';
 import { type Broker, body, bodyIfFound, idempotencyKey } from '../connection/broker.ts';
 import { CommandError, exitCodes, ProblemError, usageError } from '../errors.ts';
 import { instanceKind, kindNamed, notFound } from '../kinds.ts';
-import { locateIn, type Manifest, manifestSubject } from '../manifests/manifest.ts';
+import { locateIn, type Manifest, manifestError, manifestSubject } from '../manifests/manifest.ts';
 import { readManifests } from '../manifests/read.ts';
+import type { PlannedBatch } from '../output/batch.ts';
 import { renderDecision } from '../output/decision.ts';
 import { renderFailure } from '../output/problem.ts';
 import type { Session } from '../session.ts';
 import { kindAndNames } from './get.ts';
+import { planTogether, showBatches } from './plan-batch.ts';
 
-/** Where each Instance of the manifests would land. Exit code 1 when one fits nowhere. */
-export async function plan(session: Session, flags: { file: string[] }): Promise<number> {
+/** Where each Instance of the manifests would land; several together. Exit code 1 when one fits nowhere. */
+export async function plan(
+  session: Session,
+  flags: { file: string[]; full?: boolean; count?: string },
+): Promise<number> {
+  const count = countOf(flags.count);
   const manifests = await readManifests(flags.file, session.terminal);
   const instances = manifests.filter((manifest) => manifest.kind === 'Instance');
   if (instances.length === 0) throw usageError(`${flags.file.join(', ')}: no Instance in there to plan.`);
+  const many = instances.length > 1 || count > 1;
+  // Rules of a request's own cannot be in a batch.
+  const alone = instances.filter((manifest) => !many || hasOwnRules(manifest));
+  if (alone.length > 0 && count > 1)
+    throw manifestError(
+      alone[0]!.source,
+      ['spec', 'placement', 'rules'],
+      'spec.placement.rules: an Instance with rules of its own is planned without --count',
+    );
   let code: number = exitCodes.ok;
+  const note = (failed: number): void => {
+    if (code !== exitCodes.usage && failed !== exitCodes.ok) code = failed;
+  };
+  const batches: PlannedBatch[] = [];
+  for (const together of byProject(instances.filter((manifest) => !alone.includes(manifest)))) {
+    const batch = await planTogether(session, together, count);
+    note(!batch ? exitCodes.usage : batch.decision.unplaced.length > 0 ? exitCodes.failed : exitCodes.ok);
+    if (batch) batches.push(batch);
+  }
+  if (!session.structured) showBatches(session, batches, flags.full === true);
   const decisions: { name: string; decision: Decision }[] = [];
-  for (const [index, manifest] of instances.entries()) {
+  for (const [index, manifest] of alone.entries()) {
     const decision = await planOne(session, manifest);
-    if (decision === undefined) {
-      code = exitCodes.usage;
-      continue;
-    }
-    if (decision.outcome !== 'placed' && code === exitCodes.ok) code = exitCodes.failed;
+    note(!decision ? exitCodes.usage : decision.outcome !== 'placed' ? exitCodes.failed : exitCodes.ok);
+    if (!decision) continue;
     decisions.push({ name: manifest.name, decision });
     if (session.structured) continue;
-    if (index > 0) session.out('\n');
+    if (index > 0 || batches.length > 0) session.out('\n');
     session.out(
       renderDecision(decision, {
         subject: manifestSubject(manifest),
         paint: session.paint,
         wide: session.format === 'wide',
+        full: flags.full === true,
       }),
     );
   }
-  if (session.structured)
-    session.outStructured(
-      instances.length === 1 && decisions[0] ? decisions[0].decision : { items: decisions },
-    );
+  if (session.structured) session.outStructured(structured(batches, decisions));
   return code;
+}
+
+/** One answer as it is; several as items. */
+function structured(batches: PlannedBatch[], decisions: { name: string; decision: Decision }[]): unknown {
+  const items = [...batches.map(({ decision, ...asked }) => ({ ...asked, ...decision })), ...decisions];
+  if (items.length !== 1) return { items };
+  return decisions[0]?.decision ?? items[0];
+}
+
+function countOf(given: string | undefined): number {
+  if (given === undefined) return 1;
+  if (!/^[1-9][0-9]{0,4}$/.test(given) || Number(given) > 10_000)
+    throw usageError(`--count ${given}: must be a whole number from 1 to 10000.`);
+  return Number(given);
+}
+
+function hasOwnRules({ spec }: Manifest): boolean {
+  const { rules } = (spec.placement ?? {}) as { rules?: unknown };
+  return Array.isArray(rules) && rules.length > 0;
+}
+
+function byProject(instances: readonly Manifest[]): Manifest[][] {
+  return [...Map.groupBy(instances, ({ project }) => project).values()];
 }
 
 async function planOne(session: Session, manifest: Manifest): Promise<Decision | undefined> {
@@ -60,7 +103,12 @@ async function planOne(session: Session, manifest: Manifest): Promise<Decision |
 }
 
 /** The recorded decision of an instance, or one by its id. */
-export async function explain(session: Session, kindWord: string, given: string[]): Promise<number> {
+export async function explain(
+  session: Session,
+  kindWord: string,
+  given: string[],
+  flags: { full?: boolean },
+): Promise<number> {
   const [kind, names] = kindAndNames(kindWord, given);
   const [name] = names;
   if (name === undefined || names.length > 1)
@@ -91,7 +139,12 @@ export async function explain(session: Session, kindWord: string, given: string[
   if (session.structured) session.outStructured(decision);
   else
     session.out(
-      renderDecision(decision, { subject: about, paint: session.paint, wide: session.format === 'wide' }),
+      renderDecision(decision, {
+        subject: about,
+        paint: session.paint,
+        wide: session.format === 'wide',
+        full: flags.full === true,
+      }),
     );
   return exitCodes.ok;
 }

@@ -1,13 +1,20 @@
 /** `landfall policy`: put, validate, test. (`list`, `get` and `delete` are those of every kind.) */
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { loadSnapshot, parsePolicy, runPolicyTests } from '@landfall/policies';
+import {
+  checkPolicies,
+  loadSnapshot,
+  type ParsedPolicy,
+  parsePolicy,
+  runPolicyTests,
+} from '@landfall/policies';
 import { applyAll } from '../apply/apply.ts';
 import { body, idempotencyKey } from '../connection/broker.ts';
 import { CommandError, exitCodes, usageError } from '../errors.ts';
 import { manifestSubject } from '../manifests/manifest.ts';
 import { readManifests, readSources, type SourceText } from '../manifests/read.ts';
 import { printable } from '../output/colours.ts';
+import { type JunitCase, junit } from '../output/junit.ts';
 import { type PolicyProblem, renderPolicyProblems } from '../policy-check.ts';
 import type { Session } from '../session.ts';
 
@@ -19,7 +26,8 @@ export interface PolicyFlags {
   dryRun?: boolean;
 }
 
-async function sourcesOf(session: Session, files: string[]): Promise<SourceText[]> {
+/** The texts of the policy files given. */
+export async function sourcesOf(session: Session, files: string[]): Promise<SourceText[]> {
   if (files.length === 0) throw usageError('No policy file given.', 'Give one with -f <file|folder|->.');
   return readSources(files, session.terminal);
 }
@@ -53,6 +61,7 @@ export async function putPolicies(session: Session, flags: PolicyFlags): Promise
 /** Every problem of policy files. Exit code 1 when one is an error. */
 export async function validatePolicies(session: Session, flags: PolicyFlags): Promise<number> {
   const problems: PolicyProblem[] = [];
+  const policies: ParsedPolicy[] = [];
   const sources = await sourcesOf(session, flags.file);
   for (const { file, text } of sources) {
     if (flags.server) {
@@ -64,8 +73,13 @@ export async function validatePolicies(session: Session, flags: PolicyFlags): Pr
           )
         ).problems,
       );
-    } else problems.push(...parsePolicy(text, file).problems);
+    } else {
+      const read = parsePolicy(text, file);
+      problems.push(...read.problems);
+      policies.push(...read.policies);
+    }
   }
+  if (policies.length > 0) problems.push(...checkPolicies(policies, loadSnapshot()));
   const errors = problems.filter((problem) => problem.severity === 'error').length;
   if (session.structured) session.outStructured({ problems });
   else {
@@ -97,6 +111,7 @@ export async function testPolicies(session: Session, flags: PolicyFlags): Promis
   const failed = all.filter((result) => !result.passed).length;
   const broken = problems.some((problem) => problem.severity === 'error');
   if (session.structured) session.outStructured({ problems, results: all });
+  else if (session.format === 'junit') session.out(junit(casesOf(problems, all)));
   else {
     session.out(renderPolicyProblems(problems, session.paint));
     for (const { file, line, policy, name, passed, message } of all) {
@@ -109,6 +124,31 @@ export async function testPolicies(session: Session, flags: PolicyFlags): Promis
     if (all.length === 0 && !broken) session.notice('No tests in there.');
   }
   return failed > 0 || broken || all.length === 0 ? exitCodes.failed : exitCodes.ok;
+}
+
+/** A file with errors is a test that could not be run; warnings are no tests. */
+function casesOf(
+  problems: readonly PolicyProblem[],
+  results: readonly (TestResult & { file: string })[],
+): JunitCase[] {
+  const errors = problems.filter(({ severity }) => severity === 'error');
+  const broken = Map.groupBy(errors, ({ file }) => file ?? '');
+  return [
+    ...[...broken].map(([file, found]) => ({
+      file,
+      line: found[0]!.line,
+      suite: 'policy file',
+      name: 'is valid',
+      error: renderPolicyProblems(found).trimEnd(),
+    })),
+    ...results.map(({ file, line, policy, name, passed, message }) => ({
+      file,
+      ...(line !== undefined && { line }),
+      suite: policy,
+      name,
+      ...(!passed && { failure: message ?? 'failed' }),
+    })),
+  ];
 }
 
 function runHere(

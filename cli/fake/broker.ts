@@ -6,7 +6,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { AuditReport, Decision, Event, Instance, Operation, Problem, Schemas } from '@landfall/model';
-import { sampleDecision } from './samples.ts';
+import { sampleBatchDecision, sampleDecision } from './samples.ts';
 
 /** One request as it came. */
 export interface SeenRequest {
@@ -36,6 +36,7 @@ export class FakeBroker {
   readonly sshKeys = new Map<string, Schemas['SshKey']>();
   readonly sites = new Map<string, Schemas['Site']>();
   readonly policies = new Map<string, Schemas['Policy']>();
+  readonly violations = new Map<string, Schemas['Violation']>();
   readonly operations = new Map<string, Operation & { reads: number; effect: () => void }>();
   readonly events: Event[] = [];
   readonly token = 'lf_test';
@@ -45,6 +46,8 @@ export class FakeBroker {
   readsToEnd = 2;
   /** Asked first about every request; a reply of its own goes instead of the fake's. */
   intercept: (request: SeenRequest) => Reply | undefined = () => undefined;
+  /** Places a batch. */
+  batchDecision = sampleBatchDecision;
   readonly watchers = new Set<ServerResponse>();
   url = '';
   #server: Server | undefined;
@@ -76,13 +79,14 @@ export class FakeBroker {
   }
 
   /** Tells watchers of an event. */
-  emit(type: string, message: string, resource?: Event['resource']): void {
+  emit(type: string, message: string, resource?: Event['resource'], data: object = {}): void {
     const event: Event = {
       revision: `0-${this.events.length + 1}`,
       time: now,
       type,
       message,
       resource: resource ?? null,
+      data: data as Event['data'],
     };
     this.events.push(event);
     for (const watcher of this.watchers)
@@ -128,6 +132,8 @@ export class FakeBroker {
       return undefined;
     }
     if (path === '/v1/events') return list([...this.events].reverse());
+    if (path === '/v1/complianceRuns') return this.#start('comply', null, () => {});
+    if (top === 'violations') return this.#violation(request, first, third);
     if (path === '/v1/audits') return this.#start('audit', null, () => {}, { result: this.auditReport });
     if (top === 'operations') return this.#operation(request, first, third);
     if (top === 'sites')
@@ -154,6 +160,8 @@ export class FakeBroker {
       );
     }
     if (top === 'projects' && third === 'placements') return { status: 200, body: this.decision };
+    if (top === 'projects' && third === 'placementBatches')
+      return { status: 200, body: this.batchDecision(request.body as Schemas['PlacementBatchInput']) };
     if (top === 'projects' && third === 'decisions')
       return name ? { status: 200, body: this.decision } : list([this.decision]);
     if (top === 'projects' && third === 'instances') return this.#instance(request, first!, name, action);
@@ -200,6 +208,20 @@ export class FakeBroker {
       return { status: 201, body: this.policies.get(name), headers: { etag: '"1"' } };
     }
     return this.#store(request, this.policies as never, name, () => ({}) as never);
+  }
+
+  #violation(request: SeenRequest, id: string | undefined, action: string | undefined): Reply {
+    if (id === undefined) {
+      const standing = request.query.get('filter') === 'state!=Resolved';
+      return list([...this.violations.values()].filter(({ state }) => !standing || state !== 'Resolved'));
+    }
+    const found = this.violations.get(id);
+    if (!found) return problem(404, 'No such violation');
+    if (action !== 'acknowledge') return { status: 200, body: found };
+    const { reason } = request.body as { reason: string };
+    const acknowledged = { by: 'admin', at: now, reason };
+    this.violations.set(id, { ...found, state: 'Acknowledged', acknowledged });
+    return { status: 200, body: this.violations.get(id) };
   }
 
   #operation({ method }: SeenRequest, id: string | undefined, action: string | undefined): Reply {

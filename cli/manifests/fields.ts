@@ -14,6 +14,7 @@ const placement = {
   zones: 'value',
   hosts: 'value',
   maxPricePerHour: 'value',
+  rules: 'value',
 } satisfies Keys<Required<Schemas['PlacementConstraints']>>;
 
 const instance = {

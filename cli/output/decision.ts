@@ -1,16 +1,10 @@
 /** A placement decision for a reader: the answer first, then why. */
 import type { Decision, Offer } from '@landfall/model';
 import { type Paint, plainPaint, printable } from './colours.ts';
+import { changeLines, conditionLines, openingLine, preferenceLines, whyNotCheaper } from './explanation.ts';
+import { offerPlace } from './places.ts';
 import { count, gib, number, pricePerHour, pricePerMonth } from './quantities.ts';
 import { type Column, renderTable } from './table.ts';
-
-const providerNames: Record<string, string> = { aws: 'AWS', azure: 'Azure', gcp: 'GCP', onprem: 'on-prem' };
-
-/** `AWS us-east-1`, `on-prem dc1 (host kvm1)`. */
-export function offerPlace(offer: Offer): string {
-  const zone = offer.zone && offer.zone !== offer.region ? ` ${offer.zone}` : '';
-  return `${providerNames[offer.provider] ?? offer.provider} ${offer.region}${zone}${offer.host ? `, host ${offer.host}` : ''}`;
-}
 
 const alternativeColumns: Column<{ offer: Offer; winner: Offer }>[] = [
   { header: 'PROVIDER', cell: ({ offer }) => offer.provider },
@@ -42,24 +36,28 @@ const alternativeColumns: Column<{ offer: Offer; winner: Offer }>[] = [
   { header: 'MARKET', wide: true, cell: ({ offer }) => offer.market },
 ];
 
-/** How a reader finds the file of a policy, by its name, where it is known. */
+/** How a decision is shown. */
 export interface DecisionOptions {
   paint?: Paint;
   wide?: boolean;
+  /** Everything: the funnel, preferences, changes that save nothing, sources and versions. */
+  full?: boolean;
   /** What the decision is about: `instance/web`. */
   subject: string;
 }
 
-/** The whole decision. */
+/** A decision: the answer, what must be known with it, then why, and what would change it. */
 export function renderDecision(decision: Decision, options: DecisionOptions): string {
-  const paint = options.paint ?? plainPaint;
+  const { paint = plainPaint, full = false } = options;
   const parts = [
-    answerLines(decision, options.subject, paint),
+    answerLines(decision, options.subject, paint) + conditionLines(decision, paint),
     reasonLines(decision, paint),
-    alternatives(decision, options, paint),
-    funnelLines(decision, paint),
+    changeLines(decision, full, paint),
     ruleLines(decision, paint),
-    provenance(decision, paint),
+    alternatives(decision, options, paint),
+    ...(full
+      ? [preferenceLines(decision, paint), funnelLines(decision, paint), provenance(decision, paint)]
+      : [noticeLines(decision, paint)]),
   ];
   return parts.filter((part) => part !== '').join('\n');
 }
@@ -67,11 +65,12 @@ export function renderDecision(decision: Decision, options: DecisionOptions): st
 function answerLines(decision: Decision, subject: string, paint: Paint): string {
   const { winner } = decision;
   if (!winner) {
+    const lines = [...decision.reasons.slice(0, saidFirst(decision)), openingLine(decision) ?? ''];
     return (
       `${paint('red', `${subject} fits nowhere:`)} ${count(decision.considered)} offers considered, ${count(decision.compliant)} compliant.\n` +
-      decision.reasons
-        .slice(0, 2)
-        .map((reason) => `${printable(reason)}\n`)
+      lines
+        .filter((line) => line !== '')
+        .map((line) => `${printable(line)}\n`)
         .join('')
     );
   }
@@ -80,15 +79,24 @@ function answerLines(decision: Decision, subject: string, paint: Paint): string 
   const site = winner.site
     ? `site ${winner.site}`
     : 'no site of this provider is configured: add one to create it there';
+  const priced = decision.preferences !== undefined;
   return (
     `${subject} lands on ${paint('green', `${offerPlace(winner)}: ${winner.instanceType}`)} (${size})\n` +
     `${paint('bold', price)}; ${printable(site)}\n` +
-    `the cheapest of ${count(decision.compliant)} compliant offers (${count(decision.considered)} considered)\n`
+    `${priced ? 'the best' : 'the cheapest'} of ${count(decision.compliant)} compliant offers (${count(decision.considered)} considered)${whyNotCheaper(decision)}\n`
   );
 }
 
+/** How many reasons stand in the answer of a request that fits nowhere. */
+function saidFirst(decision: Decision): number {
+  return openingLine(decision) === undefined ? 2 : 1;
+}
+
 function reasonLines(decision: Decision, paint: Paint): string {
-  const reasons = decision.winner ? decision.reasons : decision.reasons.slice(2);
+  const notices = noticesOf(decision);
+  const reasons = (decision.winner ? decision.reasons : decision.reasons.slice(saidFirst(decision))).filter(
+    (reason) => !notices.has(reason),
+  );
   if (reasons.length === 0) return '';
   return `${paint('bold', 'Reasons')}\n${reasons.map((reason) => `  ${printable(reason)}\n`).join('')}`;
 }
@@ -135,8 +143,12 @@ function ruleLines(decision: Decision, paint: Paint): string {
     { header: 'POLICY/RULE', cell: (rule) => `${rule.policy}/${rule.rule}` },
     { header: 'REJECTED', align: 'right', cell: (rule) => count(rule.rejected) },
     { header: 'ALONE', align: 'right', cell: (rule) => count(rule.rejectedAlone) },
-    { header: 'LINE', align: 'right', cell: (rule) => (rule.line ? String(rule.line) : '') },
+    {
+      header: 'WHERE',
+      cell: (rule) => (rule.line ? `${rule.file ?? rule.policy}:${rule.line}` : ''),
+    },
     { header: 'MODE', cell: (rule) => rule.mode },
+    { header: 'EFFECT', wide: true, cell: (rule) => rule.effect },
     {
       header: 'WHY',
       cell: (rule) =>
@@ -151,6 +163,17 @@ function ruleLines(decision: Decision, paint: Paint): string {
   return `${paint('bold', 'Rules that rejected')}\n${renderTable(columns, telling, { indent: '  ' })}`;
 }
 
+/** What the sources of the prices say of themselves; those of one snapshot say the same. */
+function noticesOf({ catalogue }: Decision): Set<string> {
+  return new Set((catalogue.sources ?? []).flatMap((source) => source.notice ?? []));
+}
+
+function noticeLines(decision: Decision, paint: Paint, indent = ''): string {
+  return [...noticesOf(decision)]
+    .map((notice) => `${indent}${paint('yellow', `notice: ${printable(notice)}`)}\n`)
+    .join('');
+}
+
 function provenance(decision: Decision, paint: Paint): string {
   const { catalogue, certificate, policies } = decision;
   let text = `${paint('bold', 'Made from')}\n  catalogue ${printable(catalogue.version)} of ${printable(catalogue.date)}\n`;
@@ -158,10 +181,7 @@ function provenance(decision: Decision, paint: Paint): string {
     const offers = source.offers === undefined ? '' : `, ${count(source.offers)} offers`;
     text += `    ${printable(source.name)}, ${printable(source.date)}${offers}\n`;
   }
-  // Sources of one snapshot say the same of themselves.
-  for (const notice of new Set((catalogue.sources ?? []).flatMap((source) => source.notice ?? []))) {
-    text += `  ${paint('yellow', `notice: ${printable(notice)}`)}\n`;
-  }
+  text += noticeLines(decision, paint, '  ');
   const names = policies.map(
     (policy) => `${policy.name}@${policy.version.replace(/^sha256:/, '').slice(0, 12)}`,
   );

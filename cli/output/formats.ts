@@ -5,16 +5,18 @@ import { suggestion } from './suggestion.ts';
 
 /** The formats. */
 export const formats = ['table', 'wide', 'json', 'yaml', 'name'] as const;
-export type Format = (typeof formats)[number];
+/** `junit` is that of test results only. */
+export type Format = (typeof formats)[number] | 'junit';
 
-/** The format that `-o` names. */
-export function parseFormat(given: string | undefined): Format {
+/** The format that `-o` names; `more` are those that only one command has. */
+export function parseFormat(given: string | undefined, more: readonly Format[] = []): Format {
   if (given === undefined) return 'table';
-  const format = formats.find((known) => known === given);
+  const known = [...formats, ...more];
+  const format = known.find((one) => one === given);
   if (format) return format;
   throw usageError(
     `Unknown output format "${given}".`,
-    `${suggestion(given, formats)}Formats: ${formats.join(', ')}.`,
+    `${suggestion(given, known)}Formats: ${known.join(', ')}.`,
   );
 }
 

@@ -1,5 +1,10 @@
 import { CommandError, exitCodeOf, ProblemError } from '../errors.ts';
-import { sampleDecision, unplaceableDecision } from '../fake/samples.ts';
+import {
+  explainedDecision,
+  explainedUnplaceable,
+  sampleDecision,
+  unplaceableDecision,
+} from '../fake/samples.ts';
 import { coloursWanted, painter, plainPaint, printable } from './colours.ts';
 import { renderDecision } from './decision.ts';
 import { fieldOf, renderFailure, renderProblem } from './problem.ts';
@@ -88,12 +93,52 @@ describe('a decision', () => {
     expect(third).toBe('the cheapest of 41,874 compliant offers (65,215 considered)');
   });
   test('shows runner-ups, the rules that rejected with their lines, and what the catalogue says of itself', () => {
-    const text = renderDecision(sampleDecision, { subject: 'instance/web' });
+    const text = renderDecision(sampleDecision, { subject: 'instance/web', full: true });
     expect(text).toMatch(/gcp +- +us-central1 +e2-medium +2 +4 GiB +\$0\.0335 +\$24\.46 +\+61%/);
     expect(text).toMatch(/policies +41,874 +8,126/);
-    expect(text).toMatch(/eu-data\/residency +8,126 +7,000 +12 +enforce +must stay in the EU/);
+    expect(text).toMatch(/eu-data\/residency +8,126 +7,000 +eu-data:12 +enforce +must stay in the EU/);
     expect(text).not.toContain('eu-data/idle');
     expect(text).toContain('notice: list prices of March 2025');
+  });
+  test('in short leaves out the funnel and the sources, but not what the prices say of themselves', () => {
+    const text = renderDecision(sampleDecision, { subject: 'instance/web' });
+    expect(text).not.toMatch(/Funnel|Made from/);
+    expect(text.match(/list prices of March 2025/g)).toHaveLength(1);
+  });
+  test('says in its third line what the dearest rule costs, and then what comes with the place', () => {
+    const lines = renderDecision(explainedDecision, { subject: 'instance/web' }).split('\n');
+    expect(lines.slice(2, 7)).toEqual([
+      'the best of 41,874 compliant offers (65,215 considered); without eu-data/residency it would be $2.92 a month less',
+      'needs the approval of finops or cto within 24 h (eu-data/big: over 50)',
+      'is deleted after 72 h: a rule says so',
+      'takes 15.184 of the 100 USD/month of project=shop (eu-data/spend); 40 were used',
+      'eu-data/no-spot is set aside until 2026-12-01T00:00:00Z by ann: migration',
+    ]);
+  });
+  test('names each change that would be cheaper with its rule and saving, the largest first', () => {
+    const text = renderDecision(explainedDecision, { subject: 'instance/web' });
+    const shown = text.slice(text.indexOf('What would be cheaper or better')).replaceAll(/ +/g, ' ');
+    expect(shown.split('\n').slice(1, 7)).toEqual([
+      ' IF WHERE LANDS ON PRICE/MONTH SAVES/MONTH',
+      ' host kvm2 had 1 vCPU, 1 GiB of disk more - on-prem dc1, host kvm2 flex $7.30 $7.88',
+      ' without eu-data/residency eu.yaml:12 AWS us-east-1 t4g.small $12.26 $2.92',
+      ' eu-data/green: offer.carbon < 200.0: 200 → above 379 eu.yaml:14 AWS us-east-1 t4g.small $12.26 $2.92',
+      ' eu-data/gpus (region=us-east-1): limit 16 → 17 vcpu eu.yaml:20 AWS us-east-1 t4g.small $12.26 $2.92',
+      ' 1 more change with --full',
+    ]);
+    const full = renderDecision(explainedDecision, { subject: 'instance/web', full: true });
+    expect(full).toMatch(/the request: at least 4 GiB of memory: 4 → 2 .*−\$1\.00/);
+    expect(full).toMatch(/eu-data\/green +no +\$0\.73/);
+  });
+  test('that fits nowhere names the rules to drop, and where it would land then', () => {
+    const text = renderDecision(explainedUnplaceable, { subject: 'instance/web' });
+    expect(text).toMatch(
+      /without eu-data\/residency and eu-data\/gold +eu\.yaml:12, eu\.yaml:15 +AWS us-east-1 t4g\.small +\$12\.26/,
+    );
+    expect(text.split('\n')[2]).toBe(
+      'without eu-data/residency and eu-data/gold it would land on AWS us-east-1: t4g.small, $12.26 a month',
+    );
+    expect(text).not.toContain('SAVES');
   });
   test('that fits nowhere says so first, and why', () => {
     const text = renderDecision(unplaceableDecision, { subject: 'instance/web' });

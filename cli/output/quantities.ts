@@ -16,6 +16,12 @@ export function pricePerMonth(amount: number | undefined | null, currency?: stri
   return amount === undefined || amount === null ? undefined : money(amount, 2, currency);
 }
 
+/** A change of what is paid: `+$7.59`, `−$7.59`, `±$0.00`. */
+export function signedPerMonth(amount: number, currency?: string): string {
+  const shown = money(Math.abs(amount), 2, currency);
+  return `${/[1-9]/.test(shown) ? (amount < 0 ? '−' : '+') : '±'}${shown}`;
+}
+
 /** `0.25 GiB`. */
 export function gib(amount: number | undefined | null): string | undefined {
   return amount === undefined || amount === null ? undefined : `${Number(amount.toFixed(3))} GiB`;

@@ -625,6 +625,25 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project}/placementBatches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Where many machines would land at once, under limits and rules they share, and how far that is from the cheapest possible. Nothing is created and no account is needed. */
+        post: operations["planPlacementBatch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project}/decisions": {
         parameters: {
             query?: never;
@@ -715,6 +734,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/policies/whatIf": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replay recorded requests under changed policies: what would land elsewhere, be rejected or need an approval, and what it would cost. Nothing is changed. */
+        post: operations["whatIfPolicies"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/policies/{policy}": {
         parameters: {
             query?: never;
@@ -747,6 +783,224 @@ export interface paths {
         put?: never;
         /** Compare intents, inventory and providers. The operation's `result` has the report. */
         post: operations["startAudit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalogues": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The catalogue in force, and every version kept because a decision was made from it, newest first. */
+        get: operations["listCatalogues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalogueRefreshes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Read the providers' price APIs. A provider's prices come into force whole or not at all; what was in force before stays until then. */
+        post: operations["startCatalogueRefresh"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/priceLists": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Price lists over the shipped prices, imported ones and those read from the providers, with how the last refresh went. */
+        get: operations["listPriceLists"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/priceLists/{priceList}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                priceList: components["parameters"]["priceList"];
+            };
+            cookie?: never;
+        };
+        /** One price list. */
+        get: operations["getPriceList"];
+        /** Import prices (CSV in SkyPilot's columns, up to 32 MB). With rows that cannot be used nothing changes, unless skipBad says to leave them out. If-Match is needed when the list exists. */
+        put: operations["importPriceList"];
+        post?: never;
+        /** Take a price list out of force. Catalogues that held it stay, for old decisions. */
+        delete: operations["deletePriceList"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/violations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Machines found against a rule, newest first; resolved ones are kept for 90 days. Filter by state, project, policy, rule, mode, owner, action, resource (an id), resourceName. */
+        get: operations["listViolations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/violations/{violation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                violation: components["parameters"]["violation"];
+            };
+            cookie?: never;
+        };
+        /** One violation. */
+        get: operations["getViolation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/violations/{violation}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                violation: components["parameters"]["violation"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say that somebody sees to it. The rule stays, and so does its action; only an exception in the policy waives a violation. */
+        post: operations["acknowledgeViolation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/complianceRuns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Hold every machine against the policies in force, now. The operation's message has the sum; the violations are in /v1/violations. */
+        post: operations["startComplianceRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Approvals that requests wait for or waited for, newest first. Filter by state, project, policy, rule, resource (an id), resourceName. */
+        get: operations["listApprovals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals/{approval}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                approval: components["parameters"]["approval"];
+            };
+            cookie?: never;
+        };
+        /** One approval. */
+        get: operations["getApproval"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals/{approval}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                approval: components["parameters"]["approval"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approve. Only for those the rule names, with a token of the whole organization, and never for one's own request. */
+        post: operations["approveApproval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals/{approval}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                approval: components["parameters"]["approval"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Reject. For those who may approve, and for the organization's admins. */
+        post: operations["rejectApproval"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1224,6 +1478,10 @@ export interface components {
             zones?: string[];
             hosts?: components["schemas"]["HostName"][];
             maxPricePerHour?: number;
+            /** @description Rules of its own, written as in a policy file: require, deny, prefer, spread, affinity, antiAffinity, gravity, maxPrice. They narrow what policies allow. */
+            rules?: {
+                [key: string]: unknown;
+            }[];
         };
         InstanceInput: {
             name: components["schemas"]["Name"];
@@ -1333,7 +1591,7 @@ export interface components {
             /** @constant */
             kind: "Operation";
             /** @enum {string} */
-            verb: "create" | "update" | "start" | "stop" | "reboot" | "resize" | "delete" | "cancel" | "expire" | "audit";
+            verb: "create" | "update" | "start" | "stop" | "reboot" | "resize" | "delete" | "cancel" | "expire" | "audit" | "comply" | "refreshPrices";
             resource?: components["schemas"]["ResourceRef"] | null;
             project?: string | null;
             generation?: number;
@@ -1397,6 +1655,10 @@ export interface components {
             pricePerMonth: number;
             currency: string;
             jurisdiction?: string | null;
+            /** @description Grid carbon intensity of the region, g CO2e per kWh; absent where not known. */
+            carbon?: number;
+            /** @description What it is chosen by where a rule prices something: the price, preferences and egress, USD per hour. */
+            scorePerHour?: number;
         };
         OfferList: {
             items: components["schemas"]["Offer"][];
@@ -1412,6 +1674,79 @@ export interface components {
                 offers?: number;
                 notice?: string;
             }[];
+        };
+        CatalogueList: {
+            items: components["schemas"]["KeptCatalogue"][];
+            nextPageToken?: string;
+            inForce: components["schemas"]["CatalogueVersion"];
+        };
+        KeptCatalogue: {
+            version: string;
+            date: string;
+            offers: number;
+            sources: {
+                name: string;
+                date: string;
+                offers?: number;
+                notice?: string;
+            }[];
+            /** @description As kept. */
+            bytes: number;
+            createdAt: components["schemas"]["Time"];
+        };
+        CatalogueRefreshInput: {
+            providers: ("aws" | "azure" | "gcp")[];
+            /** @description Only these; without it, every region that has a price now. */
+            regions?: string[];
+        };
+        PriceList: {
+            id: components["schemas"]["Id"];
+            /** @constant */
+            kind: "PriceList";
+            name: components["schemas"]["Name"];
+            /** @enum {string} */
+            provider: "aws" | "azure" | "gcp";
+            /**
+             * @description Imported, or read from the provider's price API.
+             * @enum {string}
+             */
+            origin: "import" | "live";
+            /** @description Of the prices; null while there are none. */
+            date: string | null;
+            offers: number;
+            /** @description What could not be used. */
+            leftOut: {
+                reason: string;
+                count: number;
+            }[];
+            /** @description Why the last refresh changed nothing; the prices before it stay. */
+            failure: {
+                message: string;
+                at: components["schemas"]["Time"];
+            } | null;
+            revision: number;
+            createdAt: components["schemas"]["Time"];
+            updatedAt: components["schemas"]["Time"];
+        };
+        PriceListInput: {
+            /** @enum {string} */
+            provider: "aws" | "azure" | "gcp";
+            /** @description SkyPilot's columns. */
+            csv: string;
+            /**
+             * Format: date
+             * @description Of the prices; today when absent.
+             */
+            date?: string;
+            /**
+             * @description Leave out rows that cannot be used instead of refusing all.
+             * @default false
+             */
+            skipBad: boolean;
+        };
+        PriceListList: {
+            items: components["schemas"]["PriceList"][];
+            nextPageToken?: string;
         };
         Decision: {
             id?: components["schemas"]["Id"];
@@ -1436,8 +1771,8 @@ export interface components {
                 rule: string;
                 /** @enum {string} */
                 mode: "enforce" | "audit" | "dryRun";
-                /** @enum {string} */
-                effect: "require" | "deny";
+                effect: components["schemas"]["RuleEffect"];
+                file?: string;
                 line?: number;
                 applies: boolean;
                 rejected: number;
@@ -1456,6 +1791,291 @@ export interface components {
                 bound: number | null;
                 gap: number;
             };
+            request?: components["schemas"]["RecordedRequest"];
+            /** @description The time it was decided for; windows and exceptions depend on it. */
+            now?: components["schemas"]["Time"];
+            /** @description What the winner needs before it is made. */
+            approvals?: {
+                policy: string;
+                rule: string;
+                by: string[];
+                expiresHours: number;
+                message?: string | null;
+            }[];
+            /** @description The life that a rule gives a request which names none. */
+            ttlHours?: number;
+            /** @description What each preference and egress price adds to the winner's score. */
+            preferences?: {
+                policy: string;
+                rule: string;
+                effect: components["schemas"]["RuleEffect"];
+                met: boolean;
+                addsPerHour: number;
+            }[];
+            /** @description Budgets and quotas with a say over the winner. */
+            limits?: {
+                policy: string;
+                rule: string;
+                effect: components["schemas"]["RuleEffect"];
+                /** @description Names the group. */
+                key: string;
+                unit: string;
+                limit: number;
+                used: number;
+                takes: number;
+            }[];
+            /** @description Rules set aside for this request. */
+            exceptions?: {
+                policy: string;
+                rule: string;
+                owner: string;
+                reason: string;
+                expires: string;
+            }[];
+            explanation?: components["schemas"]["Explanation"];
+        };
+        PlacementBatchInput: {
+            /** @description At most 10000 machines together. Requests with rules of their own (`placement.rules`) are planned one by one instead. */
+            requests: {
+                name?: components["schemas"]["Name"];
+                labels?: components["schemas"]["Labels"];
+                spec: components["schemas"]["InstanceSpec"];
+                /**
+                 * @description So many machines of it.
+                 * @default 1
+                 */
+                count: number;
+            }[];
+            /**
+             * @description Good enough is an answer proven to be within this part of the best. The search also ends by itself; the answer has the gap that was proven.
+             * @default 0.001
+             */
+            gap: number;
+        };
+        /** @description Requests are named by their place in the list that was sent, from 0. As few machines without a place as can be, then the lowest score. Equal requests in an equal state get equal answers. */
+        PlacementBatchDecision: {
+            /** @enum {string} */
+            method: "greedy" | "lp" | "milp";
+            placements: {
+                request: number;
+                count: number;
+                offer: components["schemas"]["Offer"];
+            }[];
+            /** @description Machines that find no place. */
+            unplaced: {
+                request: number;
+                count: number;
+            }[];
+            /** @description At least so many machines find no place, whatever one does. */
+            unplacedBound: number;
+            /** @description Of all placements. */
+            pricePerHour: number;
+            pricePerMonth: number;
+            currency: string;
+            /** @description What is made small: the price, preferences and egress, USD per hour. */
+            scorePerHour: number;
+            /** @description No answer that leaves as few without a place has a lower score. */
+            bound: number;
+            /** @description (scorePerHour - bound) / scorePerHour. */
+            gap: number;
+            /** @description Why machines find no place. */
+            conflicts: {
+                requests: number[];
+                /** @description Rules and hosts in the way. */
+                because: string[];
+                /** @description Without any one of what is named, at least one more machine would find a place. False: that was not proven. */
+                irreducible: boolean;
+            }[];
+            /** @description What one more unit of something scarce would save, most first. */
+            shadowPrices: {
+                words: string;
+                /** @enum {string} */
+                unit: "instance" | "vCPU" | "GiB" | "GiB of disk" | "GPU" | "USD/hour";
+                savesPerMonth: number;
+            }[];
+            /** @description Kinds of machines after joining equal requests. */
+            classes: number;
+            /** @description Options of the kinds that were worth looking at. */
+            options: number;
+            notices: string[];
+            catalogue: components["schemas"]["CatalogueVersion"];
+            policies: {
+                name: string;
+                version: string;
+            }[];
+        };
+        /** @enum {string} */
+        RuleEffect: "require" | "deny" | "prefer" | "spread" | "affinity" | "antiAffinity" | "gravity" | "budget" | "quota" | "maxPrice" | "approval" | "ttl" | "labels" | "window";
+        RuleReference: {
+            policy: string;
+            rule: string;
+            file: string;
+            line: number;
+        };
+        /** @description A request as the rules saw it. What was not asked for has its neutral value. No user data. */
+        RecordedRequest: {
+            name: string;
+            project: string;
+            organization: string;
+            labels: {
+                [key: string]: string;
+            };
+            dataClass: string;
+            image: string;
+            vcpus: number;
+            memoryGiB: number;
+            diskGiB: number;
+            architecture: string;
+            gpuName: string;
+            gpuCount: number;
+            market: string;
+            instanceType: string;
+            publicAddress: boolean;
+            count: number;
+            providers: string[];
+            sites: string[];
+            regions: string[];
+            zones: string[];
+            hosts: string[];
+            maxPricePerHour: number;
+            ttlHours: number;
+        };
+        /** @description Why here and not cheaper, and what would change the answer. Savings are USD a month against the winner, above 0 where it would be cheaper; null without a winner. */
+        Explanation: {
+            /** @description The next best offer that can be had now. */
+            runnerUp: components["schemas"]["Offer"] | null;
+            /** @description Each enforced rule that alone decides the answer: what would win without it. */
+            counterfactuals: {
+                policy: string;
+                rule: string;
+                file: string;
+                line: number;
+                offer: components["schemas"]["Offer"];
+                savingPerMonth: number | null;
+            }[];
+            /** @description Where the rules leave nothing: the smallest sets of rules (at most 3 each) without which something fits, fewest rules first, then cheapest; none is part of another. */
+            relaxations: {
+                rules: components["schemas"]["RuleReference"][];
+                /** @description Offers that it lets through and that can be had now. */
+                frees: number;
+                offer: components["schemas"]["Offer"];
+            }[];
+            /** @description Numbers in rules and in the request: the nearest value that changes the answer for the better. */
+            thresholds: {
+                /** @description Null for what the request itself asks. */
+                rule: components["schemas"]["RuleReference"] | null;
+                expression: string;
+                /** @description What is compared. */
+                subject: string;
+                /** @enum {string} */
+                operator: "<" | "<=" | ">" | ">=";
+                /** @description What it is compared with now. */
+                value: number;
+                /** @description The first value that would do; with `<` and `>`, anything beyond it. */
+                needed: number;
+                offer: components["schemas"]["Offer"];
+                savingPerMonth: number | null;
+            }[];
+            /** @description Budgets and quotas that keep a better offer out: how much more the best of those needs, and what the limit would save if it were one unit higher (0: one unit is not enough; null without a winner and where one unit is not enough). */
+            limits: {
+                policy: string;
+                rule: string;
+                file: string;
+                line: number;
+                effect: components["schemas"]["RuleEffect"];
+                key: string;
+                unit: string;
+                limit: number;
+                used: number;
+                takes: number;
+                short: number;
+                offer: components["schemas"]["Offer"];
+                savingPerMonth: number | null;
+                oneMoreSavesPerMonth: number | null;
+            }[];
+            /** @description Better offers that every rule lets through and that cannot be had now, best first, at most 5: what is short. */
+            capacity: {
+                offer: components["schemas"]["Offer"];
+                reason: string;
+                /** @description How much more room the host needs. */
+                short?: {
+                    vcpus?: number;
+                    memoryGiB?: number;
+                    diskGiB?: number;
+                };
+                savingPerMonth: number | null;
+            }[];
+        };
+        /** @description At least one of `policies` and `catalogue`. */
+        WhatIfInput: {
+            /** @description Policy files as they would be; each policy takes the place of the one in force of its scope and name, or comes to them. */
+            policies?: components["schemas"]["PolicySource"][];
+            /** @description Version of a kept catalogue (see /v1/catalogues) to replay under, instead of the one in force. */
+            catalogue?: string;
+            /**
+             * @description How far back requests are taken from.
+             * @default 30d
+             */
+            since: components["schemas"]["Duration"];
+            /**
+             * @description At most so many requests, the newest first.
+             * @default 1000
+             */
+            limit: number;
+        };
+        WhatIfReport: {
+            since: components["schemas"]["Time"];
+            until: components["schemas"]["Time"];
+            /** @description Requests replayed: the newest decision of each machine. */
+            requests: number;
+            /** @description Requests of that time that cannot be replayed: made before requests were recorded, for an image that no provider had, or with rules of their own that cannot be read. */
+            notReplayable: number;
+            /** @description Older requests in that time beyond the limit. */
+            leftOut: number;
+            unchanged: number;
+            moved: number;
+            /** @description Placed under the policies in force and nowhere under the changed ones. */
+            rejected: number;
+            /** @description Nowhere under the policies in force and placed under the changed ones. */
+            placed: number;
+            /** @description Requests that newly need an approval; they may move as well. */
+            approvals: number;
+            currency: string;
+            /** @description What all of them cost a month under the policies and the catalogue in force. */
+            monthlyBefore: number;
+            monthlyAfter: number;
+            /** @description The part of `monthlyBefore` that is only saved because requests are rejected. */
+            monthlyRejected: number;
+            /** @description Enforced rules of the changed policies that stand against places taken now; most requests first. */
+            rules: {
+                policy: string;
+                rule: string;
+                file: string;
+                line: number;
+                /** @description Requests whose place it rejects. */
+                requests: number;
+            }[];
+            changes: {
+                decision?: components["schemas"]["Id"];
+                project: string;
+                name: string;
+                /** @enum {string} */
+                change: "moved" | "rejected" | "placed" | "approval";
+                from: components["schemas"]["Offer"] | null;
+                to: components["schemas"]["Offer"] | null;
+                /** @description Rules, as policy/rule, whose approval it newly needs. */
+                approvals: string[];
+                /** @description Rules, as policy/rule, that reject the place it has now. */
+                rules: string[];
+            }[];
+            /** @description Changes beyond the first 1000. */
+            changesLeftOut: number;
+            /** @description The one replayed under. */
+            catalogue: components["schemas"]["CatalogueVersion"];
+            policies: {
+                name: string;
+                version: string;
+            }[];
         };
         DecisionList: {
             items: components["schemas"]["Decision"][];
@@ -1508,6 +2128,115 @@ export interface components {
                 passed: boolean;
                 message?: string | null;
             }[];
+        };
+        ApprovalGrant: {
+            reason?: string;
+        };
+        ApprovalRejection: {
+            /** @description Told to who asked. */
+            reason: string;
+        };
+        /** @description What a rule's `approval` asks of a request before anything of it is made. It is for one generation of one resource, and for a price of up to a tenth above the one shown; past either, another one is asked for. */
+        Approval: {
+            id: components["schemas"]["Id"];
+            /** @constant */
+            kind: "Approval";
+            project: string;
+            resource: components["schemas"]["ResourceRef"];
+            generation: number;
+            /** @description The operation that waits for it. */
+            operation?: string | null;
+            /** @description The placement decision that it is asked for. */
+            decision?: string | null;
+            policy: string;
+            rule: string;
+            /** @description What the rule says of the request. */
+            message?: string | null;
+            /** @description Principals any one of whom may approve. */
+            by: string[];
+            /** @description None of these may approve. */
+            requestedBy: string[];
+            /**
+             * @description `Superseded`: the request was changed, cancelled, deleted, or no longer needs it.
+             * @enum {string}
+             */
+            state: "Pending" | "Approved" | "Rejected" | "Expired" | "Superseded";
+            offer: components["schemas"]["Offer"];
+            requestedAt: components["schemas"]["Time"];
+            /** @description Unanswered by then, the request fails. */
+            expiresAt: components["schemas"]["Time"];
+            decidedBy: string | null;
+            /** Format: date-time */
+            decidedAt: string | null;
+            reason: string | null;
+        };
+        ApprovalList: {
+            items: components["schemas"]["Approval"][];
+            nextPageToken?: string;
+        };
+        ViolationAcknowledgement: {
+            /** @description What is done about it. */
+            reason: string;
+        };
+        /** @description A machine that a rule of a policy would not let through where it stands, at today's prices. At most one stands per machine, policy and rule; when it comes back after it was resolved, it is a new one. */
+        Violation: {
+            id: components["schemas"]["Id"];
+            /** @constant */
+            kind: "Violation";
+            project: string;
+            resource: components["schemas"]["ResourceRef"];
+            policy: string;
+            rule: string;
+            policyVersion: string;
+            /** @description Line of the rule in its policy file. */
+            line: number;
+            /**
+             * @description Only what is enforced is acted on.
+             * @enum {string}
+             */
+            mode: "enforce" | "audit" | "dryRun";
+            /** @description What the rule does, e.g. `require` or `quota`. */
+            effect: string;
+            message: string;
+            /**
+             * @description `Waived` while an exception of the policy holds; `Resolved` by itself when the rule lets the machine through again or the machine is gone.
+             * @enum {string}
+             */
+            state: "Open" | "Acknowledged" | "Waived" | "Resolved";
+            /** @description The exception that waives it. */
+            exception?: {
+                owner: string;
+                reason: string;
+                expires: components["schemas"]["Time"];
+            } | null;
+            acknowledged?: {
+                by: string;
+                at: components["schemas"]["Time"];
+                reason: string;
+            } | null;
+            /** @description Who answers for it: the rule's `owner`, else `projects/<project>`. */
+            owner: string;
+            /**
+             * @description The rule's `onViolation`.
+             * @enum {string}
+             */
+            action: "report" | "approve" | "replace" | "stop";
+            /**
+             * @description `Held`: too many machines would be stopped at once, so none is. `Requested`: the stop was asked for, see `operation`; `Done`: the machine has stopped. `Pending`: re-placement is asked for and is not available yet; `actionMessage` says where placement would put the machine now.
+             * @enum {string}
+             */
+            actionState: "None" | "Held" | "Requested" | "Done" | "Pending";
+            actionMessage?: string;
+            /** @description The stop that was asked for. */
+            operation?: string | null;
+            firstSeenAt: components["schemas"]["Time"];
+            lastSeenAt: components["schemas"]["Time"];
+            /** Format: date-time */
+            resolvedAt: string | null;
+        };
+        ViolationList: {
+            items: components["schemas"]["Violation"][];
+            nextPageToken?: string;
         };
         Event: {
             revision: string;
@@ -1564,6 +2293,9 @@ export interface components {
         operation: components["schemas"]["Id"];
         decision: components["schemas"]["Id"];
         policy: components["schemas"]["Name"];
+        approval: components["schemas"]["Id"];
+        violation: components["schemas"]["Id"];
+        priceList: components["schemas"]["Name"];
     };
     requestBodies: never;
     headers: {
@@ -3156,6 +3888,36 @@ export interface operations {
             "5XX": components["responses"]["Problem"];
         };
     };
+    planPlacementBatch: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlacementBatchInput"];
+            };
+        };
+        responses: {
+            /** @description The decision. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlacementBatchDecision"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
     listDecisions: {
         parameters: {
             query?: {
@@ -3299,6 +4061,34 @@ export interface operations {
             "5XX": components["responses"]["Problem"];
         };
     };
+    whatIfPolicies: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WhatIfInput"];
+            };
+        };
+        responses: {
+            /** @description The report. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhatIfReport"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
     getPolicy: {
         parameters: {
             query?: never;
@@ -3425,6 +4215,440 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listCatalogues: {
+        parameters: {
+            query?: {
+                pageSize?: components["parameters"]["pageSize"];
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: components["parameters"]["pageToken"];
+                /** @description Terms joined by " AND ": `field=value`, `field!=value`; labels as `labels.env=prod`. */
+                filter?: components["parameters"]["filter"];
+                /** @description `name`, `createdAt`, each with ` desc`. */
+                orderBy?: components["parameters"]["orderBy"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogueList"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    startCatalogueRefresh: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CatalogueRefreshInput"];
+            };
+        };
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listPriceLists: {
+        parameters: {
+            query?: {
+                pageSize?: components["parameters"]["pageSize"];
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: components["parameters"]["pageToken"];
+                /** @description Terms joined by " AND ": `field=value`, `field!=value`; labels as `labels.env=prod`. */
+                filter?: components["parameters"]["filter"];
+                /** @description `name`, `createdAt`, each with ` desc`. */
+                orderBy?: components["parameters"]["orderBy"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceListList"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getPriceList: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                priceList: components["parameters"]["priceList"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The price list. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceList"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    importPriceList: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                /** @description The ETag last read. */
+                "If-Match"?: components["parameters"]["ifMatchOptional"];
+            };
+            path: {
+                priceList: components["parameters"]["priceList"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PriceListInput"];
+            };
+        };
+        responses: {
+            /** @description The price list. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceList"];
+                };
+            };
+            /** @description The price list. */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceList"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    deletePriceList: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                /** @description The ETag last read, or `*`. 428 without it. */
+                "If-Match"?: components["parameters"]["ifMatch"];
+            };
+            path: {
+                priceList: components["parameters"]["priceList"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listViolations: {
+        parameters: {
+            query?: {
+                pageSize?: components["parameters"]["pageSize"];
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: components["parameters"]["pageToken"];
+                /** @description Terms joined by " AND ": `field=value`, `field!=value`; labels as `labels.env=prod`. */
+                filter?: components["parameters"]["filter"];
+                /** @description `name`, `createdAt`, each with ` desc`. */
+                orderBy?: components["parameters"]["orderBy"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViolationList"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getViolation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                violation: components["parameters"]["violation"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The violation. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Violation"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    acknowledgeViolation: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+            };
+            path: {
+                violation: components["parameters"]["violation"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViolationAcknowledgement"];
+            };
+        };
+        responses: {
+            /** @description The violation. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Violation"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    startComplianceRun: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listApprovals: {
+        parameters: {
+            query?: {
+                pageSize?: components["parameters"]["pageSize"];
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: components["parameters"]["pageToken"];
+                /** @description Terms joined by " AND ": `field=value`, `field!=value`; labels as `labels.env=prod`. */
+                filter?: components["parameters"]["filter"];
+                /** @description `name`, `createdAt`, each with ` desc`. */
+                orderBy?: components["parameters"]["orderBy"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalList"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getApproval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                approval: components["parameters"]["approval"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The approval. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    approveApproval: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+            };
+            path: {
+                approval: components["parameters"]["approval"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalGrant"];
+            };
+        };
+        responses: {
+            /** @description The approval. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    rejectApproval: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+            };
+            path: {
+                approval: components["parameters"]["approval"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalRejection"];
+            };
+        };
+        responses: {
+            /** @description The approval. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
             };
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];

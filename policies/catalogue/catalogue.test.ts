@@ -65,6 +65,31 @@ describe('a catalogue', () => {
     expect(regional.sources.map((s) => s.offers)).toEqual([0, 2]);
   });
 
+  test('is the same when it is read from its own bytes; bytes that are cut off or of another form are refused', () => {
+    const c = Catalogue.merge([
+      { ...source('s', {}, { zone: null, market: 'spot', interruptionRate: 0.05 }), notice: 'old\nprices' },
+      source('t', { gpuName: 'T4', gpuCount: 1, instanceType: 'g4dn.xlarge' }),
+    ]);
+    const bytes = c.encode();
+    const again = Catalogue.decode(bytes);
+    expect(again.version).toBe(c.version);
+    expect(again.sources).toEqual(c.sources);
+    expect([...again.rows()]).toEqual([...c.rows()]);
+    expect(() => Catalogue.decode(bytes.subarray(0, -1))).toThrow('cut off');
+    expect(() => Catalogue.decode(Buffer.concat([bytes, Buffer.of(0)]))).toThrow('1 bytes too many');
+    expect(() => Catalogue.decode(Buffer.from('{}\n'))).toThrow('no landfall-catalogue/1');
+  });
+
+  test('takes at most 50 bytes an offer', () => {
+    const snapshot = loadSnapshot();
+    const arrays = Object.values(snapshot).flatMap((part) =>
+      ArrayBuffer.isView(part) ? [part] : part?.codes ? [part.codes] : [],
+    );
+    const bytes = arrays.reduce((sum, array) => sum + array.byteLength, 0);
+    expect(arrays).toHaveLength(14);
+    expect(bytes / snapshot.length).toBeLessThan(50);
+  });
+
   test.each([
     [{ vcpus: 0 }, 'vcpus 0'],
     [{ vcpus: 1e12 }, 'vcpus 1000000000000 is past'],

@@ -30,6 +30,8 @@ const KNOWN = new Set([
   'SpotPrice',
   'AvailabilityZone',
   'Arch',
+  'Currency',
+  'InterruptionRate',
 ]);
 const ARCHITECTURES: Record<string, string> = {
   x86_64: 'x86_64',
@@ -44,7 +46,9 @@ const MAX_CHARACTERS = 200_000_000;
 /**
  * Reads a catalogue file in SkyPilot's columns (https://github.com/skypilot-org/skypilot-catalog). A row that
  * cannot be read for certain is left out and reported, never completed: no vCPUs, no memory, a price that is
- * no number. Each priced market of a row is an offer of its own. Never throws for bad input.
+ * no number, another currency than USD. Each priced market of a row is an offer of its own. Beside SkyPilot's columns
+ * there may be `Arch`, `Currency` and `InterruptionRate` (a fraction a month, for the spot price). Never throws for bad
+ * input.
  */
 export function importSkyPilotCsv(text: string, source: SkyPilotSource): SkyPilotImport {
   const rejected: SkyPilotImport['rejected'] = [];
@@ -104,6 +108,8 @@ function rowsOf(
   const arch = cell('Arch');
   const architecture = arch === '' ? architectureOf(provider, instanceType) : ARCHITECTURES[arch];
   if (architecture === undefined) return { rows: [], reasons: [`unknown Arch '${arch}'`] };
+  const currency = cell('Currency');
+  if (currency !== '' && currency !== 'USD') return { rows: [], reasons: [`prices in ${currency}, not USD`] };
   const gpuName = cell('AcceleratorName') || null;
   const gpuCount =
     cell('AcceleratorCount') === '' ? (gpuName === null ? 0 : NaN) : decimal(cell('AcceleratorCount'));
@@ -127,7 +133,13 @@ function rowsOf(
   ] as const) {
     const text = cell(column);
     if (text === '') continue;
-    const row: CatalogueRow = { ...shared, market, pricePerHour: decimal(text) };
+    const rate = market === 'spot' ? cell('InterruptionRate') : '';
+    const row: CatalogueRow = {
+      ...shared,
+      market,
+      pricePerHour: decimal(text),
+      ...(rate === '' ? {} : { interruptionRate: decimal(rate) }),
+    };
     // A price of exactly 0 is how these files say "none"; nobody gives machines away.
     const reason = row.pricePerHour === 0 ? `${column} is 0` : invalidRow(row);
     if (reason === null) rows.push(row);

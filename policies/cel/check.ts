@@ -2,7 +2,13 @@ import type { ASTNode, Environment } from '@marcbachmann/cel-js';
 import { nearest } from '../file/problems.ts';
 import { patternProblem } from './pattern.ts';
 import { printCel } from './print.ts';
-import { celEnvironment, children, OFFER_ATTRIBUTES, REQUEST_ATTRIBUTES } from './schema.ts';
+import {
+  celEnvironment,
+  children,
+  OFFER_ATTRIBUTES,
+  REQUEST_ATTRIBUTES,
+  RESOURCE_ATTRIBUTES,
+} from './schema.ts';
 
 /** One thing wrong with an expression; offsets are into its text. */
 export interface ExpressionIssue {
@@ -15,8 +21,10 @@ export interface ExpressionIssue {
 
 /** What an expression may use and what it must give. */
 export interface ExpressionContext {
-  /** False: only the request is known where it is evaluated. */
+  /** False: the offer is not known where it is evaluated. */
   offer: boolean;
+  /** Whether a machine that exists is known where it is evaluated; no, when absent. */
+  resource?: boolean;
   /** Types of the variables it may read. */
   variables: Record<string, string>;
   /** Wanted type; undefined = any. */
@@ -69,7 +77,7 @@ export function checkExpression(source: string, context: ExpressionContext): Che
   return { ast, type, issues };
 }
 
-const ROOTS = ['request', 'offer', 'variables'] as const;
+const ROOTS = ['request', 'offer', 'resource', 'variables'] as const;
 const MACROS = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
 /** Names that are values in CEL without being declared: types, and the namespaces of functions. */
 const BUILT_IN = new Set('bool int uint double string bytes list map type null_type dyn'.split(' '));
@@ -78,8 +86,11 @@ function* nameIssues(ast: ASTNode, context: ExpressionContext): Generator<Expres
   const attributes: Record<string, string[]> = {
     request: Object.keys(REQUEST_ATTRIBUTES),
     offer: Object.keys(OFFER_ATTRIBUTES),
+    resource: Object.keys(RESOURCE_ATTRIBUTES),
     variables: Object.keys(context.variables),
   };
+  const others = [context.offer ? 'the offer' : '', context.resource ? 'the machine' : ''].filter(Boolean);
+  const known = `only the request${others.map((o) => ` and ${o}`).join('')} ${others.length === 0 ? 'is' : 'are'}`;
   function* walk(node: ASTNode, bound: ReadonlySet<string>): Generator<ExpressionIssue> {
     const at = { start: node.start, end: node.end };
     if (node.op === '.?' || node.op === '[?]')
@@ -92,12 +103,6 @@ function* nameIssues(ast: ASTNode, context: ExpressionContext): Generator<Expres
       } else if (node.args === 'cel')
         // Bound values can double in size at each step, which no estimate from the text would see.
         yield { code: 'cel-not-allowed', message: 'cel.bind() is not supported: use variables', ...at };
-      else if (node.args === 'resource')
-        yield {
-          code: 'unknown-name',
-          message: 'not supported yet: resource (rules over running machines)',
-          ...at,
-        };
       else {
         const near = nearest(node.args, ROOTS);
         yield {
@@ -113,8 +118,8 @@ function* nameIssues(ast: ASTNode, context: ExpressionContext): Generator<Expres
       const root = node.args[0].args;
       if ((ROOTS as readonly string[]).includes(root)) {
         const name = node.args[1];
-        if (root === 'offer' && !context.offer)
-          yield { code: 'cel-not-allowed', message: `'offer' is not known here: only the request is`, ...at };
+        if ((root === 'offer' || root === 'resource') && !context[root])
+          yield { code: 'cel-not-allowed', message: `'${root}' is not known here: ${known}`, ...at };
         else if (!attributes[root]!.includes(name)) {
           const near = nearest(name, attributes[root]!);
           const what =

@@ -1,28 +1,18 @@
-import { architectureOf } from '../catalogue/instance-types.ts';
-import { jurisdictionOf } from '../catalogue/jurisdictions.ts';
-import { celAttribute, compareOffers, type OfferFacts, placedOffer, tableOfOffers } from '../place/offers.ts';
-import { NEUTRAL_REQUEST } from '../place/types.ts';
-import { RandomCases } from '../testing/random-cases.ts';
+import { celAttribute, type OfferFacts, tableOfOffers } from '../place/offers.ts';
+import { type EstateMachine, NEUTRAL_REQUEST } from '../place/types.ts';
+import { RandomExpressions } from '../testing/random-expressions.ts';
 import { checkExpression } from './check.ts';
 import { compileColumnar, interpret, type Verdict } from './columnar.ts';
 import { printCel } from './print.ts';
-import { celRequest, EVALUATION, OFFER_ATTRIBUTES, type OfferAttribute } from './schema.ts';
+import {
+  celRequest,
+  celResource,
+  EVALUATION,
+  OFFER_ATTRIBUTES,
+  type OfferAttribute,
+  RESOURCE_ATTRIBUTES,
+} from './schema.ts';
 import { errorBits, hasBit, trueBits } from './trivalue.ts';
-
-function facts(random: RandomCases, n: number): OfferFacts[] {
-  const offers = random.rows(n).map((row) => ({
-    ...row,
-    site: random.chance(0.7) ? 'site-1' : null,
-    host: null,
-    family: row.instanceType.split('.')[0]!,
-    architecture: architectureOf('aws', row.instanceType),
-    jurisdiction: jurisdictionOf(row.provider, row.region),
-    certifications: random.chance(0.2) ? null : ['iso27001', 'soc2'].filter(() => random.chance(0.5)),
-    accel: random.pick(['', 'kvm', 'tcg']),
-    labels: (random.chance(0.5) ? { tier: 'gold' } : {}) as Record<string, string>,
-  }));
-  return offers.sort((a, b) => compareOffers(placedOffer(a), placedOffer(b)));
-}
 
 function celOffer(offer: OfferFacts): Record<string, unknown> {
   const out: Record<string, unknown> = {};
@@ -47,34 +37,35 @@ function shape(node: unknown): unknown {
 }
 
 test('the columnar engine says what the reference interpreter says, errors included', () => {
-  const random = new RandomCases(20250302);
+  const random = new RandomExpressions(20250302);
   const seen = { true: 0, false: 0, error: 0 };
   let pairs = 0;
-  let expressions = 0;
-  for (let i = 0; i < 700; i++) {
-    const source = random.expression(4);
+  const worlds = Array.from({ length: 20 }, () => {
+    const offers = random.offers(100);
+    return { offers, cel: offers.map(celOffer) };
+  });
+  for (let i = 0; i < 1000; i++) {
+    const source = random.expression(i % 5);
     const { ast, issues } = checkExpression(source, { offer: true, variables: {}, wanted: 'bool' });
     expect({ source, issues }).toEqual({ source, issues: [] });
-    const offers = facts(random, 37);
+    const { offers, cel } = random.pick(worlds);
     const request = celRequest(random.request());
     const reference = interpret(source);
-    const expected = offers.map((offer) => reference(request, celOffer(offer)));
+    const expected = cel.map((offer) => reference(request, offer));
     expect({ source, verdicts: verdicts(printCel(ast!), offers, request) }).toEqual({
       source,
       verdicts: expected,
     });
     for (const verdict of expected) seen[verdict]++;
     pairs += offers.length;
-    expressions++;
   }
-  expect(expressions).toBe(700);
-  expect(pairs).toBeGreaterThan(20_000);
+  expect(pairs).toBeGreaterThanOrEqual(100_000);
   // All three values must occur often, or the comparison says little.
-  expect(Math.min(seen.true, seen.false, seen.error)).toBeGreaterThan(1000);
+  expect(Math.min(seen.true, seen.false, seen.error)).toBeGreaterThan(15_000);
 });
 
 test('a printed expression parses to the same tree', () => {
-  const random = new RandomCases(7);
+  const random = new RandomExpressions(7);
   for (let i = 0; i < 500; i++) {
     const source = random.expression(4);
     const ast = EVALUATION.parse(source).ast;
@@ -88,7 +79,7 @@ test('printing keeps what subtraction and division group', () => {
 });
 
 describe('an attribute an offer lacks', () => {
-  const offer = facts(new RandomCases(1), 1)[0]!;
+  const offer = new RandomExpressions(1).offers(1)[0]!;
   const unknown = [{ ...offer, jurisdiction: null, burstable: true }];
 
   test('is an error', () => expect(verdicts('offer.jurisdiction == "EU"', unknown)).toEqual(['error']));
@@ -102,12 +93,66 @@ describe('an attribute an offer lacks', () => {
     expect(verdicts('has(offer.jurisdiction)', unknown)).toEqual(['false']));
 });
 
+describe('a rule over machines that exist', () => {
+  const machine: EstateMachine = {
+    id: 'vm-1',
+    name: 'web',
+    project: 'shop',
+    organization: 'default',
+    labels: { env: 'prod' },
+    state: 'Running',
+    site: 'aws-1',
+    provider: 'aws',
+    region: 'eu-central-1',
+    zone: null,
+    host: null,
+    instanceType: 'm5.large',
+    market: 'onDemand',
+    architecture: 'x86_64',
+    gpuName: null,
+    gpuCount: 0,
+    vcpus: 2,
+    memoryGiB: 8,
+    diskGiB: 10,
+    pricePerHour: 0.1,
+    publicAddress: false,
+    createdAt: '2026-11-19T00:00:00Z',
+  };
+  const resource = celResource(machine, new Date('2026-11-20T12:00:00Z'));
+  const verdict = (source: string): Verdict => {
+    const { ast, issues } = checkExpression(source, {
+      offer: true,
+      resource: true,
+      variables: {},
+      wanted: 'bool',
+    });
+    expect(issues).toEqual([]);
+    return interpret(printCel(ast!))(celRequest(NEUTRAL_REQUEST), {}, resource);
+  };
+
+  test('reads its attributes, with its age in hours', () =>
+    expect(verdict('resource.ageHours == 36.0 && resource.vcpus == 2 && resource.host == ""')).toBe('true'));
+  test('has every attribute the language knows, but a zone the provider chose', () => {
+    expect(Object.keys(RESOURCE_ATTRIBUTES).filter((name) => !(name in resource))).toEqual(['zone']);
+    expect(verdict('resource.zone == "a"')).toBe('error');
+  });
+  test('is an error where no machine is known', () =>
+    expect(interpret('resource.vcpus == 2')(celRequest(NEUTRAL_REQUEST), {})).toBe('error'));
+  test('is refused where no machine can be known', () =>
+    expect(checkExpression('resource.vcpus == 2', { offer: true, variables: {} }).issues).toMatchObject([
+      {
+        code: 'cel-not-allowed',
+        message: "'resource' is not known here: only the request and the offer are",
+      },
+    ]));
+});
+
 test('a table without offers has no verdicts', () => {
   expect(verdicts('offer.vcpus > 2 && offer.zone == "a"', [])).toEqual([]);
 });
 
 test('results are not mixed up between requests that differ in what the rule reads', () => {
-  const offers = facts(new RandomCases(3), 40);
+  const offers = new RandomExpressions(3).offers(40);
   const program = compileColumnar('offer.region in request.regions');
   const table = tableOfOffers(offers);
   for (const region of ['eu-central-1', 'us-east-1', 'eu-central-1']) {

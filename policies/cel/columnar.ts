@@ -1,9 +1,10 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
+import type { Codes } from '../catalogue/rows.ts';
 import { memo } from '../memo.ts';
 import type { OfferTable } from '../place/offers.ts';
 import { printCel } from './print.ts';
 import { type CelRequest, EVALUATION, type OfferAttribute, reads } from './schema.ts';
-import { and, choose, ERROR, FALSE, not, or, TRUE, type TriValue, triFrom } from './trivalue.ts';
+import { and, type Bits, choose, ERROR, FALSE, not, or, TRUE, type TriValue, triFrom } from './trivalue.ts';
 import { numericVector } from './vectors.ts';
 
 /** A boolean expression over `request` and `offer`, ready to be asked about all offers of a table at once. */
@@ -19,12 +20,17 @@ export interface ColumnarProgram {
 /** One evaluation by the reference interpreter; an error of any kind is a value here. */
 export type Verdict = 'true' | 'false' | 'error';
 
-/** The reference interpreter on one offer. What it says is what {@link compileColumnar} must say. */
-export function interpret(source: string): (request: CelRequest, offer: Record<string, unknown>) => Verdict {
+/**
+ * The reference interpreter on one offer, and on one machine that exists (`celResource`) where the expression
+ * reads `resource`. What it says of an offer is what {@link compileColumnar} must say.
+ */
+export function interpret(
+  source: string,
+): (request: CelRequest, offer: Record<string, unknown>, resource?: Record<string, unknown>) => Verdict {
   const evaluate = EVALUATION.parse(source);
-  return (request, offer) => {
+  return (request, offer, resource) => {
     try {
-      const value: unknown = evaluate({ request, offer });
+      const value: unknown = evaluate({ request, offer, resource });
       return value === true ? 'true' : value === false ? 'false' : 'error';
     } catch {
       // CEL's evaluation error is a value in this language: it is counted, and it rejects the offer.
@@ -156,6 +162,7 @@ function comparisonLoop(
 
 const MIRRORED = { '<': '>', '<=': '>=', '>': '<', '>=': '<=', '==': '==', '!=': '!=' } as const;
 
+/** A loop for each operator, and the bits built word by word: both are several times as quick as the obvious way. */
 function compareToConstant(
   op: keyof typeof COMPARISONS,
   d: Float64Array,
@@ -163,24 +170,29 @@ function compareToConstant(
   out: Uint32Array,
   n: number,
 ): void {
-  switch (op) {
-    case '<':
-      for (let i = 0; i < n; i++) out[i >>> 5]! |= (d[i]! < k ? 1 : 0) << (i & 31);
-      return;
-    case '<=':
-      for (let i = 0; i < n; i++) out[i >>> 5]! |= (d[i]! <= k ? 1 : 0) << (i & 31);
-      return;
-    case '>':
-      for (let i = 0; i < n; i++) out[i >>> 5]! |= (d[i]! > k ? 1 : 0) << (i & 31);
-      return;
-    case '>=':
-      for (let i = 0; i < n; i++) out[i >>> 5]! |= (d[i]! >= k ? 1 : 0) << (i & 31);
-      return;
-    case '==':
-      for (let i = 0; i < n; i++) out[i >>> 5]! |= (d[i]! === k ? 1 : 0) << (i & 31);
-      return;
-    case '!=':
-      for (let i = 0; i < n; i++) out[i >>> 5]! |= (d[i]! !== k ? 1 : 0) << (i & 31);
+  for (let w = 0, i = 0; w < out.length; w++) {
+    const end = Math.min(i + 32, n);
+    let word = 0;
+    switch (op) {
+      case '<':
+        for (let b = 0; i < end; i++, b++) word |= (d[i]! < k ? 1 : 0) << b;
+        break;
+      case '<=':
+        for (let b = 0; i < end; i++, b++) word |= (d[i]! <= k ? 1 : 0) << b;
+        break;
+      case '>':
+        for (let b = 0; i < end; i++, b++) word |= (d[i]! > k ? 1 : 0) << b;
+        break;
+      case '>=':
+        for (let b = 0; i < end; i++, b++) word |= (d[i]! >= k ? 1 : 0) << b;
+        break;
+      case '==':
+        for (let b = 0; i < end; i++, b++) word |= (d[i]! === k ? 1 : 0) << b;
+        break;
+      case '!=':
+        for (let b = 0; i < end; i++, b++) word |= (d[i]! !== k ? 1 : 0) << b;
+    }
+    out[w] = word;
   }
 }
 
@@ -201,24 +213,42 @@ function byCombination(node: ASTNode, attributes: OfferAttribute[]): Run {
       const verdict = evaluate(request, offer);
       verdicts[k] = verdict === 'true' ? 1 : verdict === 'false' ? 0 : 2;
     }
-    const bits = new Uint32Array((n + 31) >>> 5);
-    for (let i = 0; i < n; i++) bits[i >>> 5]! |= (verdicts[codes[i]!]! & 1) << (i & 31);
+    const bits = bitsOfCodes(
+      codes,
+      verdicts.map((v) => v & 1),
+    );
     if (!verdicts.includes(2)) return triFrom(bits, null, n);
-    const errors = new Uint32Array((n + 31) >>> 5);
-    for (let i = 0; i < n; i++) errors[i >>> 5]! |= (verdicts[codes[i]!]! >>> 1) << (i & 31);
+    const errors = bitsOfCodes(
+      codes,
+      verdicts.map((v) => v >>> 1),
+    );
     return triFrom(bits, errors, n);
   };
 }
 
+/** A bit for each offer: what stands for its code, 0 or 1. Built word by word, which is three times as quick as bit by bit. */
+export function bitsOfCodes(codes: Codes, marks: Uint8Array): Bits {
+  const bits = new Uint32Array((codes.length + 31) >>> 5);
+  for (let w = 0; w < bits.length; w++) {
+    const first = w << 5;
+    const end = Math.min(32, codes.length - first);
+    let word = 0;
+    for (let b = 0; b < end; b++) word |= marks[codes[first + b]!]! << b;
+    bits[w] = word;
+  }
+  return bits;
+}
+
 /** Which offers share all values of some attributes: a code per offer, and an offer of each code. */
-interface Combinations {
+export interface Combinations {
   codes: Uint32Array;
   first: number[];
 }
 
 const combinationsOf = new WeakMap<OfferTable, Map<string, Combinations>>();
 
-function combinations(table: OfferTable, attributes: readonly OfferAttribute[]): Combinations {
+/** The combinations of at least one attribute; kept by table. */
+export function combinations(table: OfferTable, attributes: readonly OfferAttribute[]): Combinations {
   const known = memo(combinationsOf, table, () => new Map<string, Combinations>());
   return memo(known, attributes.join(), () => {
     const columns = attributes.map((a) => table.column(a));

@@ -1,5 +1,5 @@
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
-import type { PlacementRequest } from '../place/types.ts';
+import type { EstateMachine, PlacementRequest } from '../place/types.ts';
 
 /** The CEL types an attribute may have here. */
 export type AttributeType = 'string' | 'int' | 'double' | 'bool' | 'list<string>' | 'map<string, string>';
@@ -32,8 +32,8 @@ export const REQUEST_ATTRIBUTES: Record<keyof PlacementRequest, AttributeType> =
 };
 
 /**
- * `offer` as CEL sees it. `zone`, `jurisdiction` and `certifications` are missing where they are not known,
- * and reading a missing attribute is an error; the others always have a value (`''` for the host or
+ * `offer` as CEL sees it. `zone`, `jurisdiction`, `certifications` and what is in `KNOWN_FACTS` (carbon, network, …)
+ * are missing where they are not known, and reading a missing attribute is an error; the others always have a value (`''` for the host or
  * accelerator of a cloud's offer, the site of a provider without one, the GPU of a machine without one).
  */
 export const OFFER_ATTRIBUTES = {
@@ -58,6 +58,12 @@ export const OFFER_ATTRIBUTES = {
   certifications: 'list<string>',
   accel: 'string',
   labels: 'map<string, string>',
+  carbon: 'double',
+  networkGbps: 'double',
+  localDiskGiB: 'double',
+  gpuMemoryGiB: 'double',
+  cpuVendor: 'string',
+  interruptionRate: 'double',
 } as const satisfies Record<string, AttributeType>;
 
 /**
@@ -92,30 +98,35 @@ export const RESOURCE_ATTRIBUTES = {
 /** Name of an attribute of `offer`. */
 export type OfferAttribute = keyof typeof OFFER_ATTRIBUTES;
 
+/** Name of an attribute of `resource`. */
+export type ResourceAttribute = keyof typeof RESOURCE_ATTRIBUTES;
+
 /** Limits of an expression as written: far above what a person writes, far below what would hang an editor. */
 const WRITTEN = { maxAstNodes: 5000, maxDepth: 60, maxListElements: 2000 };
 /** Limits once variables are written out, and again for a whole rule: `match`, `when` and its expression. */
 const WRITTEN_OUT = { ...WRITTEN, maxAstNodes: 12_000, maxDepth: 120 };
 const WHOLE_RULE = { ...WRITTEN, maxAstNodes: 60_000, maxDepth: 500 };
 
-/** An environment that knows `request`, optionally `offer`, and a policy's variables by their types. */
+/** An environment that knows `request`, optionally `offer` and `resource`, and a policy's variables by their types. */
 export function celEnvironment(options: {
-  offer: boolean;
+  offer?: boolean;
+  resource?: boolean;
   variables?: Record<string, string>;
   limits?: typeof WRITTEN;
 }): Environment {
   const env = new Environment({ limits: options.limits ?? WRITTEN });
   env.registerVariable({ name: 'request', schema: REQUEST_ATTRIBUTES });
   if (options.offer) env.registerVariable({ name: 'offer', schema: OFFER_ATTRIBUTES });
+  if (options.resource) env.registerVariable({ name: 'resource', schema: RESOURCE_ATTRIBUTES });
   if (options.variables && Object.keys(options.variables).length > 0)
     env.registerVariable({ name: 'variables', schema: options.variables });
   return env;
 }
 
 /** The environment that evaluates: variables are inlined before evaluation, so it needs none. */
-export const EVALUATION = celEnvironment({ offer: true, limits: WHOLE_RULE });
+export const EVALUATION = celEnvironment({ offer: true, resource: true, limits: WHOLE_RULE });
 
-const FINISHED = celEnvironment({ offer: true, limits: WRITTEN_OUT });
+const FINISHED = celEnvironment({ offer: true, resource: true, limits: WRITTEN_OUT });
 
 /** The tree of an expression whose variables are written out; null when that made it too large. */
 export function writtenOut(source: string): ASTNode | null {
@@ -140,6 +151,20 @@ export function celRequest(request: PlacementRequest): CelRequest {
   return out;
 }
 
+/** Turns a machine that exists into CEL values; `now` is what its age is counted to. */
+export function celResource(machine: EstateMachine, now: Date): Record<string, unknown> {
+  const { zone, createdAt, ...rest } = machine;
+  return {
+    ...rest,
+    ...(zone === null ? {} : { zone }),
+    host: machine.host ?? '',
+    gpuName: machine.gpuName ?? '',
+    vcpus: BigInt(machine.vcpus),
+    gpuCount: BigInt(machine.gpuCount),
+    ageHours: (now.getTime() - Date.parse(createdAt)) / 3_600_000,
+  } satisfies Partial<Record<ResourceAttribute, unknown>>;
+}
+
 /** Child expressions of a node, macros' arguments included. */
 export function children(node: ASTNode): ASTNode[] {
   const found: ASTNode[] = [];
@@ -151,19 +176,21 @@ export function children(node: ASTNode): ASTNode[] {
   return found;
 }
 
-/** Attributes of `request` and of `offer` that an expression reads. */
+/** Attributes of `request`, `offer` and `resource` that an expression reads. */
 export interface Reads {
   request: Set<string>;
   offer: Set<OfferAttribute>;
+  resource: Set<ResourceAttribute>;
 }
 
-/** Finds what a checked, inlined expression reads; a checked one names both only as `request.x`, `offer.x`. */
+/** Finds what a checked, inlined expression reads; a checked one names them only as `request.x`, `offer.x`, … */
 export function reads(node: ASTNode): Reads {
-  const found: Reads = { request: new Set(), offer: new Set() };
+  const found: Reads = { request: new Set(), offer: new Set(), resource: new Set() };
   const walk = (n: ASTNode): void => {
     if (n.op === '.' && n.args[0].op === 'id') {
       if (n.args[0].args === 'request') found.request.add(n.args[1]);
       if (n.args[0].args === 'offer') found.offer.add(n.args[1] as OfferAttribute);
+      if (n.args[0].args === 'resource') found.resource.add(n.args[1] as ResourceAttribute);
     }
     children(n).forEach(walk);
   };

@@ -32,13 +32,13 @@ export function numericVector(node: ASTNode): NumericVector | null {
     case '-_':
       return type === 'double' ? map(numericVector(node.args), (x) => -x) : null;
     case '+':
-      return type === 'double' ? combine(node.args, (x, y) => x + y) : null;
+      return type === 'double' ? combine(node.args, '+') : null;
     case '-':
-      return type === 'double' ? combine(node.args, (x, y) => x - y) : null;
+      return type === 'double' ? combine(node.args, '-') : null;
     case '*':
-      return type === 'double' ? combine(node.args, (x, y) => x * y) : null;
+      return type === 'double' ? combine(node.args, '*') : null;
     case '/':
-      return type === 'double' ? combine(node.args, (x, y) => x / y) : null;
+      return type === 'double' ? combine(node.args, '/') : null;
     default:
       return null;
   }
@@ -77,7 +77,9 @@ function map(vector: NumericVector | null, f: (x: number) => number): NumericVec
   };
 }
 
-function combine(args: [ASTNode, ASTNode], f: (x: number, y: number) => number): NumericVector | null {
+type Arithmetic = '+' | '-' | '*' | '/';
+
+function combine(args: [ASTNode, ASTNode], op: Arithmetic): NumericVector | null {
   const left = numericVector(args[0]);
   const right = numericVector(args[1]);
   if (left === null || right === null) return null;
@@ -85,7 +87,33 @@ function combine(args: [ASTNode, ASTNode], f: (x: number, y: number) => number):
     const x = left(table, request);
     const y = right(table, request);
     if (x === 'error' || y === 'error') return 'error';
-    if (typeof x === 'number') return typeof y === 'number' ? f(x, y) : y.map((v) => f(x, v));
-    return typeof y === 'number' ? x.map((v) => f(v, y)) : x.map((v, i) => f(v, y[i]!));
+    if (typeof x === 'number' && typeof y === 'number') return compute(op, x, y, 1)[0]!;
+    return compute(op, x, y, table.length);
   };
+}
+
+/** A loop for each operator: a closure called for each offer takes ten times as long. */
+function compute(
+  op: Arithmetic,
+  x: number | Float64Array,
+  y: number | Float64Array,
+  n: number,
+): Float64Array {
+  const out = new Float64Array(n);
+  const [a, stepA] = typeof x === 'number' ? [Float64Array.of(x), 0] : [x, 1];
+  const [b, stepB] = typeof y === 'number' ? [Float64Array.of(y), 0] : [y, 1];
+  switch (op) {
+    case '+':
+      for (let i = 0; i < n; i++) out[i] = a[i * stepA]! + b[i * stepB]!;
+      break;
+    case '-':
+      for (let i = 0; i < n; i++) out[i] = a[i * stepA]! - b[i * stepB]!;
+      break;
+    case '*':
+      for (let i = 0; i < n; i++) out[i] = a[i * stepA]! * b[i * stepB]!;
+      break;
+    case '/':
+      for (let i = 0; i < n; i++) out[i] = a[i * stepA]! / b[i * stepB]!;
+  }
+  return out;
 }

@@ -1,9 +1,10 @@
-import { isScalar, type Scalar } from 'yaml';
+import type { ASTNode } from '@marcbachmann/cel-js';
+import { isScalar, type Node, type Scalar } from 'yaml';
 import { checkExpression } from '../cel/check.ts';
 import { compileColumnar } from '../cel/columnar.ts';
 import { estimatedCost, MAX_COST, MAX_NESTED_MACROS } from '../cel/cost.ts';
 import { printCel } from '../cel/print.ts';
-import { reads, writtenOut } from '../cel/schema.ts';
+import { celEnvironment, children, type Reads, reads, writtenOut } from '../cel/schema.ts';
 import type { Message } from './policy.ts';
 import { valueOffsets } from './positions.ts';
 import { type Field, join, type Reader } from './reader.ts';
@@ -11,11 +12,22 @@ import { type Field, join, type Reader } from './reader.ts';
 /** An expression with its variables written out may be this long. */
 const MAX_INLINED = 64 * 1024;
 
+/** Variables a policy may have. */
+const MAX_VARIABLES = 500;
+
+/** What an expression may read besides the request, and what it must give. An int will do for a double. */
+export interface ExpressionOptions {
+  offer?: boolean;
+  resource?: boolean;
+  wanted: 'bool' | 'string' | 'double';
+}
+
 /** Reads the CEL expressions of one policy: checks them, and writes its variables out into them. */
 export class ExpressionReader {
   readonly #reader: Reader;
   readonly #types: Record<string, string> = {};
   readonly #sources = new Map<string, string>();
+  readonly #wrong = new Set<string>();
 
   constructor(reader: Reader) {
     this.#reader = reader;
@@ -24,66 +36,83 @@ export class ExpressionReader {
   /** Reads `variables`, in order: a variable may use those above it. */
   readVariables(field: Field | undefined, path: string): void {
     if (field === undefined) return;
-    for (const { name, key, value } of this.#reader.entries(field.value, path)) {
+    const all = this.#reader.entries(field, path) ?? [];
+    const entries = all.slice(0, MAX_VARIABLES);
+    if (all.length > MAX_VARIABLES) {
+      const message = `a policy may have ${MAX_VARIABLES} variables, this one has ${all.length}`;
+      this.#reader.report(field.key, path, 'too-many', message);
+    }
+    const cyclic = this.#reportCycles(entries, path);
+    for (const { name, key, value } of entries) {
       const at = join(path, name);
+      if (cyclic.has(name)) {
+        this.#types[name] = 'dyn';
+        this.#wrong.add(name);
+        continue;
+      }
       if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
         this.#reader.report(key, at, 'wrong-value', 'a variable is named with letters, digits and _');
       else if (isScalar(key)) {
-        const read = this.#read({ key, value }, at, { offer: true });
+        const read = this.#read({ key, value }, at, { offer: true, resource: true });
         // A variable that is wrong keeps its name, so that its users are not called wrong too.
         this.#types[name] = read?.type ?? 'dyn';
-        this.#sources.set(name, read?.source ?? 'false');
+        if (read === undefined) this.#wrong.add(name);
+        else this.#sources.set(name, read.source);
       }
     }
   }
 
-  /** The expression with its variables written out, or undefined when it is absent or wrong (and reported). */
-  read(
-    field: Field | undefined,
-    path: string,
-    options: { offer: boolean; wanted: 'bool' | 'string' },
-  ): string | undefined {
-    if (field === undefined) return undefined;
-    const read = this.#read(field, path, options);
+  /** The expression with its variables written out, or undefined when it is wrong (and reported). */
+  read(field: Field, path: string, options: ExpressionOptions): string | undefined {
+    const { offer = false, resource = false, wanted } = options;
+    const read = this.#read(field, path, { offer, resource, ...(wanted !== 'double' && { wanted }) });
     if (read === undefined) return undefined;
-    if (read.offer && !options.offer) {
-      this.#reader.report(
-        field.value,
-        path,
-        'cel-not-allowed',
-        `${path} may read the request only, not the offer`,
-      );
+    // The check of the text itself does not look into variables.
+    for (const root of ['offer', 'resource'] as const)
+      if (read.reads[root].size > 0 && !(root === 'offer' ? offer : resource)) {
+        const message = `'${root}' is not known here, and a variable used here reads it`;
+        this.#reader.report(field.value, path, 'cel-not-allowed', message);
+        return undefined;
+      }
+    if (wanted === 'double' && read.type === 'int') return `double(${read.source})`;
+    if (wanted === 'double' && read.type !== 'double') {
+      const message = `must be a number, or an expression that gives one; this one is of type ${read.type}`;
+      this.#reader.report(field.value, path, 'cel-type', message);
       return undefined;
     }
-    if (options.offer && options.wanted === 'bool') this.#adviseOnCost(read.source, field, path);
+    if (offer && wanted === 'bool' && read.reads.resource.size === 0)
+      this.#adviseOnCost(read.source, field, path);
     return read.source;
   }
 
   /** A message: CEL when it looks like CEL (it starts with a quote, or reads the request), else plain text. */
-  readMessage(field: Field | undefined, path: string): Message | undefined {
+  readMessage(field: Field, path: string): Message | undefined {
     const text = this.#reader.text1(field, path);
     if (text === undefined) return undefined;
-    const isCel = /^\s*["']/.test(text) || /\b(request|variables|offer)\.[A-Za-z]/.test(text);
+    const isCel = /^\s*["']/.test(text) || /\b(request|variables|offer|resource)\.[A-Za-z]/.test(text);
     if (!isCel) return { kind: 'text', text };
-    const source = this.read(field, path, { offer: false, wanted: 'string' });
+    const source = this.read(field, path, { wanted: 'string' });
     return source === undefined ? undefined : { kind: 'cel', source };
   }
 
   #read(
     field: Field,
     path: string,
-    options: { offer: boolean; wanted?: 'bool' | 'string' },
-  ): { source: string; type: string; offer: boolean } | undefined {
+    options: { offer: boolean; resource: boolean; wanted?: 'bool' | 'string' },
+  ): { source: string; type: string; reads: Reads } | undefined {
     const node = this.#reader.follow(field.value, path);
-    if (!isScalar(node) || (typeof node.value !== 'string' && typeof node.value !== 'boolean')) {
+    const text = expressionText(node);
+    if (text === undefined) {
       this.#reader.report(node ?? field.key, path, 'wrong-type', `${path} must be a CEL expression (a text)`);
       return undefined;
     }
-    const text = String(node.value);
     const checked = checkExpression(text, { ...options, variables: this.#types });
     if (checked.ast === null) {
       const offsets = valueOffsets(node as Scalar, text, this.#reader.text);
+      const guessed = this.#usesWrong(text);
       for (const issue of checked.issues) {
+        // The type of a variable that is wrong is not known, so neither is that of what it is part of.
+        if (guessed && issue.code === 'cel-type') continue;
         const { suggestion } = issue;
         const offset = offsets[Math.min(issue.start, text.length)]!;
         this.#reader.report(
@@ -96,6 +125,7 @@ export class ExpressionReader {
       }
       return undefined;
     }
+    if (this.#usesWrong(text)) return undefined;
     const source = printCel(checked.ast, (name) => this.#sources.get(name)!);
     const ast = source.length > MAX_INLINED ? null : writtenOut(source);
     if (ast === null) {
@@ -108,8 +138,38 @@ export class ExpressionReader {
       this.#reader.report(node, path, 'cel-too-costly', message);
       return undefined;
     }
-    const offer = reads(ast).offer.size > 0;
-    return { source, type: checked.type!, offer };
+    return { source, type: checked.type!, reads: reads(ast) };
+  }
+
+  #usesWrong(text: string): boolean {
+    return this.#wrong.size > 0 && [...variablesIn(text)].some((name) => this.#wrong.has(name));
+  }
+
+  /** Variables that need themselves, each cycle reported once. */
+  #reportCycles(
+    entries: readonly { name: string; key: Node; value: Node | null }[],
+    path: string,
+  ): Set<string> {
+    const uses = new Map(
+      entries.map(({ name, value }) => [name, variablesIn(expressionText(this.#reader.follow(value, path)))]),
+    );
+    const cyclic = new Set<string>();
+    const done = new Set<string>();
+    const visit = (name: string, trail: string[]): void => {
+      const start = trail.indexOf(name);
+      if (start >= 0) {
+        const cycle = trail.slice(start);
+        for (const member of cycle) cyclic.add(member);
+        const message = `variables need each other: ${[...cycle, name].join(' → ')}`;
+        const { key } = entries.find((entry) => entry.name === name)!;
+        this.#reader.report(key, join(path, name), 'variable-cycle', message);
+      } else if (!done.has(name)) {
+        for (const used of uses.get(name) ?? []) visit(used, [...trail, name]);
+        done.add(name);
+      }
+    };
+    for (const { name } of entries) visit(name, []);
+    return cyclic;
   }
 
   /** Prices differ on every row, so an expression that only the interpreter can do costs a call per offer. */
@@ -121,4 +181,29 @@ export class ExpressionReader {
       this.#reader.report(field.value, path, 'slow-expression', message, { severity: 'warning' });
     }
   }
+}
+
+/** The text of an expression; YAML takes `true` and `1.5` for values of their own. */
+function expressionText(node: Node | null): string | undefined {
+  if (!isScalar(node)) return undefined;
+  if (typeof node.value === 'string' || typeof node.value === 'boolean') return String(node.value);
+  if (typeof node.value !== 'number' || !Number.isFinite(node.value)) return undefined;
+  return Number.isInteger(node.value) ? node.value.toFixed(1) : String(node.value);
+}
+
+const ANYTHING = celEnvironment({ offer: true, resource: true });
+
+function variablesIn(text: string | undefined): Set<string> {
+  const found = new Set<string>();
+  const walk = (node: ASTNode): void => {
+    if (node.op === '.' && node.args[0].op === 'id' && node.args[0].args === 'variables')
+      found.add(node.args[1]);
+    children(node).forEach(walk);
+  };
+  try {
+    if (text !== undefined) walk(ANYTHING.parse(text).ast);
+  } catch {
+    // What cannot be parsed is reported when it is read.
+  }
+  return found;
 }

@@ -1,10 +1,24 @@
-import { type Document, isScalar, LineCounter, type Node, parseAllDocuments } from 'yaml';
+import { Document, isScalar, LineCounter, type Node, parseAllDocuments, visit } from 'yaml';
 import { contentHash } from '../catalogue/rows.ts';
+import { exceptions } from './exceptions.ts';
 import { ExpressionReader } from './expressions.ts';
 import type { ParsedPolicy, ParsedRule } from './policy.ts';
 import type { Problem } from './problems.ts';
-import { readTests } from './read-tests.ts';
-import { type Field, join, Reader } from './reader.ts';
+import { tests } from './read-tests.ts';
+import { Reader } from './reader.ts';
+import { policyRules, requestRules } from './rules.ts';
+import {
+  cel,
+  choice,
+  mapping,
+  optional,
+  type Reading,
+  refined,
+  required,
+  type Shape,
+  textOf,
+} from './shape.ts';
+import { beyondYamlLimits } from './yaml-limits.ts';
 
 /** The version of the file format this reads. */
 export const API_VERSION = 'landfall.dev/v1';
@@ -12,8 +26,8 @@ export const API_VERSION = 'landfall.dev/v1';
 /** A policy file may be this long, in UTF-8 bytes. */
 export const MAX_FILE_BYTES = 1024 * 1024;
 
-/** Rules and variables a policy may have. */
-const MAX_RULES = 500;
+/** Documents a policy file may have. */
+const MAX_DOCUMENTS = 500;
 
 /** What {@link parsePolicy} found. */
 export interface ParsedFile {
@@ -23,239 +37,279 @@ export interface ParsedFile {
   problems: Problem[];
 }
 
-const LATER_IN_RULE =
-  'prefer weight spread budget quota approval ttl window labels affinity antiAffinity exception exceptions gravity limit expires owner onMissing remediation'.split(
-    ' ',
-  );
-const LATER_IN_SPEC = 'exceptions defaults preferences prefer budget quota onViolation schedule'.split(' ');
-
 /**
  * Reads a policy file: one or more YAML documents of kind PlacementPolicy. Reports every error it can find,
- * each with line and column; never throws for bad input. `file` is only the name used in problems.
+ * each with line and column; never throws for bad input. `file` is only the name used in problems. What has
+ * expired at `now` is pointed out.
  */
-export function parsePolicy(text: string, file: string): ParsedFile {
-  const lines = new LineCounter();
-  const reader = new Reader(file, text, lines);
+export function parsePolicy(text: string, file: string, now: Date = new Date()): ParsedFile {
+  const problems: Problem[] = [];
   const policies: ParsedPolicy[] = [];
-  for (const document of documents(text, lines, reader)) {
-    const before = reader.problems.length;
-    reader.open(document);
-    const policy = readPolicy(document, reader);
-    const failed = reader.problems.slice(before).some((p) => p.severity === 'error');
-    if (policy !== null && !failed) policies.push(policy);
+  if (Buffer.byteLength(text, 'utf8') > MAX_FILE_BYTES)
+    return {
+      policies,
+      problems: [ofFile(file, 'file-too-large', `a policy file may be ${MAX_FILE_BYTES} bytes at most`)],
+    };
+  const beyond = beyondYamlLimits(text);
+  if (beyond !== null) return { policies, problems: [ofFile(file, beyond.code, beyond.message)] };
+  const parts = partsOf(text);
+  if (parts.length > MAX_DOCUMENTS) {
+    const message = `a policy file may have ${MAX_DOCUMENTS} documents, this one has ${parts.length}`;
+    return { policies, problems: [ofFile(file, 'too-many', message)] };
   }
+  let found = 0;
+  for (const part of parts)
+    for (const { document, reader, syntaxErrors } of documents(part, file, problems)) {
+      found++;
+      if (isEmpty(document.contents as Node | null)) continue;
+      const policy = readPolicy(document.contents as Node, reader, now);
+      const own =
+        syntaxErrors === null ? reader.problems : reader.problems.filter((p) => isSure(p, syntaxErrors));
+      problems.push(...own);
+      if (policy !== undefined && syntaxErrors === null && !own.some((p) => p.severity === 'error'))
+        policies.push(policy);
+    }
+  if (found === 0 && problems.length === 0)
+    problems.push(ofFile(file, 'no-policy', 'there is no policy in this file'));
+  const kept = withoutDuplicates(policies, problems);
+  problems.sort((a, b) => a.line - b.line || a.column - b.column);
+  return { policies: kept, problems };
+}
+
+/**
+ * Reads the rules that a request brings (a JSON or YAML value): the kinds require, deny, prefer, spread, affinity,
+ * antiAffinity, gravity and maxPrice. A problem's `path` is a JSON pointer into the value, such as `/0/require`;
+ * its line and column say nothing.
+ */
+export function parseRequestRules(
+  value: unknown,
+  file: string,
+): { rules: ParsedRule[]; problems: Problem[] } {
+  let node: Node;
+  let document: Document;
+  try {
+    document = new Document(value, { aliasDuplicateObjects: false });
+    node = document.contents as Node;
+  } catch (error) {
+    // A value nested thousands deep ends the recursion with a RangeError.
+    return {
+      rules: [],
+      problems: [ofFile(file, 'wrong-value', `the rules cannot be read: ${(error as Error).message}`)],
+    };
+  }
+  const reader = new Reader(file, '', document, new LineCounter(), 0);
+  const rules = requestRules.read({ key: node, value: node }, 'rules', reading(reader, new Date()));
+  return {
+    rules: rules !== undefined && reader.problems.length === 0 ? rules : [],
+    problems: reader.problems.map((problem) => ({ ...problem, path: pointer(problem.path) })),
+  };
+}
+
+/** `rules[0].spread.min` → `/0/spread/min`. */
+function pointer(path: string): string {
+  return path
+    .replace(/^rules/, '')
+    .replaceAll(/\[(\d+)\]/g, '.$1')
+    .replaceAll('.', '/');
+}
+
+function reading(reader: Reader, now: Date): Reading {
+  return { reader, now, expressions: new ExpressionReader(reader), ruleNames: new Map() };
+}
+
+function ofFile(file: string, code: string, message: string): Problem {
+  return { code, message, file, line: 1, column: 1, path: '', severity: 'error' };
+}
+
+/** Policies of one scope and name: the first is kept, the others are reported. */
+function withoutDuplicates(policies: readonly ParsedPolicy[], problems: Problem[]): ParsedPolicy[] {
   const seen = new Map<string, ParsedPolicy>();
   for (const policy of policies) {
     const key = `${policy.scope.kind} ${policy.scope.name} ${policy.name}`;
-    if (seen.has(key))
-      reader.problems.push({
-        code: 'duplicate-policy',
-        message: `policy '${policy.name}' is in this file twice, first on line ${seen.get(key)!.line}`,
-        file,
+    const first = seen.get(key);
+    if (first === undefined) seen.set(key, policy);
+    else {
+      const message = `policy '${policy.name}' is in this file twice, first on line ${first.line}`;
+      problems.push({
+        ...ofFile(policy.file, 'duplicate-policy', message),
         line: policy.line,
-        column: 1,
         path: 'metadata.name',
-        severity: 'error',
       });
-    else seen.set(key, policy);
+    }
   }
-  reader.problems.sort((a, b) => a.line - b.line || a.column - b.column);
-  return { policies: [...seen.values()], problems: reader.problems };
+  return [...seen.values()];
 }
 
-function documents(text: string, lines: LineCounter, reader: Reader): Document[] {
-  if (Buffer.byteLength(text, 'utf8') > MAX_FILE_BYTES) {
-    reader.report(0, '', 'file-too-large', `a policy file may be ${MAX_FILE_BYTES} bytes at most`);
-    return [];
-  }
+/** A stretch of a file that is parsed by itself. */
+interface Part {
+  text: string;
+  linesBefore: number;
+}
+
+/**
+ * A file cut at its `---` lines, which cannot stand inside anything else in YAML: so a document that cannot be
+ * parsed does not take the others with it.
+ */
+function partsOf(text: string): Part[] {
+  const starts = [...text.matchAll(/^---(?=\s|$)/gm)].map((match) => match.index);
+  // Comments and directives before the first `---` belong to the document after it.
+  if (/^(?:[ \t]*(?:#.*|%.*)?\r?\n)*$/.test(text.slice(0, starts[0] ?? text.length))) starts.shift();
+  const bounds = [0, ...starts, text.length];
+  let linesBefore = 0;
+  return bounds.slice(1).map((end, i) => {
+    const part = { text: text.slice(bounds[i], end), linesBefore };
+    linesBefore += part.text.split('\n').length - 1;
+    return part;
+  });
+}
+
+/** The documents of a part; what is wrong with their YAML goes to `problems`. */
+function documents(
+  { text, linesBefore }: Part,
+  file: string,
+  problems: Problem[],
+): { document: Document; reader: Reader; syntaxErrors: Problem[] | null }[] {
+  const lines = new LineCounter();
   let parsed: ReturnType<typeof parseAllDocuments>;
   try {
     parsed = parseAllDocuments(text, {
       lineCounter: lines,
-      uniqueKeys: true,
+      // Its own check compares every key with every other.
+      uniqueKeys: false,
       strict: true,
       prettyErrors: false,
     });
   } catch (error) {
     // The parser recurses: a document nested thousands deep ends it with a RangeError.
-    reader.report(0, '', 'yaml-syntax', `the file cannot be read as YAML: ${(error as Error).message}`);
+    const message = `the file cannot be read as YAML: ${(error as Error).message}`;
+    problems.push({ ...ofFile(file, 'yaml-syntax', message), line: linesBefore + 1 });
     return [];
   }
-  const list = Array.isArray(parsed) ? (parsed as Document[]) : [];
-  const readable = list.filter((document) => {
-    for (const error of document.errors)
-      reader.report(error.pos[0], '', 'yaml-syntax', firstLine(error.message));
-    for (const warning of document.warnings)
-      reader.report(warning.pos[0], '', 'yaml-warning', firstLine(warning.message), { severity: 'warning' });
-    return document.errors.length === 0 && document.contents !== null;
+  return (Array.isArray(parsed) ? (parsed as Document[]) : [])
+    .filter((document) => !isEmpty(document.contents as Node | null) || document.errors.length > 0)
+    .map((document) => {
+      const syntax = new Reader(file, text, document, lines, linesBefore);
+      for (const error of document.errors)
+        syntax.report(error.pos[0], '', 'yaml-syntax', firstLine(error.message));
+      reportRepeatedKeys(document, syntax);
+      for (const warning of document.warnings)
+        syntax.report(warning.pos[0], '', 'yaml-warning', firstLine(warning.message), {
+          severity: 'warning',
+        });
+      for (const problem of syntax.problems) problems.push(problem);
+      const errors = syntax.problems.filter((p) => p.severity === 'error');
+      const reader = new Reader(file, text, document, lines, linesBefore);
+      return { document, reader, syntaxErrors: errors.length > 0 ? errors : null };
+    });
+}
+
+/** Nothing but comments, or nothing at all after a `---`. */
+function isEmpty(contents: Node | null): boolean {
+  return contents === null || (isScalar(contents) && contents.value === null);
+}
+
+function reportRepeatedKeys(document: Document, syntax: Reader): void {
+  visit(document, {
+    Map: (_key, map) => {
+      const seen = new Set<unknown>();
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue;
+        if (seen.has(key.value))
+          syntax.report(key, '', 'yaml-syntax', `'${String(key.value)}' is there twice`);
+        seen.add(key.value);
+      }
+    },
   });
-  if (readable.length === 0 && reader.problems.length === 0)
-    reader.report(0, '', 'no-policy', 'there is no policy in this file');
-  return readable;
 }
 
 function firstLine(message: string): string {
   return message.split('\n')[0]!;
 }
 
-function readPolicy(document: Document, reader: Reader): ParsedPolicy | null {
-  const root = document.contents as Node;
-  const top = reader.fields(root, '', ['apiVersion', 'kind', 'metadata', 'spec', 'tests']);
-  if (top === null) return null;
-  const require = (fields: Map<string, Field>, name: string, path: string, at: Node): Field | undefined => {
-    const field = fields.get(name);
-    if (field === undefined) reader.report(at, path, 'missing-field', `${join(path, name)} is missing`);
-    return field;
-  };
-  reader.choice(require(top, 'apiVersion', '', root), 'apiVersion', [API_VERSION]);
-  reader.choice(require(top, 'kind', '', root), 'kind', ['PlacementPolicy']);
-  const metadataField = require(top, 'metadata', '', root);
-  const specField = require(top, 'spec', '', root);
-  const metadata = metadataField && reader.fields(metadataField.value, 'metadata', ['name', 'scope']);
-  const nameField = metadata && require(metadata, 'name', 'metadata', metadataField!.key);
-  const name = reader.text1(nameField ?? undefined, 'metadata.name');
-  if (name !== undefined && !NAME.test(name))
-    reader.report(
-      nameField!.value,
-      'metadata.name',
-      'wrong-value',
-      'a name is lower-case letters, digits and hyphens, at most 63',
-    );
-  const scope = readScope(metadata?.get('scope'), reader);
-  const spec =
-    specField &&
-    reader.fields(specField.value, 'spec', ['mode', 'match', 'variables', 'rules'], LATER_IN_SPEC);
-  if (!spec) return null;
-  const mode = reader.choice(spec.get('mode'), 'spec.mode', ['enforce', 'audit', 'dryRun']) ?? 'enforce';
-  const expressions = new ExpressionReader(reader);
-  expressions.readVariables(spec.get('variables'), 'spec.variables');
-  const match = expressions.read(spec.get('match'), 'spec.match', { offer: false, wanted: 'bool' });
-  const { rules, names } = readRules(require(spec, 'rules', 'spec', specField!.key), reader, expressions);
-  const tests = readTests(top.get('tests'), reader, names);
-  if (name === undefined || scope === null) return null;
-  const [start, end] = [root.range?.[0] ?? 0, root.range?.[2] ?? reader.text.length];
-  return {
-    name,
-    version: contentHash([reader.text.slice(start, end).replace(/\r\n/g, '\n').trim()]),
-    file: reader.file,
-    line: reader.position(start).line,
-    scope,
-    mode,
-    match: match ?? null,
-    rules,
-    exceptions: [],
-    tests,
-  };
+const ABOUT_ABSENCE = new Set(['missing-field', 'rule-effect', 'unknown-name']);
+
+/** After broken YAML the rest may not mean what it seems to; what stands before it does. */
+function isSure(problem: Problem, syntaxErrors: readonly Problem[]): boolean {
+  const first = Math.min(...syntaxErrors.map((error) => error.line));
+  return problem.line < first && !ABOUT_ABSENCE.has(problem.code);
 }
 
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-function readScope(field: Field | undefined, reader: Reader): ParsedPolicy['scope'] | null {
-  if (field === undefined) return { kind: 'organization', name: 'default' };
-  const text = reader.text1(field, 'metadata.scope');
-  if (text === undefined) return null;
-  const match = /^(organizations|projects)\/([^/\s]+)$/.exec(text);
-  if (match === null) {
-    reader.report(
-      field.value,
-      'metadata.scope',
-      'wrong-value',
-      'a scope is organizations/<name> or projects/<name>',
-    );
-    return null;
-  }
-  return { kind: match[1] === 'projects' ? 'project' : 'organization', name: match[2]! };
-}
+const scope: Shape<ParsedPolicy['scope']> = refined(
+  textOf(/^(organizations|projects)\/[^/\s]+$/, 'must be organizations/<name> or projects/<name>'),
+  (value) => {
+    const [kind, name] = value.split('/') as [string, string];
+    return { kind: kind === 'projects' ? 'project' : 'organization', name };
+  },
+);
 
-function readRules(
-  field: Field | undefined,
-  reader: Reader,
-  expressions: ExpressionReader,
-): { rules: ParsedRule[]; names: ReadonlySet<string> } {
-  const known = new Set<string>();
-  if (field === undefined) return { rules: [], names: known };
-  const nodes = reader.items(field.value, 'spec.rules');
-  if (nodes.length > MAX_RULES)
-    reader.report(
-      field.key,
-      'spec.rules',
-      'too-many',
-      `a policy may have ${MAX_RULES} rules, this one has ${nodes.length}`,
-    );
-  if (nodes.length === 0)
-    reader.report(field.key, 'spec.rules', 'no-rules', 'the policy has no rules', { severity: 'warning' });
-  const rules: ParsedRule[] = [];
-  const names = new Map<string, number>();
-  nodes.slice(0, MAX_RULES).forEach((node, i) => {
-    const path = `spec.rules[${i}]`;
-    const rule = readRule(node, path, reader, expressions, known);
-    if (rule === null) return;
-    const first = names.get(rule.name);
-    if (first !== undefined)
-      reader.report(
-        node,
-        `${path}.name`,
-        'duplicate-rule',
-        `rule '${rule.name}' is already on line ${first}`,
-      );
-    names.set(rule.name, rule.line);
-    rules.push(rule);
-  });
-  return { rules, names: known };
-}
+const variables: Shape<true> = {
+  schema: {
+    type: 'object',
+    propertyNames: { pattern: '^[A-Za-z_][A-Za-z0-9_]*$' },
+    additionalProperties: { type: ['string', 'boolean', 'number'] },
+  },
+  read(field, path, { expressions }) {
+    expressions.readVariables(field, path);
+    return true;
+  },
+};
 
-const RULE_FIELDS = ['name', 'when', 'require', 'deny', 'message', 'overridable', 'override'];
+/** A policy document. Rules come before those who name them, which is also the order of reading. */
+export const POLICY = mapping({
+  apiVersion: required(choice([API_VERSION]), 'The version of this format.'),
+  kind: required(choice(['PlacementPolicy']), 'What this document is.'),
+  metadata: required(
+    mapping({
+      name: required(
+        textOf(NAME, 'must be lower-case letters, digits and hyphens, at most 63'),
+        'Unique in its scope.',
+      ),
+      scope: optional(scope, 'organizations/<name> or projects/<name>; organizations/default when absent.'),
+    }),
+    'Whose policy it is.',
+  ),
+  spec: required(
+    mapping(
+      {
+        mode: optional(
+          choice(['enforce', 'audit', 'dryRun']),
+          'enforce rejects; audit and dryRun only count what they would reject.',
+        ),
+        match: optional(
+          cel({ wanted: 'bool' }),
+          'CEL over the request: to which requests the policy applies.',
+        ),
+        variables: optional(
+          variables,
+          'Named CEL expressions; each may use those above it as variables.<name>.',
+        ),
+        rules: required(policyRules, 'The rules.'),
+        exceptions: optional(exceptions, 'Rules set aside for some requests, until a time.'),
+      },
+      { first: 'variables' },
+    ),
+    'What the policy says.',
+  ),
+  tests: optional(tests, 'Placements and what must come of them; `landfall policy test` runs them.'),
+});
 
-function readRule(
-  node: Node | null,
-  path: string,
-  reader: Reader,
-  expressions: ExpressionReader,
-  known: Set<string>,
-): ParsedRule | null {
-  const before = reader.problems.length;
-  const fields = reader.fields(node, path, RULE_FIELDS, LATER_IN_RULE);
-  if (fields === null) {
-    if (reader.problems.length === before)
-      reader.report(node, path, 'wrong-type', 'a rule must be a mapping');
-    return null;
-  }
-  const later = reader.problems.slice(before).some((p) => p.code === 'not-supported-yet');
-  const nameField = fields.get('name');
-  const name = reader.text1(nameField, `${path}.name`);
-  // A rule that is wrong keeps its name, so that a test that names it is not called wrong too.
-  if (name !== undefined) known.add(name);
-  if (nameField === undefined) reader.report(node, path, 'missing-field', `${path}.name is missing`);
-  const when = expressions.read(fields.get('when'), `${path}.when`, { offer: true, wanted: 'bool' });
-  const require = expressions.read(fields.get('require'), `${path}.require`, { offer: true, wanted: 'bool' });
-  const deny = expressions.read(fields.get('deny'), `${path}.deny`, { offer: true, wanted: 'bool' });
-  const both = fields.has('require') && fields.has('deny');
-  if (both)
-    reader.report(
-      fields.get('deny')!.key,
-      path,
-      'rule-effect',
-      'a rule has either require or deny, not both',
-    );
-  // A rule of the later language has its effect elsewhere; "not supported yet" already says so.
-  else if (!fields.has('require') && !fields.has('deny') && !later)
-    reader.report(node, path, 'rule-effect', 'a rule needs require or deny');
-  const message = expressions.readMessage(fields.get('message'), `${path}.message`);
-  const overridable = reader.flag(fields.get('overridable'), `${path}.overridable`) ?? false;
-  const override = reader.flag(fields.get('override'), `${path}.override`) ?? false;
-  const expression = require ?? deny;
-  if (name === undefined || expression === undefined) return null;
-  const offset = (isScalar(nameField?.key) ? nameField.key.range?.[0] : node?.range?.[0]) ?? 0;
+function readPolicy(root: Node, reader: Reader, now: Date): ParsedPolicy | undefined {
+  const start = root.range?.[0] ?? 0;
+  const read = POLICY.read({ key: root, value: root }, '', reading(reader, now));
+  if (read === undefined) return undefined;
+  const { metadata, spec } = read;
   return {
-    name,
-    line: reader.position(offset).line,
-    clauses: [{ effect: fields.has('require') ? 'require' : 'deny', expression }],
-    when: when ?? null,
-    message: message ?? null,
-    missing: 'reject',
-    onViolation: 'report',
-    owner: null,
-    overridable,
-    override,
+    name: metadata.name,
+    version: contentHash([reader.text.slice(start, root.range?.[2]).replace(/\r\n/g, '\n').trim()]),
+    file: reader.file,
+    line: reader.position(start).line,
+    scope: metadata.scope ?? { kind: 'organization', name: 'default' },
+    mode: spec.mode ?? 'enforce',
+    match: spec.match ?? null,
+    rules: spec.rules,
+    exceptions: spec.exceptions ?? [],
+    tests: read.tests ?? [],
   };
 }

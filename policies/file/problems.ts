@@ -31,18 +31,38 @@ export function formatProblem(problem: Problem): string {
   return `${problem.file}:${problem.line}:${problem.column}: ${problem.severity}: ${problem.message}${hint} [${problem.code}]`;
 }
 
-/** The known name nearest to a misspelt one, if it is near enough to be meant. */
+/**
+ * The known name nearest to a misspelt one, if it is near enough to be meant: the same but for case and separators, a
+ * few slips away, or the shortest that it is the beginning of.
+ */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
+  const plain = name.toLowerCase();
+  // Codes of two letters are all near each other.
+  const slips = plain.length <= 2 ? 0 : Math.max(1, Math.floor(plain.length / 3));
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
+  let bestDistance = slips + 1;
+  let longer: string | undefined;
+  const target = squeezed(plain);
   for (const candidate of known) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
+    const lower = candidate.toLowerCase();
+    const difference = Math.abs(lower.length - plain.length);
+    const same = difference <= MOST_SEPARATORS && squeezed(lower) === target;
+    const distance = same ? 0 : difference < bestDistance ? editDistance(plain, lower) : Infinity;
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
     }
+    const begins = plain.length >= 3 && lower.startsWith(plain);
+    if (begins && (longer === undefined || candidate.length < longer.length)) longer = candidate;
   }
-  return best;
+  return best ?? longer;
+}
+
+/** `max_price_per_hour` has so many that `maxPricePerHour` has not. */
+const MOST_SEPARATORS = 4;
+
+function squeezed(name: string): string {
+  return name.replace(/[-_. ]/g, '');
 }
 
 /** Optimal string alignment: edits and swaps of neighbours each cost one. */

@@ -1,111 +1,175 @@
-import type { Node } from 'yaml';
-import { OFFER_ATTRIBUTES, REQUEST_ATTRIBUTES } from '../cel/schema.ts';
+import { OFFER_ATTRIBUTES, REQUEST_ATTRIBUTES, RESOURCE_ATTRIBUTES } from '../cel/schema.ts';
 import type { PlacementRequest } from '../place/types.ts';
 import type { PolicyTest } from './policy.ts';
-import { nearest } from './problems.ts';
-import { type Field, join, type Reader } from './reader.ts';
+import {
+  type Entry,
+  flag,
+  instant,
+  list,
+  mapping,
+  optional,
+  required,
+  ruleName,
+  type Shape,
+  text,
+} from './shape.ts';
 
 /** Fields of an offer that `expect.placed` may name. */
-const PLACED_FIELDS =
-  'site provider region zone host instanceType market vcpus memoryGiB architecture gpuName gpuCount burstable pricePerHour jurisdiction'.split(
-    ' ',
-  );
+const PLACED_FIELDS = [
+  ...'site provider region zone host instanceType market vcpus memoryGiB architecture'.split(' '),
+  ...'gpuName gpuCount burstable pricePerHour jurisdiction carbon scorePerHour'.split(' '),
+];
 
-const OFFER_FIELDS = Object.keys(OFFER_ATTRIBUTES).filter((name) => name !== 'price' && name !== 'currency');
+const { price: _, currency: __, ...OFFER_FIELDS } = OFFER_ATTRIBUTES;
 
-/** Reads the `tests:` of a policy; `rules` are the names `rejectedBy` may use. */
-export function readTests(
-  field: Field | undefined,
-  reader: Reader,
-  rules: ReadonlySet<string>,
-): PolicyTest[] {
-  if (field === undefined) return [];
-  const tests: PolicyTest[] = [];
-  reader.items(field.value, 'tests').forEach((node, i) => {
-    const test = readTest(node, `tests[${i}]`, reader, rules);
-    if (test !== null) tests.push(test);
-  });
-  return tests;
-}
+const JSON_TYPES: Record<string, { words: string; schema: Shape<unknown>['schema'] }> = {
+  string: { words: 'text', schema: { type: 'string' } },
+  int: { words: 'whole number', schema: { type: 'integer' } },
+  double: { words: 'number', schema: { type: 'number' } },
+  bool: { words: 'true or false', schema: { type: 'boolean' } },
+  'list<string>': { words: 'list of texts', schema: { type: 'array', items: { type: 'string' } } },
+  'map<string, string>': {
+    words: 'mapping of texts',
+    schema: { type: 'object', additionalProperties: { type: 'string' } },
+  },
+};
 
-function readTest(
-  node: Node | null,
-  path: string,
-  reader: Reader,
-  rules: ReadonlySet<string>,
-): PolicyTest | null {
-  const fields = reader.fields(node, path, ['name', 'request', 'offers', 'expect']);
-  if (fields === null) return null;
-  for (const name of ['name', 'expect'])
-    if (!fields.has(name)) reader.report(node, path, 'missing-field', `${path}.${name} is missing`);
-  const name = reader.text1(fields.get('name'), `${path}.name`);
-  const request = fields.has('request') ? readRequest(fields.get('request')!, `${path}.request`, reader) : {};
-  const offers = fields.has('offers') ? readOffers(fields.get('offers')!, `${path}.offers`, reader) : null;
-  const expect = fields.has('expect')
-    ? readExpect(fields.get('expect')!, `${path}.expect`, reader, rules)
-    : null;
-  if (name === undefined || expect === null) return null;
+/** A value of one of the attribute types. */
+function attribute(type: string): Shape<unknown> {
+  const { words, schema } = JSON_TYPES[type]!;
   return {
-    name,
-    line: reader.position(node?.range?.[0] ?? 0).line,
-    request,
-    offers,
-    estate: [],
-    now: null,
-    expect,
+    schema,
+    read({ key, value }, path, { reader }) {
+      const plain = reader.plain(value, path);
+      if (isOfType(plain, type)) return plain;
+      const article = type === 'bool' ? '' : 'a ';
+      reader.report(value ?? key, path, 'wrong-type', `${path} must be ${article}${words}`);
+      return undefined;
+    },
   };
 }
 
-function readRequest(field: Field, path: string, reader: Reader): Partial<PlacementRequest> {
-  return typedValues(field.value, path, reader, REQUEST_ATTRIBUTES) as Partial<PlacementRequest>;
+function attributes(
+  types: Readonly<Record<string, string>>,
+  needed: readonly string[] = [],
+): Shape<Record<string, unknown>> {
+  const entries = Object.entries(types).map(([name, type]): [string, Entry<unknown>] => [
+    name,
+    (needed.includes(name) ? required : optional)(attribute(type), type),
+  ]);
+  return inAnyOrder(mapping(Object.fromEntries(entries)));
 }
 
-function readOffers(field: Field, path: string, reader: Reader): PolicyTest['offers'] {
-  const node = reader.follow(field.value, path);
-  const value = reader.plain(node, path);
-  if (typeof value === 'string') return value;
-  const types = Object.fromEntries(
-    OFFER_FIELDS.map((f) => [f, OFFER_ATTRIBUTES[f as keyof typeof OFFER_ATTRIBUTES]]),
-  );
-  return reader.items(node, path).map((item, i) => {
-    const offer = typedValues(item, `${path}[${i}]`, reader, types);
-    for (const needed of ['provider', 'region', 'instanceType', 'pricePerHour'])
-      if (!(needed in offer))
-        reader.report(item, `${path}[${i}]`, 'missing-field', `${path}[${i}].${needed} is missing`);
-    return offer;
-  });
+/** Data of tests: formatting leaves the order to whoever wrote it. */
+function inAnyOrder(shape: Shape<Record<string, unknown>>): Shape<Record<string, unknown>> {
+  const { schema, read } = shape;
+  return { schema, read };
 }
 
-function typedValues(
-  node: Node | null,
-  path: string,
-  reader: Reader,
-  types: Record<string, string>,
-): Record<string, unknown> {
-  const fields = reader.fields(node, path, Object.keys(types));
-  const out: Record<string, unknown> = {};
-  for (const [name, field] of fields ?? []) {
-    const value = reader.plain(field.value, join(path, name));
-    if (isOfType(value, types[name]!)) out[name] = value;
-    else
-      reader.report(
-        field.value ?? field.key,
-        join(path, name),
-        'wrong-type',
-        `${join(path, name)} must be a ${WORDS[types[name]!]}`,
-      );
-  }
-  return out;
-}
-
-const WORDS: Record<string, string> = {
-  string: 'text',
-  int: 'whole number',
-  double: 'number',
-  bool: 'true or false',
-  'list<string>': 'list of texts',
-  'map<string, string>': 'mapping of texts',
+/** A value, or a list of values any of which will do. */
+const wanted: Shape<unknown> = {
+  schema: {},
+  read: ({ value }, path, { reader }) => reader.plain(value, path),
 };
+
+const expectFields = mapping(
+  {
+    placed: optional(
+      inAnyOrder(
+        mapping(
+          Object.fromEntries(
+            PLACED_FIELDS.map((name) => [name, optional(wanted, 'A value, or a list of values.')]),
+          ),
+        ),
+      ),
+      'The winner has these values; a list means any of them.',
+    ),
+    rejectedBy: optional(
+      list(ruleName, { min: 1 }),
+      'Nothing is placed, each of these rules rejects something, and no other rule is needed to.',
+    ),
+    unplaceable: optional(flag, 'Whether nothing is placed.'),
+    approvals: optional(list(ruleName), 'The rules whose approval the winner needs: these and no others.'),
+  },
+  { schema: { minProperties: 1 } },
+);
+
+const expectation: Shape<PolicyTest['expect']> = {
+  ...expectFields,
+  read(field, path, reading) {
+    const values = expectFields.read(field, path, reading);
+    if (values === undefined) return undefined;
+    const { placed, rejectedBy, unplaceable, approvals } = values;
+    const outcomes = [placed, rejectedBy, unplaceable].filter((one) => one !== undefined).length;
+    const refused = rejectedBy !== undefined || unplaceable === true;
+    if (outcomes > 1 || (outcomes === 0 && approvals === undefined) || (refused && approvals !== undefined)) {
+      const message = `${path} needs exactly one of placed, rejectedBy, unplaceable; approvals may stand beside placed, or alone`;
+      reading.reader.report(field.key, path, 'wrong-value', message);
+      return undefined;
+    }
+    return {
+      ...(placed && { placed }),
+      ...(rejectedBy && { rejectedBy }),
+      ...(unplaceable !== undefined && { unplaceable }),
+      ...(approvals && { approvals }),
+    };
+  },
+};
+
+const offerList = list(attributes(OFFER_FIELDS, ['provider', 'region', 'instanceType', 'pricePerHour']), {
+  min: 1,
+});
+
+/** Offers inline, or the name of a file of them. */
+const offers: Shape<NonNullable<PolicyTest['offers']>> = {
+  schema: { anyOf: [text.schema, offerList.schema] },
+  items: offerList.items!,
+  read(field, path, reading) {
+    const value = reading.reader.follow(field.value, path);
+    const isText = typeof (value as { value?: unknown } | null)?.value === 'string';
+    return isText ? text.read(field, path, reading) : offerList.read(field, path, reading);
+  },
+};
+
+const testFields = mapping({
+  name: required(text, 'What the test shows, as a sentence.'),
+  now: optional(instant, 'The time the test is at; now, when absent.'),
+  request: optional(
+    attributes(REQUEST_ATTRIBUTES),
+    'What is asked for; what is left out is not asked for (one vCPU, one GiB).',
+  ),
+  offers: optional(
+    offers,
+    'What there is to choose from: a list, or a file of one; the catalogue, when absent.',
+  ),
+  estate: optional(
+    list(attributes(RESOURCE_ATTRIBUTES, ['name', 'provider', 'region'])),
+    'Machines that exist already.',
+  ),
+  expect: required(expectation, 'What must come of it.'),
+});
+
+const test: Shape<PolicyTest> = {
+  ...testFields,
+  read(field, path, reading) {
+    const values = testFields.read(field, path, reading);
+    if (values === undefined) return undefined;
+    const { name, request = {}, offers, estate = [], now, expect } = values;
+    const { line } = reading.reader.position(field.value?.range?.[0] ?? 0);
+    return {
+      name,
+      line,
+      request: request as Partial<PlacementRequest>,
+      offers: offers ?? null,
+      estate,
+      now: now ?? null,
+      expect,
+    };
+  },
+};
+
+/** `tests`; read after the rules. */
+export const tests: Shape<PolicyTest[]> = list(test, { max: 1000 });
 
 /** Whether a plain value is of one of the attribute types. */
 export function isOfType(value: unknown, type: string): boolean {
@@ -128,50 +192,4 @@ export function isOfType(value: unknown, type: string): boolean {
         Object.values(value).every((v) => typeof v === 'string')
       );
   }
-}
-
-function readExpect(
-  field: Field,
-  path: string,
-  reader: Reader,
-  rules: ReadonlySet<string>,
-): PolicyTest['expect'] | null {
-  const fields = reader.fields(field.value, path, ['placed', 'rejectedBy', 'unplaceable']);
-  if (fields === null) return null;
-  if (fields.size !== 1) {
-    reader.report(
-      field.key,
-      path,
-      'wrong-value',
-      `${path} needs exactly one of placed, rejectedBy, unplaceable`,
-    );
-    return null;
-  }
-  if (fields.has('placed')) {
-    const at = `${path}.placed`;
-    const names = reader.fields(fields.get('placed')!.value, at, PLACED_FIELDS);
-    return names === null
-      ? null
-      : { placed: reader.plain(fields.get('placed')!.value, at) as Record<string, unknown> };
-  }
-  if (fields.has('unplaceable')) {
-    const flag = reader.flag(fields.get('unplaceable'), `${path}.unplaceable`);
-    return flag === undefined ? null : { unplaceable: flag };
-  }
-  const list = fields.get('rejectedBy')!;
-  const names = reader.items(list.value, `${path}.rejectedBy`).map((n, i) => {
-    const name = String(reader.plain(n, `${path}.rejectedBy[${i}]`));
-    if (!rules.has(name)) {
-      const near = nearest(name, rules);
-      reader.report(
-        n,
-        `${path}.rejectedBy[${i}]`,
-        'unknown-name',
-        `the policy has no rule '${name}'`,
-        near ? { suggestion: near } : {},
-      );
-    }
-    return name;
-  });
-  return names.length === 0 ? null : { rejectedBy: names };
 }

@@ -7,16 +7,16 @@ import {
   type LineCounter,
   type Node,
   type Pair,
-  type Scalar,
+  type YAMLMap,
 } from 'yaml';
 import { nearest, type Problem } from './problems.ts';
 
-/** Aliases followed per file: enough for shared lists, too few for a bomb. */
+/** Aliases followed per document: enough for shared lists, too few for a bomb. */
 export const MAX_ALIASES = 50;
 
 /** A field found in a mapping. */
 export interface Field {
-  key: Scalar;
+  key: Node;
   value: Node | null;
 }
 
@@ -28,19 +28,18 @@ export class Reader {
   readonly file: string;
   readonly text: string;
   readonly problems: Problem[] = [];
+  readonly #document: Document;
   readonly #lines: LineCounter;
-  #document: Document | null = null;
+  readonly #linesBefore: number;
   #aliases = 0;
 
-  constructor(file: string, text: string, lines: LineCounter) {
+  /** `text` is the part of the file the document was read from, which `linesBefore` lines come before. */
+  constructor(file: string, text: string, document: Document, lines: LineCounter, linesBefore: number) {
     this.file = file;
     this.text = text;
-    this.#lines = lines;
-  }
-
-  /** Starts on one document of the file. */
-  open(document: Document): void {
     this.#document = document;
+    this.#lines = lines;
+    this.#linesBefore = linesBefore;
   }
 
   /** Records a problem at an offset of the file, or at a node. */
@@ -66,10 +65,10 @@ export class Reader {
     });
   }
 
-  /** Line and column of an offset, both from 1. */
+  /** Line and column in the file of an offset, both from 1. */
   position(offset: number): { line: number; column: number } {
     const { line, col } = this.#lines.linePos(offset);
-    return { line: Math.max(1, line), column: Math.max(1, col) };
+    return { line: Math.max(1, line) + this.#linesBefore, column: Math.max(1, col) };
   }
 
   /** The node itself, or what an alias stands for; undefined when it may not be followed. */
@@ -78,10 +77,15 @@ export class Reader {
     this.#aliases++;
     if (this.#aliases > MAX_ALIASES) {
       if (this.#aliases === MAX_ALIASES + 1)
-        this.report(node, path, 'yaml-aliases', `more than ${MAX_ALIASES} aliases are followed in this file`);
+        this.report(
+          node,
+          path,
+          'yaml-aliases',
+          `more than ${MAX_ALIASES} aliases are followed in a document`,
+        );
       return null;
     }
-    const target = node.resolve(this.#document!);
+    const target = node.resolve(this.#document);
     if (target === undefined) {
       this.report(node, path, 'yaml-syntax', `no anchor '${node.source}' above this alias`);
       return null;
@@ -90,28 +94,15 @@ export class Reader {
   }
 
   /**
-   * The fields of a mapping by name; null when it is none. A field outside `known` is a problem, with the
-   * nearest known name, or "not supported yet" for those of the later language.
+   * The fields of a mapping by name. A field outside `known` is a problem, with the nearest known name.
    */
-  fields(
-    node: Node | null,
-    path: string,
-    known: readonly string[],
-    later: readonly string[] = [],
-  ): Map<string, Field> | null {
-    const map = this.follow(node, path);
-    if (!isMap(map)) {
-      if (map !== null) this.report(map, path, 'wrong-type', `${path || 'the document'} must be a mapping`);
-      return null;
-    }
+  fields(map: YAMLMap, path: string, known: readonly string[]): Map<string, Field> {
     const found = new Map<string, Field>();
     for (const pair of map.items as Pair<Node, Node | null>[]) {
       const key = this.follow(pair.key, path);
       const name = isScalar(key) ? String(key.value) : '';
       if (!isScalar(key)) this.report(key, path, 'wrong-type', 'a field name must be a plain word');
-      else if (known.includes(name)) found.set(name, { key: key as Scalar, value: pair.value });
-      else if (later.includes(name))
-        this.report(key, join(path, name), 'not-supported-yet', `not supported yet: ${name}`);
+      else if (known.includes(name)) found.set(name, { key, value: pair.value });
       else {
         const near = nearest(name, known);
         const more = near === undefined ? {} : { suggestion: near };
@@ -121,12 +112,12 @@ export class Reader {
     return found;
   }
 
-  /** The entries of a mapping whose names are free; empty when it is none. */
-  entries(node: Node | null, path: string): { name: string; key: Node; value: Node | null }[] {
-    const map = this.follow(node, path);
+  /** The entries of a mapping whose names are free; null when it is none. */
+  entries({ key, value }: Field, path: string): { name: string; key: Node; value: Node | null }[] | null {
+    const map = this.follow(value, path);
     if (!isMap(map)) {
-      if (map !== null) this.report(map, path, 'wrong-type', `${path} must be a mapping`);
-      return [];
+      this.report(map ?? key, path, 'wrong-type', `${path} must be a mapping`);
+      return null;
     }
     return (map.items as Pair<Node, Node | null>[]).map((pair) => ({
       name: isScalar(pair.key) ? String(pair.key.value) : '',
@@ -135,12 +126,12 @@ export class Reader {
     }));
   }
 
-  /** The items of a list; empty when it is none. */
-  items(node: Node | null, path: string): (Node | null)[] {
-    const list = this.follow(node, path);
+  /** The items of a list; null when it is none. */
+  items({ key, value }: Field, path: string): (Node | null)[] | null {
+    const list = this.follow(value, path);
     if (isSeq(list)) return list.items as (Node | null)[];
-    if (list !== null) this.report(list, path, 'wrong-type', `${path} must be a list`);
-    return [];
+    this.report(list ?? key, path, 'wrong-type', `${path} must be a list`);
+    return null;
   }
 
   /** A text that is not empty; undefined when it is something else. */
@@ -171,7 +162,7 @@ export class Reader {
       this.follow(field!.value, path),
       path,
       'wrong-value',
-      `${path} must be one of ${choices.join(', ')}`,
+      `${path} must be one of ${choices.join(', ')}, is '${text}'`,
       {
         ...(near === undefined ? {} : { suggestion: near }),
       },

@@ -79,6 +79,34 @@ test('offers may stand in a file of their own, read by who runs the tests', () =
   expect(run(test)[0]!.message).toContain('no way to read files');
 });
 
+test('a test brings machines that exist, a time, and the approvals it expects', () => {
+  const text = `apiVersion: landfall.dev/v1
+kind: PlacementPolicy
+metadata: {name: p}
+spec:
+  rules:
+  - {name: two, quota: {group: project, resource: instances, limit: 2}}
+  - {name: weekend, window: {deny: "Fri 18:00/60h", timeZone: Europe/Berlin}}
+  - {name: dear, when: offer.pricePerHour > 0.15, approval: {by: [finops], expires: 24h}}
+tests:
+- {name: room, offers: [${US}], estate: [{name: a, provider: aws, region: r}], now: 2026-11-18T12:00:00Z, expect: {placed: {region: us-east-1}, approvals: []}}
+- {name: full, offers: [${US}], estate: [{name: a, provider: aws, region: r}, {name: b, provider: aws, region: r}], now: 2026-11-18, expect: {rejectedBy: [two]}}
+- {name: closed, offers: [${US}], now: 2026-11-21T12:00:00Z, expect: {rejectedBy: [weekend]}}
+- {name: dear, offers: [${EU}], now: 2026-11-18, expect: {approvals: [dear]}}
+- {name: wrong, offers: [${EU}], now: 2026-11-18, expect: {placed: {}, approvals: []}}
+`;
+  const { problems, results } = runPolicyTests(text, 'p.yaml', { catalogue });
+  expect(problems).toEqual([]);
+  expect(results.map((r) => [r.name, r.passed])).toEqual([
+    ['room', true],
+    ['full', true],
+    ['closed', true],
+    ['dear', true],
+    ['wrong', false],
+  ]);
+  expect(results[4]!.message).toContain('expected no approval, not approval by dear; placed');
+});
+
 test('a test that cannot be meant is a problem of the file', () => {
   const { problems, results } = runPolicyTests(
     'apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: p}\nspec: {rules: [{name: eu, require: "true"}]}\ntests:\n- {name: t, request: {vcpu: 2, count: many}, expect: {rejectedBy: [ue]}}\n- {name: u, expect: {placed: {}, unplaceable: true}}\n',
@@ -90,6 +118,6 @@ test('a test that cannot be meant is a problem of the file', () => {
     "unknown field 'vcpu'",
     'tests[0].request.count must be a whole number',
     "the policy has no rule 'ue'",
-    'tests[1].expect needs exactly one of placed, rejectedBy, unplaceable',
+    expect.stringContaining('tests[1].expect needs exactly one of placed, rejectedBy, unplaceable'),
   ]);
 });

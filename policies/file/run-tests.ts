@@ -6,7 +6,7 @@ import { requestProblems } from '../place/fit.ts';
 import { type OfferFacts, tableOfOffers } from '../place/offers.ts';
 import { place, placeAmong } from '../place/place.ts';
 import { describe } from '../place/reasons.ts';
-import { type Decision, NEUTRAL_REQUEST, type PlacementRequest } from '../place/types.ts';
+import { type Decision, type EstateMachine, NEUTRAL_REQUEST, type PlacementRequest } from '../place/types.ts';
 import { parsePolicy } from './parse.ts';
 import type { ParsedPolicy, PolicyTest } from './policy.ts';
 import { formatProblem, type Problem } from './problems.ts';
@@ -61,6 +61,7 @@ function runTest(policy: ParsedPolicy, test: PolicyTest, options: PolicyTestOpti
   const unsound = requestProblems(request);
   if (unsound.length > 0) return answer(false, `the request cannot be: ${unsound.join('; ')}`);
   const policies = compilePolicies([policy]);
+  const now = test.now === null ? new Date() : new Date(test.now);
   const input = {
     request,
     catalogue: options.catalogue,
@@ -68,6 +69,8 @@ function runTest(policy: ParsedPolicy, test: PolicyTest, options: PolicyTestOpti
     policies,
     setAside: [],
     includeUnconfigured: true,
+    now,
+    estate: test.estate.map((machine, i) => machineOf(machine, i, request, now)),
   };
   let decision: Decision;
   if (test.offers === null) decision = place(input);
@@ -75,7 +78,7 @@ function runTest(policy: ParsedPolicy, test: PolicyTest, options: PolicyTestOpti
     const offers = offersOf(test.offers, policy.file, options);
     if (typeof offers === 'string') return answer(false, offers);
     const empty = CatalogueClass.fromRows([], { name: 'offers of the test', date: '' });
-    decision = placeAmong({ ...input, catalogue: empty }, [tableOfOffers(offers)], () => null, [], policies);
+    decision = placeAmong({ ...input, catalogue: empty }, [tableOfOffers(offers)], () => null, []);
   }
   return judge(test.expect, decision, answer);
 }
@@ -96,6 +99,16 @@ function judge(
       passed,
       passed ? got : `expected ${expect.unplaceable ? 'nothing to be placed' : 'a placement'}; ${got}`,
     );
+  }
+  if (expect.approvals !== undefined) {
+    if (winner === null) return answer(false, `expected a placement; ${got}`);
+    const needed = [...new Set((decision.approvals ?? []).map(({ rule }) => rule))].sort();
+    const wanted = [...new Set(expect.approvals)].sort();
+    const words = (rules: string[]): string =>
+      rules.length === 0 ? 'no approval' : `approval by ${rules.join(', ')}`;
+    if (needed.join() !== wanted.join())
+      return answer(false, `expected ${words(wanted)}, not ${words(needed)}; ${got}`);
+    if (expect.placed === undefined) return answer(true, got);
   }
   if (expect.placed !== undefined) {
     if (winner === null) return answer(false, `expected a placement; ${got}`);
@@ -182,4 +195,36 @@ function facts(given: Record<string, unknown>): OfferFacts {
     labels: {},
     ...given,
   } as OfferFacts;
+}
+
+/** A machine of a test with what it does not say filled in. */
+function machineOf(
+  given: Record<string, unknown>,
+  index: number,
+  request: PlacementRequest,
+  now: Date,
+): EstateMachine {
+  const { ageHours = 0, ...more } = given as { ageHours?: number; provider: string; instanceType?: string };
+  return {
+    id: `machine-${index + 1}`,
+    project: request.project,
+    organization: request.organization,
+    labels: {},
+    state: 'Running',
+    site: more.provider,
+    zone: null,
+    host: null,
+    instanceType: '',
+    market: 'onDemand',
+    architecture: architectureOf(more.provider, more.instanceType ?? ''),
+    gpuName: null,
+    gpuCount: 0,
+    vcpus: 1,
+    memoryGiB: 1,
+    diskGiB: 0,
+    pricePerHour: 0,
+    publicAddress: false,
+    createdAt: new Date(now.getTime() - ageHours * 3_600_000).toISOString(),
+    ...more,
+  } as EstateMachine;
 }

@@ -1,21 +1,37 @@
-import type { CelRequest } from '../cel/schema.ts';
-import { type Bits, countBits, fullBits, popcount, type TriValue } from '../cel/trivalue.ts';
+import { type Bits, countBits, fullBits, popcount } from '../cel/trivalue.ts';
 import { memo } from '../memo.ts';
+import type { Circumstances } from './circumstances.ts';
 import type { CompiledRule } from './compiled.ts';
+import { gravityCosts } from './egress.ts';
 import { conditionsOf, restrict } from './fit.ts';
 import { type OfferTable, USABLE } from './offers.ts';
-import type { PlacementRequest } from './types.ts';
+import { pricingRules, type SurchargeClass, scoreOf, surchargeClasses } from './surcharges.ts';
+import { all, errorsOf, none, ruleVerdict, trueOf } from './verdicts.ts';
 
-/** What became of the offers of one table. */
+/** What became of the offers of one table. Bits are shared: not to be changed. */
 export interface Evaluated {
   table: OfferTable;
   /** Offers that fit the request, at usable sites or not. */
   fitting: number;
   /** Of those, the ones at usable sites: what the rules were asked about. */
   usable: number;
+  /** The usable ones. */
+  base: Bits;
   compliant: number;
   compliantBits: Bits;
   rules: RuleCounts[];
+  /** One for each rule in force, in order. They speak of `base` only: bits outside it mean nothing. */
+  verdicts: Verdicts[];
+  /** `base` in classes of equal surcharges; one class where no rule prices anything. `scoreOf(class, price)` is an offer's score. */
+  classes: SurchargeClass[];
+}
+
+/** What one rule says of the offers of one table. */
+export interface Verdicts {
+  /** Offers it lets through; all, where a rule of its kind rejects nothing (prefer, gravity, approval). */
+  passes: Bits;
+  /** Offers its expression has no value for. */
+  errors: Bits;
 }
 
 /** One rule over one table. */
@@ -30,59 +46,60 @@ export interface RuleCounts {
   firstAlone: number;
 }
 
+/** Whether rules of a kind can reject an offer; the others rank offers, or ask somebody. */
+export function canReject({ effect }: Pick<CompiledRule, 'effect'>): boolean {
+  return effect !== 'prefer' && effect !== 'gravity' && effect !== 'approval';
+}
+
 /** Holds every offer of a table against the request and every rule. */
 export function evaluateRules(
   table: OfferTable,
-  request: PlacementRequest,
-  cel: CelRequest,
   rules: readonly CompiledRule[],
+  context: Circumstances,
   includeUnconfigured: boolean,
 ): Evaluated {
-  const n = table.length;
-  const base = fullBits(n);
-  for (const condition of conditionsOf(request)) restrict(base, table, condition);
+  const base = fullBits(table.length);
+  for (const condition of conditionsOf(context.request)) restrict(base, table, condition);
   const fitting = countBits(base);
-  const allowed = memo(includeUnconfigured ? forPlans : atSites, table, () =>
-    usableBits(table, includeUnconfigured ? USABLE.noSiteOfProvider : USABLE.atSite),
-  );
+  const allowed = usableOffers(table, includeUnconfigured);
   for (let w = 0; w < base.length; w++) base[w]! &= allowed[w]!;
 
-  const verdicts = rules.map((rule) => {
-    const value = rule.passes.run(table, cel);
-    return { passes: trueOf(value, table), errors: errorsOf(value, table) };
-  });
+  const verdicts = rules.map((rule) => verdictsOf(rule, table, base, context));
   const { alive, counts } = countRejections(base, rules, verdicts);
   return {
     table,
     fitting,
     usable: countBits(base),
+    base,
     compliant: countBits(alive),
     compliantBits: alive,
-    rules: rules.map((rule, r) => ({ ...counts[r]!, applies: applies(rule, table, cel) })),
+    rules: rules.map((rule, r) => ({ ...counts[r]!, applies: applies(rule, table, context) })),
+    verdicts,
+    classes: surchargeClasses(table, base, pricingRules(rules), context),
   };
 }
 
-const everywhere = new WeakMap<OfferTable, Bits>();
-const nowhere = new WeakMap<OfferTable, Bits>();
-
-/** The bits that are true; shared, not to be changed. */
-function trueOf(value: TriValue, table: OfferTable): Bits {
-  if (value.all === null) return value.true;
-  return value.all === 'true' ? all(table) : none(table);
+function verdictsOf(rule: CompiledRule, table: OfferTable, base: Bits, context: Circumstances): Verdicts {
+  const { clause } = rule;
+  if (clause.effect === 'gravity') {
+    const priced = gravityCosts(clause, rule.gibPerMonth!(context.cel), table, context) !== null;
+    return { passes: all(table), errors: priced ? none(table) : all(table) };
+  }
+  const value = ruleVerdict(rule, table, base, context);
+  return { passes: canReject(rule) ? trueOf(value, table) : all(table), errors: errorsOf(value, table) };
 }
 
-/** The bits that are errors; shared, not to be changed. */
-function errorsOf(value: TriValue, table: OfferTable): Bits {
-  if (value.all === null) return value.error ?? none(table);
-  return value.all === 'error' ? all(table) : none(table);
+/** Offers at sites, or for a plan also those of providers without one. Shared, not to be changed. */
+export function usableOffers(table: OfferTable, includeUnconfigured: boolean): Bits {
+  return memo(includeUnconfigured ? forPlans : atSites, table, () =>
+    usableBits(table, includeUnconfigured ? USABLE.noSiteOfProvider : USABLE.atSite),
+  );
 }
 
-function all(table: OfferTable): Bits {
-  return memo(everywhere, table, () => fullBits(table.length));
-}
-
-function none(table: OfferTable): Bits {
-  return memo(nowhere, table, () => new Uint32Array((table.length + 31) >>> 5));
+/** The score of an offer of `base`: its price, and what the preferences and egress prices in force add. */
+export function scoreAt({ table, classes }: Pick<Evaluated, 'table' | 'classes'>, row: number): number {
+  const own = classes.find(({ bits }) => ((bits[row >>> 5]! >>> (row & 31)) & 1) === 1)!;
+  return scoreOf(own, table.numbers('pricePerHour')[row]!);
 }
 
 const atSites = new WeakMap<OfferTable, Bits>();
@@ -95,7 +112,7 @@ function usableBits(table: OfferTable, worst: number): Bits {
   return bits;
 }
 
-function applies(rule: CompiledRule, table: OfferTable, cel: CelRequest): boolean {
+function applies(rule: CompiledRule, table: OfferTable, { cel }: Circumstances): boolean {
   if (rule.gate === null) return true;
   const value = rule.gate.run(table, cel);
   // A gate without a value holds the rule against the offer, so it counts as applying.
@@ -110,7 +127,7 @@ function applies(rule: CompiledRule, table: OfferTable, cel: CelRequest): boolea
 function countRejections(
   base: Bits,
   rules: readonly CompiledRule[],
-  verdicts: readonly { passes: Bits; errors: Bits }[],
+  verdicts: readonly Verdicts[],
 ): { alive: Bits; counts: Omit<RuleCounts, 'applies'>[] } {
   const counts = rules.map(() => ({
     rejected: 0,
@@ -136,10 +153,10 @@ function countRejections(
       const { passes, errors } = verdicts[r]!;
       const enforced = rules[r]!.mode === 'enforce';
       const out = (all & ~passes[w]!) >>> 0;
+      const count = counts[r]!;
+      if (errors[w] !== 0) count.errors += popcount((all & errors[w]!) >>> 0);
       if (out !== 0) {
-        const count = counts[r]!;
         count.rejected += popcount(out);
-        count.errors += popcount((all & errors[w]!) >>> 0);
         const alone = (out & before[r]! & back) >>> 0;
         if (alone !== 0) {
           count.rejectedAlone += popcount(alone);

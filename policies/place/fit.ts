@@ -1,7 +1,9 @@
+import { bitsOfCodes } from '../cel/columnar.ts';
 import type { OfferAttribute } from '../cel/schema.ts';
-import type { Bits } from '../cel/trivalue.ts';
+import { type Bits, fullBits } from '../cel/trivalue.ts';
 import { memo } from '../memo.ts';
 import type { OfferTable } from './offers.ts';
+import { Recent } from './recent.ts';
 import type { PlacementRequest } from './types.ts';
 
 /** What the request itself asks of an offer, one condition at a time so that each can be explained. */
@@ -47,17 +49,77 @@ export function conditionsOf(request: PlacementRequest): Condition[] {
   return conditions;
 }
 
-/** How many conditions' answers are kept per table; requests ask for few sizes. One answer is a bit per offer. */
-const REMEMBERED = 128;
+/** Offers of a table, and for each 32 words of the bits whether any is set, so that a scan can pass over them. */
+export interface OfferSet {
+  bits: Bits;
+  any: Uint8Array;
+}
 
-const answers = new WeakMap<OfferTable, Map<string, Bits>>();
+/** How many conditions' answers are kept per table; requests ask for few sizes. One answer is a bit per offer. */
+const CONDITIONS = 128;
+/** The same of whole requests' answers. */
+const REQUESTS = 256;
+
+const answers = new WeakMap<OfferTable, Recent<Bits>>();
+const fits = new WeakMap<OfferTable, Recent<OfferSet>>();
 
 /** Clears the bits of offers that do not meet a condition. */
 export function restrict(bits: Bits, table: OfferTable, condition: Condition): void {
-  const known = memo(answers, table, () => new Map<string, Bits>());
-  if (!known.has(condition.key) && known.size >= REMEMBERED) known.delete(known.keys().next().value!);
-  const meets = memo(known, condition.key, () => meeting(table, condition));
+  const meets = offersThatMeet(table, atSizes(table, condition));
   for (let w = 0; w < bits.length; w++) bits[w]! &= meets[w]!;
+}
+
+/** The offers that meet all conditions of a request; kept, and not to be changed. */
+export function fittingOffers(table: OfferTable, request: PlacementRequest): OfferSet {
+  const conditions = conditionsOf(request).map((condition) => atSizes(table, condition));
+  const known = memo(fits, table, () => new Recent<OfferSet>(REQUESTS));
+  return memo(known, conditions.map((c) => c.key).join('\n'), () => {
+    const bits = fullBits(table.length);
+    for (const condition of conditions) {
+      const meets = offersThatMeet(table, condition);
+      for (let w = 0; w < bits.length; w++) bits[w]! &= meets[w]!;
+    }
+    return offerSet(bits);
+  });
+}
+
+/** A set with its summary. */
+export function offerSet(bits: Bits): OfferSet {
+  const any = new Uint8Array((bits.length + 31) >>> 5);
+  for (let w = 0; w < bits.length; w++) if (bits[w] !== 0) any[w >>> 5] = 1;
+  return { bits, any };
+}
+
+function offersThatMeet(table: OfferTable, condition: Condition): Bits {
+  const known = memo(answers, table, () => new Recent<Bits>(CONDITIONS));
+  return memo(known, condition.key, () => meeting(table, condition));
+}
+
+/** The condition with the least size on offer that meets it: 5 vCPUs and 8 are one condition where none has 5 to 7. */
+function atSizes(table: OfferTable, condition: Condition): Condition {
+  const { test } = condition;
+  if (!('numbers' in test)) return condition;
+  const least = sizeFrom(sizesOf(table, test.numbers), test.least);
+  return { ...condition, key: `${test.numbers} ${least}`, test: { ...test, least } };
+}
+
+const sizes = new WeakMap<OfferTable, Map<string, Float64Array>>();
+
+/** The sizes on offer, smallest first. */
+function sizesOf(table: OfferTable, numbers: 'vcpus' | 'memoryGiB' | 'gpuCount'): Float64Array {
+  const known = memo(sizes, table, () => new Map<string, Float64Array>());
+  return memo(known, numbers, () => Float64Array.from(new Set(table.numbers(numbers))).sort());
+}
+
+/** The first size that is at least as large; Infinity where there is none. */
+function sizeFrom(sorted: Float64Array, least: number): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (sorted[middle]! < least) low = middle + 1;
+    else high = middle;
+  }
+  return sorted[low] ?? Infinity;
 }
 
 function meeting(table: OfferTable, { test }: Condition): Bits {
@@ -65,8 +127,10 @@ function meeting(table: OfferTable, { test }: Condition): Bits {
   const bits = new Uint32Array((n + 31) >>> 5);
   if ('column' in test) {
     const { codes, values } = table.column(test.column);
-    const allowed = Uint8Array.from(values, (v) => (test.allows(v) ? 1 : 0));
-    for (let i = 0; i < n; i++) bits[i >>> 5]! |= allowed[codes[i]!]! << (i & 31);
+    return bitsOfCodes(
+      codes,
+      Uint8Array.from(values, (v) => (test.allows(v) ? 1 : 0)),
+    );
   } else if ('numbers' in test) {
     const numbers = table.numbers(test.numbers);
     const { least } = test;

@@ -1,5 +1,7 @@
 import type { Catalogue } from '../catalogue/catalogue.ts';
+import { gridCarbonOf, type KnownFacts, knownFact } from '../catalogue/facts.ts';
 import { jurisdictionOf } from '../catalogue/jurisdictions.ts';
+import { type Codes, codesFor, type NameColumn } from '../catalogue/rows.ts';
 import type { OfferAttribute } from '../cel/schema.ts';
 import { memo } from '../memo.ts';
 import type { PlacedOffer, SiteView } from './types.ts';
@@ -28,11 +30,18 @@ export interface OfferFacts {
   certifications: string[] | null;
   accel: string;
   labels: Record<string, string>;
+  /** These six: undefined = what the shipped tables say, null = not known. */
+  carbon?: number | null;
+  networkGbps?: number | null;
+  localDiskGiB?: number | null;
+  gpuMemoryGiB?: number | null;
+  cpuVendor?: string | null;
+  interruptionRate?: number | null;
 }
 
 /** One attribute of all offers: a code per offer and the CEL value of each code; undefined = missing. */
 export interface DictionaryColumn {
-  codes: Uint32Array;
+  codes: Codes;
   values: unknown[];
 }
 
@@ -82,6 +91,7 @@ function byName(a: string, b: string): number {
 
 /** The record of an offer that a decision carries. */
 export function placedOffer(facts: OfferFacts): PlacedOffer {
+  const carbon = facts.carbon === undefined ? gridCarbonOf(facts.provider, facts.region) : facts.carbon;
   return {
     site: facts.site,
     provider: facts.provider,
@@ -100,6 +110,7 @@ export function placedOffer(facts: OfferFacts): PlacedOffer {
     pricePerMonth: facts.pricePerHour * HOURS_PER_MONTH,
     currency: 'USD',
     jurisdiction: facts.jurisdiction,
+    ...(carbon === undefined || carbon === null ? {} : { carbon }),
   };
 }
 
@@ -121,6 +132,13 @@ export function celAttribute(facts: OfferFacts, attribute: OfferAttribute): unkn
     case 'jurisdiction':
     case 'certifications':
       return facts[attribute] ?? undefined;
+    case 'carbon':
+    case 'networkGbps':
+    case 'localDiskGiB':
+    case 'gpuMemoryGiB':
+    case 'cpuVendor':
+    case 'interruptionRate':
+      return facts[attribute] === undefined ? knownFact(attribute, facts) : (facts[attribute] ?? undefined);
     default:
       return facts[attribute];
   }
@@ -133,11 +151,14 @@ export function tableOfOffers(
 ): OfferTable {
   const sorted = [...offers].sort((a, b) => compareOffers(placedOffer(a), placedOffer(b)));
   const columns = new Map<OfferAttribute, DictionaryColumn>();
+  const numbers = new Map<string, Float64Array>();
   return {
     length: sorted.length,
     usable: Uint8Array.from(sorted, usable),
-    numbers: (attribute) =>
-      Float64Array.from(sorted, (o) => o[attribute === 'price' ? 'pricePerHour' : attribute]),
+    numbers: (attribute) => {
+      const name = attribute === 'price' ? 'pricePerHour' : attribute;
+      return memo(numbers, name, () => Float64Array.from(sorted, (o) => o[name]));
+    },
     column: (attribute) =>
       memo(columns, attribute, () => dictionary(sorted.length, (i) => celAttribute(sorted[i]!, attribute))),
     offer: (i) => placedOffer(sorted[i]!),
@@ -179,9 +200,10 @@ class CloudTable implements OfferTable {
   readonly usable: Uint8Array;
   readonly #catalogue: Catalogue;
   readonly #sites: CloudSite[];
-  /** The catalogue's row of each offer, and its site's place in the list plus one; 0 = none. */
-  readonly #row: Uint32Array;
-  readonly #site: Uint32Array;
+  /** The catalogue's row of each offer; null: offer i is row i, and the catalogue's own arrays serve as they are. */
+  readonly #rows: Uint32Array | null;
+  /** Its site's place in the list plus one; 0 = none. */
+  readonly #site: Codes;
   readonly #columns = new Map<OfferAttribute, DictionaryColumn>();
   readonly #numbers = new Map<string, Float64Array>();
 
@@ -204,14 +226,15 @@ class CloudTable implements OfferTable {
     let n = 0;
     for (let row = 0; row < catalogue.length; row++) n += sitesOf(row).length;
     this.length = n;
-    this.#row = new Uint32Array(n);
-    this.#site = new Uint32Array(n);
+    const rows = n === catalogue.length ? null : new Uint32Array(n);
+    this.#rows = rows;
+    this.#site = codesFor(n, sites.length + 1);
     this.usable = new Uint8Array(n);
     const configured = new Set(sites.map((s) => s.provider));
     let i = 0;
     for (let row = 0; row < catalogue.length; row++)
       for (const site of sitesOf(row)) {
-        this.#row[i] = row;
+        if (rows !== null) rows[i] = row;
         this.#site[i] = site;
         if (site === 0)
           this.usable[i] = configured.has(provider.values[provider.codes[row]!]!)
@@ -221,12 +244,17 @@ class CloudTable implements OfferTable {
       }
   }
 
+  /** The catalogue's row of an offer. */
+  #row(i: number): number {
+    return this.#rows === null ? i : this.#rows[i]!;
+  }
+
   numbers(attribute: keyof typeof NUMERIC): Float64Array {
     const name = attribute === 'price' ? 'pricePerHour' : attribute;
-    return memo(this.#numbers, name, () => {
-      const from = this.#catalogue[name];
-      return Float64Array.from(this.#row, (row) => from[row]!);
-    });
+    const from = this.#catalogue[name];
+    const rows = this.#rows;
+    if (rows === null) return from;
+    return memo(this.#numbers, name, () => Float64Array.from(rows, (row) => from[row]!));
   }
 
   column(attribute: OfferAttribute): DictionaryColumn {
@@ -243,14 +271,17 @@ class CloudTable implements OfferTable {
       case 'market':
       case 'architecture':
       case 'gpuName':
-        return { codes: gather(c[attribute].codes, this.#row), values: c[attribute].values };
+        return { codes: this.#gather(c[attribute]), values: c[attribute].values };
       case 'zone':
         return {
-          codes: gather(c.zone.codes, this.#row),
+          codes: this.#gather(c.zone),
           values: c.zone.values.map((z) => (z === '' ? undefined : z)),
         };
       case 'burstable':
-        return { codes: Uint32Array.from(this.#row, (row) => c.burstable[row]!), values: [false, true] };
+        return {
+          codes: this.#gather({ codes: c.burstable, values: ['', ''] }),
+          values: [false, true],
+        };
       case 'site':
         return { codes: this.#site, values: ['', ...this.#sites.map((s) => s.name)] };
       case 'certifications':
@@ -259,9 +290,9 @@ class CloudTable implements OfferTable {
         return { codes: this.#site, values: [{}, ...this.#sites.map((s) => s.labels)] };
       case 'host':
       case 'accel':
-        return { codes: new Uint32Array(this.length), values: [''] };
+        return { codes: new Uint8Array(this.length), values: [''] };
       case 'currency':
-        return { codes: new Uint32Array(this.length), values: ['USD'] };
+        return { codes: new Uint8Array(this.length), values: ['USD'] };
       case 'jurisdiction':
         return dictionary(this.length, (i) => this.#jurisdiction(i) ?? undefined);
       case 'vcpus':
@@ -276,18 +307,63 @@ class CloudTable implements OfferTable {
         const numbers = this.numbers(attribute);
         return dictionary(this.length, (i) => numbers[i]);
       }
+      case 'carbon':
+        return dictionary(
+          this.length,
+          this.#known(attribute, (row) => c.region.codes[row]!),
+        );
+      case 'networkGbps':
+      case 'localDiskGiB':
+      case 'cpuVendor':
+        return dictionary(
+          this.length,
+          this.#known(attribute, (row) => c.instanceType.codes[row]!),
+        );
+      case 'gpuMemoryGiB':
+        return dictionary(
+          this.length,
+          this.#known(attribute, (row) => c.instanceType.codes[row]! * 2 + (c.gpuCount[row] === 0 ? 1 : 0)),
+        );
+      case 'interruptionRate':
+        return dictionary(
+          this.length,
+          this.#known(
+            attribute,
+            (row) => c.market.codes[row]! * c.interruption.values.length + c.interruption.codes[row]!,
+          ),
+        );
     }
+  }
+
+  /** A fact of each offer, looked up once for each provider and key: the key is what beside the provider it depends on. */
+  #known(fact: keyof KnownFacts, key: (row: number) => number): (i: number) => unknown {
+    const { provider } = this.#catalogue;
+    const found = new Map<number, { value: unknown }>();
+    return (i) => {
+      const row = this.#row(i);
+      return memo(found, key(row) * provider.values.length + provider.codes[row]!, () => ({
+        value: knownFact(fact, this.#catalogue.row(row)),
+      })).value;
+    };
+  }
+
+  #gather(column: NameColumn): Codes {
+    const rows = this.#rows;
+    if (rows === null) return column.codes;
+    const out = codesFor(rows.length, column.values.length);
+    for (let i = 0; i < out.length; i++) out[i] = column.codes[rows[i]!]!;
+    return out;
   }
 
   #jurisdiction(i: number): string | null {
     const { provider, region } = this.#catalogue;
-    const row = this.#row[i]!;
+    const row = this.#row(i);
     const known = jurisdictionOf(provider.values[provider.codes[row]!]!, region.values[region.codes[row]!]!);
     return known ?? this.#sites[this.#site[i]! - 1]?.jurisdiction ?? null;
   }
 
   offer(i: number): PlacedOffer {
-    const row = this.#catalogue.row(this.#row[i]!);
+    const row = this.#catalogue.row(this.#row(i));
     const site = this.#sites[this.#site[i]! - 1];
     return placedOffer({
       ...row,
@@ -300,12 +376,6 @@ class CloudTable implements OfferTable {
       labels: {},
     });
   }
-}
-
-function gather(from: Uint32Array, rows: Uint32Array): Uint32Array {
-  const out = new Uint32Array(rows.length);
-  for (let i = 0; i < out.length; i++) out[i] = from[rows[i]!]!;
-  return out;
 }
 
 /** Values compare by identity but for lists and maps, which compare by their JSON. */
@@ -324,5 +394,8 @@ function dictionary(n: number, value: (i: number) => unknown): DictionaryColumn 
     }
     codes[i] = code;
   }
-  return { codes, values };
+  if (values.length > 0x10000) return { codes, values };
+  const narrow = codesFor(n, values.length);
+  narrow.set(codes);
+  return { codes: narrow, values };
 }

@@ -1,4 +1,5 @@
 import { type OfferFacts, type OfferTable, tableOfOffers } from './offers.ts';
+import { Recent } from './recent.ts';
 import type { HostView, PlacementRequest, SiteView } from './types.ts';
 
 /** On-prem offers of a request, and what a person should know about them. */
@@ -21,9 +22,8 @@ export function measuredType(request: PlacementRequest): string {
  * USD is left out, because no rate is known to compare it by.
  */
 export function onpremOffers(request: PlacementRequest, sites: readonly SiteView[]): OnpremOffers {
-  const offers: OfferFacts[] = [];
-  const refusals = new Map<string, string>();
   const notices: string[] = [];
+  const own: SiteView[] = [];
   for (const site of sites) {
     if (site.provider !== 'onprem') continue;
     const { pricing } = site;
@@ -39,11 +39,44 @@ export function onpremOffers(request: PlacementRequest, sites: readonly SiteView
     }
     if (!pricing && site.hosts.length > 0)
       notices.push(`site ${site.name} has no prices: its machines count as 0.00 USD an hour`);
-    for (const host of site.hosts) {
-      if (!holds(host.capacity, request)) continue;
-      const refusal = refusalOf(host, request);
-      if (refusal !== null) refusals.set(`${site.name}\0${host.name}`, refusal);
-      offers.push({
+    own.push(site);
+  }
+  let hosts: Map<string, HostView> | undefined;
+  return {
+    table: own.length === 0 ? NO_HOSTS : hostTable(request, own),
+    refusal: (site, host) => {
+      hosts ??= new Map(own.flatMap((s) => s.hosts.map((h) => [`${s.name}\0${h.name}`, h])));
+      return refusalOf(hosts.get(`${site}\0${host}`)!, request);
+    },
+    notices,
+  };
+}
+
+const NO_HOSTS = tableOfOffers([]);
+
+/** Tables of the last few sizes asked for: what is known of a table (verdicts of rules, say) is kept by it. */
+const hostTables = new Recent<OfferTable>(64);
+
+/** By what does not change from one placement to the next: the room on a host is no part of it. */
+function hostTable(request: PlacementRequest, sites: readonly SiteView[]): OfferTable {
+  const { vcpus, memoryGiB, diskGiB } = request;
+  const standing = sites.map(({ name, jurisdiction, certifications, labels, pricing, hosts }) => [
+    name,
+    jurisdiction,
+    certifications,
+    labels,
+    pricing,
+    hosts.map((h) => [h.name, h.zone, h.region, h.architecture, h.accel, h.capacity]),
+  ]);
+  const key = JSON.stringify([vcpus, memoryGiB, diskGiB, standing]);
+  return hostTables.get(key) ?? hostTables.set(key, tableOfOffers(hostOffers(request, sites)));
+}
+
+function hostOffers(request: PlacementRequest, sites: readonly SiteView[]): OfferFacts[] {
+  return sites.flatMap((site) =>
+    site.hosts
+      .filter((host) => holds(host.capacity, request))
+      .map((host) => ({
         site: site.name,
         provider: 'onprem',
         region: host.region,
@@ -58,19 +91,15 @@ export function onpremOffers(request: PlacementRequest, sites: readonly SiteView
         gpuName: null,
         gpuCount: 0,
         burstable: false,
-        pricePerHour: pricing ? pricing.vcpuHour * request.vcpus + pricing.gibHour * request.memoryGiB : 0,
+        pricePerHour: site.pricing
+          ? site.pricing.vcpuHour * request.vcpus + site.pricing.gibHour * request.memoryGiB
+          : 0,
         jurisdiction: site.jurisdiction ?? null,
         certifications: site.certifications,
         accel: host.accel,
         labels: site.labels,
-      });
-    }
-  }
-  return {
-    table: tableOfOffers(offers),
-    refusal: (site, host) => refusals.get(`${site}\0${host}`) ?? null,
-    notices,
-  };
+      })),
+  );
 }
 
 function validPrice(price: number): boolean {

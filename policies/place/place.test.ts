@@ -199,6 +199,16 @@ describe('on-prem', () => {
     expect(decision.winner!.site).toBe('aws-1');
     expect(decision.reasons.join()).toContain('prices in EUR');
   });
+
+  test.each([Number.NaN, -0.01, Number.POSITIVE_INFINITY])(
+    'whose price is no number of at least 0 (%d) is left out and said to be',
+    (vcpuHour) => {
+      const odd = { ...cellar, pricing: { vcpuHour, gibHour: 0, currency: 'USD' } };
+      const decision = place({ ...plain, sites: [aws, odd], request });
+      expect(decision.winner!.site).toBe('aws-1');
+      expect(decision.reasons.join()).toContain('has a price that is not a number of at least 0');
+    },
+  );
 });
 
 describe('layers', () => {

@@ -2,6 +2,7 @@
  * The shapes on both sides of {@link place}: what is asked for, what may be chosen from, and the decision
  * record. `model/openapi.yaml` carries the same shapes; sizes are in vCPUs and GiB, money in USD per hour.
  */
+import type { Explanation } from '../explain/types.ts';
 import type { Effect } from '../file/policy.ts';
 
 /** What one machine must be. Every attribute is present; the neutral value is what "not asked for" means. */
@@ -183,6 +184,8 @@ export interface RuleRecord {
   rule: string;
   mode: 'enforce' | 'audit' | 'dryRun';
   effect: Effect;
+  /** Name of the policy's file, as it was given to the parser. */
+  file?: string;
   /** Line of the rule in its policy file, from 1. */
   line: number;
   /** False: `match` or `when` is false for this request, so the rule had no say. */
@@ -244,4 +247,6 @@ export interface Decision {
   policies: { name: string; version: string }[];
   /** The search is exhaustive, so the bound is the winner's own score (or price) and the gap 0. */
   certificate: { method: 'exact'; bound: number | null; gap: 0 };
+  /** What else was near and what would change the answer. Absent for a request that cannot be read. */
+  explanation?: Explanation;
 }

@@ -1,5 +1,5 @@
 import type { CatalogueRow } from '../catalogue/rows.ts';
-import { NEUTRAL_REQUEST, type PlacementRequest, type SiteView } from '../place/types.ts';
+import { type HostView, NEUTRAL_REQUEST, type PlacementRequest, type SiteView } from '../place/types.ts';
 
 /** Numbers in [0, 1) that are the same in every run (mulberry32). */
 export function seeded(seed: number): () => number {
@@ -125,6 +125,13 @@ export class RandomCases {
     ].filter(() => this.chance(0.75));
   }
 
+  /** A host with all, some or none of its room free. */
+  anotherRoom = (host: HostView): HostView => {
+    const { capacity } = host;
+    const free = this.pick([capacity, capacity, { vcpus: 1, memoryGiB: 2, diskGiB: 20 }]);
+    return { ...host, free, ready: this.chance(0.8) };
+  };
+
   /** A well-typed boolean expression over `request` and `offer`. */
   expression(depth: number): string {
     if (depth <= 0 || this.chance(0.15)) return this.comparison();
@@ -195,6 +202,11 @@ export class RandomCases {
       'double(request.count) / 0.0',
       'double(offer.region)',
       '0.0 / 0.0',
+      'offer.carbon',
+      'offer.networkGbps',
+      'offer.localDiskGiB * 2.0',
+      'offer.gpuMemoryGiB',
+      'offer.interruptionRate',
     ]);
   }
 
@@ -218,6 +230,7 @@ export class RandomCases {
       'offer.instanceType',
       'request.dataClass',
       '(offer.burstable ? offer.family : offer.zone)',
+      'offer.cpuVendor',
     ]);
   }
 }

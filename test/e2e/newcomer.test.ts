@@ -44,7 +44,7 @@ test('get sites shows the site of this machine, ready, with its host', async () 
 }, 60_000);
 
 test('plan -f examples/anywhere.yaml says where, at what price and why, in its first three lines, and creates nothing', async () => {
-  const [where, price, why, ...rest] = (await succeed('plan -f examples/anywhere.yaml')).split('\n');
+  const [where, price, why, ...rest] = (await succeed('plan -f examples/anywhere.yaml --full')).split('\n');
   expect(where).toMatch(/^instance\/web lands on \S+ .*\(2 vCPU, 4 GiB, x86_64, onDemand\)$/);
   expect(price).toMatch(/^\$\d+\.\d+ an hour, \$\d+\.\d+ a month/);
   expect(why).toMatch(/^the cheapest of [\d,]+ compliant offers \([\d,]+ considered\)$/);

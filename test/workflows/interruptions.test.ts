@@ -1,4 +1,4 @@
-import { deleteInstance, liveIntents } from '@landfall/store';
+import { decideApproval, deleteInstance, listApprovals, liveIntents } from '@landfall/store';
 import type { ActivityInboundCallsInterceptor } from '@temporalio/worker';
 import { type SimulatedEstate, startSimulatedEstate } from '../simulated-estate.ts';
 
@@ -85,4 +85,34 @@ test('an error at each activity of a create that falls back to another offer lea
     expect(await liveIntents(estate.db, id)).toEqual([]);
     expect(estate.provider.machines.size + estate.provider.strays.size).toBe(0);
   }
+}, 60_000);
+
+test('an error at each activity of a create that waits for approval asks once, and makes one machine', async () => {
+  await estate.db.deleteFrom('set_asides').execute();
+  await estate.policy('spend', '- {name: every, approval: {by: [boss], expires: 24h}}');
+  const scope = { organization: 'default' };
+  for (const mode of ['before', 'after'] as const)
+    for (let nth = 1; nth <= 4; nth++) {
+      interruption = { mode, nth };
+      calls = 0;
+      const before = estate.provider.created;
+      const name = `approved-${mode}-${nth}`;
+      const { id, operation } = await estate.request(name);
+      const asked = async () =>
+        (await listApprovals(estate.db, scope, { filter: `resource=${id}` })).items.map((item) => item.id);
+      for (let look = 0; look < 200 && (await asked()).length === 0; look++)
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      const [approval] = await asked();
+      const boss = { ...scope, requestedBy: 'boss', isOrganizationWide: true, isOrganizationAdmin: false };
+      await decideApproval(estate.db, scope, approval!, { state: 'Approved', reason: null }, boss);
+      expect(await estate.ended(operation)).toMatchObject({ state: 'Succeeded' });
+      expect(await asked()).toHaveLength(1);
+      expect(estate.provider.created - before).toBe(1);
+      interruption = undefined;
+      const deletion = { ...scope, requestedBy: 'test', project: 'default', instance: name, ifMatch: null };
+      const { operation: removal } = await deleteInstance(estate.db, deletion);
+      expect(await estate.ended(removal!.id)).toMatchObject({ state: 'Succeeded' });
+      expect(await liveIntents(estate.db, id)).toEqual([]);
+    }
+  await estate.noPolicy('spend');
 }, 60_000);

@@ -4,7 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { changeInstance, createAudit, deleteInstance } from '@landfall/store';
+import { changeInstance, createAudit, createComplianceRun, deleteInstance } from '@landfall/store';
 import { Client, Connection } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { type SimulatedEstate, startSimulatedEstate } from '../simulated-estate.ts';
@@ -31,6 +31,12 @@ async function record(estate: SimulatedEstate): Promise<void> {
   const audit = await createAudit(estate.db, by);
   await estate.ended(audit.id);
   await save('audit', `audit/${audit.id}`);
+  const compliance = await createComplianceRun(estate.db, by);
+  await estate.ended(compliance.id);
+  await save('compliance', `compliance/${compliance.id}`);
+  await estate.signals.wakeCompliance();
+  await estate.signals.wakeCompliance();
+  await save('compliance-on-change', 'compliance');
   const removal = await deleteInstance(estate.db, { ...by, instance: 'create' });
   await estate.ended(removal.operation!.id);
   await save('delete', `instance/${create.id}`);

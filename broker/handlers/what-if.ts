@@ -1,0 +1,153 @@
+import { setImmediate as pause } from 'node:timers/promises';
+import { durationMs, type Schemas } from '@landfall/model';
+import {
+  type CompiledPolicies,
+  compilePolicies,
+  type ParsedPolicy,
+  parsePolicy,
+  parseRequestRules,
+} from '@landfall/policies';
+import { PolicyProblems } from '@landfall/policies/file/problems.ts';
+import {
+  type RecordedRequest as Recorded,
+  type Replayed,
+  replay,
+  sumUp,
+  type WhatIfWorld,
+} from '@landfall/policies/what-if/what-if.ts';
+import { type Db, ledgerHosts } from '@landfall/store';
+import { recordedRequests, type RecordedRequest as StoredRequest } from '@landfall/store/decisions.ts';
+import { estateMachines } from '@landfall/store/estate.ts';
+import { policiesInForce } from '@landfall/store/policies.ts';
+import { catalogueByVersion, catalogueInForce, siteViews } from '@landfall/workflows/placement.ts';
+import type { Handlers } from '../handler.ts';
+import type { Principal } from '../principal.ts';
+import { Problem } from '../problems.ts';
+import { scopeOf } from './operations.ts';
+import { checkScope, policyProblem } from './policies.ts';
+
+type Given = NonNullable<Schemas['WhatIfInput']['policies']>;
+
+/** Changes named one by one in a report; beyond these they are only counted. */
+const NAMED = 1000;
+
+/** The policies of the files given, each of them valid and of a scope that is the caller's to speak of. */
+async function givenPolicies(db: Db, principal: Principal, given: Given): Promise<ParsedPolicy[]> {
+  const policies: ParsedPolicy[] = [];
+  for (const [index, { source, file }] of given.entries()) {
+    const pointer = `/policies/${index}/source`;
+    const parsed = parsePolicy(source, file ?? `policies[${index}]`);
+    const refusal = policyProblem(parsed.problems, pointer);
+    if (refusal) throw refusal;
+    for (const policy of parsed.policies) await checkScope(db, principal.organization, policy.scope, pointer);
+    policies.push(...parsed.policies);
+  }
+  return policies;
+}
+
+const keyOf = ({ scope, name }: ParsedPolicy): string => `${scope.kind}s/${scope.name}/${name}`;
+
+/** The policies in force, and those with the given ones put in their places. */
+async function bothSets(
+  db: Db,
+  principal: Principal,
+  given: Given,
+): Promise<{ before: CompiledPolicies; after: CompiledPolicies }> {
+  const changed = await givenPolicies(db, principal, given);
+  const inForce = (await policiesInForce(db, principal.organization)).flatMap(({ name, source, version }) => {
+    const { policies, problems } = parsePolicy(source, name);
+    const refusal = policyProblem(problems, '');
+    if (refusal)
+      throw new Problem('unprocessable', `Policy ${name}, in force, cannot be read: ${refusal.message}`);
+    return policies.map((policy) => ({ ...policy, version }));
+  });
+  const keys = new Set(changed.map(keyOf));
+  try {
+    return {
+      before: compilePolicies(inForce),
+      after: compilePolicies([...inForce.filter((policy) => !keys.has(keyOf(policy))), ...changed]),
+    };
+  } catch (error) {
+    if (!(error instanceof PolicyProblems)) throw error;
+    throw policyProblem(error.problems, '/policies')!;
+  }
+}
+
+/** Replays one request after the other, letting others have their turn between. */
+async function replayAll(requests: Recorded[], world: WhatIfWorld, signal: AbortSignal): Promise<Replayed[]> {
+  const replayed: Replayed[] = [];
+  for (const recorded of requests) {
+    replayed.push(replay(recorded, world));
+    await pause();
+    signal.throwIfAborted();
+  }
+  return replayed;
+}
+
+function changesOf(replayed: Replayed[]): Schemas['WhatIfReport']['changes'] {
+  return replayed
+    .filter(({ change }) => change !== 'unchanged')
+    .map(({ recorded, change, from, to, approvals, rules }) => ({
+      decision: recorded.decision,
+      project: recorded.request.project,
+      name: recorded.request.name,
+      change: change as Exclude<typeof change, 'unchanged'>,
+      from: from as Schemas['Offer'] | null,
+      to: to as Schemas['Offer'] | null,
+      approvals,
+      rules: rules.map(({ policy, rule }) => `${policy}/${rule}`),
+    }));
+}
+
+/** The requests whose own rules can be read, ready to be replayed. */
+function readable(recorded: StoredRequest[]): Recorded[] {
+  return recorded.flatMap(({ rules: written, request, ...rest }) => {
+    const { rules, problems } = parseRequestRules(written, 'request');
+    if (problems.some(({ severity }) => severity === 'error')) return [];
+    return [{ ...rest, request: request as Recorded['request'], requestRules: rules }];
+  });
+}
+
+function unprocessable(pointer: string, message: string): Problem {
+  return new Problem('unprocessable', `${pointer.slice(1) || 'The body'} ${message}.`, {
+    errors: [{ pointer, message }],
+  });
+}
+
+export const whatIfHandlers = {
+  async whatIfPolicies({ principal, body, signal }, { db }) {
+    const { policies = [], since: back = '30d', limit = 1000 } = body;
+    const { organization } = principal;
+    if (policies.length === 0 && body.catalogue === undefined)
+      throw unprocessable('', 'must have policies, a catalogue, or both');
+    const sets = await bothSets(db, principal, policies);
+    const until = new Date();
+    if (durationMs(back) > until.getTime()) throw unprocessable('/since', 'must reach back to 1970 at most');
+    const since = new Date(until.getTime() - durationMs(back));
+    const catalogue = await catalogueInForce(db, organization);
+    const catalogueAfter =
+      body.catalogue === undefined ? catalogue : await catalogueByVersion(db, organization, body.catalogue);
+    if (catalogueAfter === undefined)
+      throw unprocessable('/catalogue', `must be a version that is kept, is '${body.catalogue}'`);
+    const recorded = await recordedRequests(db, scopeOf(principal), since, limit);
+    const requests = readable(recorded.requests);
+    const sites = await siteViews(db, organization, await ledgerHosts(db));
+    const estate = await estateMachines(db, organization);
+    const replayed = await replayAll(requests, { ...sets, catalogue, catalogueAfter, sites, estate }, signal);
+    const changes = changesOf(replayed);
+    const { version, date, sources } = catalogueAfter;
+    const report: Schemas['WhatIfReport'] = {
+      since: since.toISOString(),
+      until: until.toISOString(),
+      ...sumUp(replayed),
+      notReplayable: recorded.notReplayable + recorded.requests.length - requests.length,
+      leftOut: recorded.leftOut,
+      currency: 'USD',
+      changes: changes.slice(0, NAMED),
+      changesLeftOut: Math.max(0, changes.length - NAMED),
+      catalogue: { version, date, sources },
+      policies: sets.after.policies.map(({ name, version }) => ({ name, version })),
+    };
+    return { status: 200, body: report };
+  },
+} satisfies Partial<Handlers>;

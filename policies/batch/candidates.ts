@@ -1,0 +1,415 @@
+/** Makes a {@link Batch} of requests, prices, sites and policies: the one place where a batch meets placement. */
+import { combinations } from '../cel/columnar.ts';
+import { celRequest, EVALUATION, reads } from '../cel/schema.ts';
+import { hasBit, nextBit } from '../cel/trivalue.ts';
+import type { GroupKey } from '../file/policy.ts';
+import { memo } from '../memo.ts';
+import { isSetAside } from '../place/available.ts';
+import { type Circumstances, rowReader } from '../place/circumstances.ts';
+import type { CompiledRule } from '../place/compiled.ts';
+import { evaluateRules } from '../place/evaluate.ts';
+import { requestProblems } from '../place/fit.ts';
+import { candidateValue, groupName, isRequestKey } from '../place/groups.ts';
+import { rulesInForce } from '../place/in-force.ts';
+import { cloudTable, type OfferTable } from '../place/offers.ts';
+import { measuredType, onpremOffers } from '../place/onprem.ts';
+import { requestPart } from '../place/request-parts.ts';
+import { type SurchargeClass, scoreOf } from '../place/surcharges.ts';
+import type { EstateMachine, PlacedOffer, PlacementRequest } from '../place/types.ts';
+import { gateHolds } from '../place/verdicts.ts';
+import { keptApart } from './company.ts';
+import {
+  type Asked,
+  Coupling,
+  coupledAttributes,
+  isCoupled,
+  isSure,
+  lacksDomain,
+  type Offered,
+} from './coupling.ts';
+import { type Pools, poolsOf } from './pools.ts';
+import type { ApartRule, Batch, Cell, MachineClass, Options } from './problem.ts';
+import type { BatchInput } from './types.ts';
+
+/** A batch, and the way back from its numbers to requests and offers. */
+export interface Candidates {
+  batch: Batch;
+  /** The requests of each class: places in the input, in order. */
+  members: number[][];
+  /** Requests that make no sense, with why. */
+  unsound: { request: number; reasons: string[] }[];
+  /** The offer of a class's option; on-prem, on that host. */
+  offer: (machines: number, option: number, host: number) => PlacedOffer;
+  notices: string[];
+}
+
+/** Requests that every rule says the same of for offers of any size: one evaluation serves all. */
+interface Kind {
+  context: Circumstances;
+  /** The rules about one machine, and those about several. */
+  single: readonly CompiledRule[];
+  coupled: readonly CompiledRule[];
+  /** Per anti-affinity rule of the coupling, whether it has a say. */
+  held: readonly boolean[];
+  clouds: readonly Group[];
+  menus: Map<string, Menu>;
+  /** What groups mean to the coupled rules, by what those read of a request, then by group. */
+  cells: Map<string, { asked: Asked; cells: Map<Group, Cell> }>;
+}
+
+/** Offers that only size and price tell apart: one place, one surcharge, and the same coupled rules. */
+interface Group {
+  table: OfferTable;
+  /** Cheapest first. */
+  rows: number[];
+  of: SurchargeClass;
+  coupled: readonly CompiledRule[];
+  offered: Offered;
+}
+
+/** What a kind may choose from for one size, lowest score first. */
+type Menu = Omit<Options, 'cell'> & { groups: readonly Group[] };
+
+export function candidatesOf(input: BatchInput, now: Date): Candidates {
+  return new Gathering(input, now).gather();
+}
+
+class Gathering {
+  readonly #input: BatchInput;
+  readonly #now: Date;
+  readonly #estate: readonly EstateMachine[];
+  readonly #clouds: OfferTable;
+  readonly #pools: Pools;
+  readonly #coupling: Coupling;
+  readonly #kinds = new Map<string, Kind>();
+  readonly #notices: string[];
+  readonly #aside: ((row: number) => boolean)[];
+  /** A number for the place of each cloud offer, as far as coupled rules can tell places apart. */
+  readonly #places: Uint32Array;
+  readonly #namesMatter: boolean;
+  readonly #hostTables = new Map<string, OfferTable>();
+  readonly #columns = new Map<
+    OfferTable,
+    readonly [Float64Array, Float64Array, Float64Array, Float64Array]
+  >();
+  readonly #numbers: ReadonlyMap<CompiledRule, number>;
+  /** What coupled rules group machines by that the request says. */
+  readonly #requestKeys: GroupKey[];
+
+  constructor(input: BatchInput, now: Date) {
+    const { requests, sites, policies, catalogue } = input;
+    this.#input = input;
+    this.#now = now;
+    const own = new Set(requests.map(({ request }) => JSON.stringify([request.project, request.name])));
+    this.#estate = (input.estate ?? []).filter((m) => !own.has(JSON.stringify([m.project, m.name])));
+    const rules = policies.rules.filter((rule) => rule.mode === 'enforce' && !rule.readsResource);
+    const coupled = rules.filter(isCoupled);
+    const namesHost =
+      rules.some((rule) => readsOf(rule).has('host') || namesHosts(rule, this.#estate)) ||
+      requests.some(({ request }) => request.hosts.length > 0);
+    this.#pools = poolsOf(sites, input.setAside, namesHost);
+    this.#numbers = new Map(policies.rules.map((rule, i) => [rule, i]));
+    this.#requestKeys = [
+      ...new Set(
+        coupled.flatMap(({ clause }) => ('group' in clause ? clause.group.filter(isRequestKey) : [])),
+      ),
+    ];
+    const apart = coupled.filter((rule) => rule.effect === 'antiAffinity');
+    this.#coupling = new Coupling(this.#estate, apart, this.#pools.names);
+    this.#clouds = cloudTable(catalogue, sites);
+    this.#aside = input.setAside.flatMap((aside) => isSetAside(this.#clouds, aside) ?? []);
+    const attributes = coupledAttributes(coupled);
+    this.#places =
+      attributes.length === 0
+        ? new Uint32Array(this.#clouds.length)
+        : combinations(this.#clouds, attributes).codes;
+    this.#namesMatter = rules.some(readsNames);
+    this.#notices = requests.length === 0 ? [] : onpremOffers(requests[0]!.request, sites).notices;
+  }
+
+  gather(): Candidates {
+    const { requests } = this.#input;
+    const classOf = new Map<string, number>();
+    const members: number[][] = [];
+    const counts: number[] = [];
+    const unsound: Candidates['unsound'] = [];
+    requests.forEach(({ request, count }, i) => {
+      const reasons = requestProblems(request);
+      if (!Number.isSafeInteger(count) || count < 1)
+        reasons.push(`count must be a whole number of at least 1, not ${count}`);
+      if (reasons.length > 0) {
+        unsound.push({ request: i, reasons });
+        return;
+      }
+      const { name, ...rest } = request;
+      const key = JSON.stringify(this.#namesMatter ? request : rest);
+      const c = memo(classOf, key, () => members.push([]) - 1);
+      members[c]!.push(i);
+      counts[c] = (counts[c] ?? 0) + count;
+    });
+    const wanted = members.map((of) => requests[of[0]!]!.request);
+    const kinds = wanted.map((request) => this.#kindOf(request));
+    const { rules: apart, setsOf } = this.#apart(wanted, kinds);
+    const classes = wanted.map((request, c): MachineClass => {
+      const kind = kinds[c]!;
+      return {
+        count: counts[c]!,
+        size: [request.vcpus, request.memoryGiB, request.diskGiB],
+        options: this.#optionsOf(request, kind),
+        apart: setsOf[c]!,
+        spreads: this.#coupling.sureSpreads(kind.coupled, { request, names: new Map() }),
+        loose: kind.coupled.some((rule) => rule.effect === 'spread' && !isSure(rule)),
+      };
+    });
+    const { hosts, pools } = this.#pools;
+    const { limits, spreads } = this.#coupling;
+    return {
+      batch: { classes, limits, spreads, apart, hosts, pools },
+      members,
+      unsound,
+      offer: (c, option, host) => this.#offer(wanted[c]!, classes[c]!.options, option, host),
+      notices: this.#notices,
+    };
+  }
+
+  #kindOf(request: PlacementRequest): Kind {
+    const cel = celRequest(request);
+    const { rules } = rulesInForce(this.#input.policies, [], request, cel, this.#now);
+    const enforced = rules.filter((rule) => rule.mode === 'enforce');
+    // The conditions but for the sizes, which offers are held against one by one.
+    const { architecture, market, instanceType, gpuName, providers, sites, regions, zones, hosts } = request;
+    const key = JSON.stringify([
+      [architecture, market, instanceType, gpuName, providers, sites, regions, zones, hosts],
+      enforced.map((rule) => [this.#numbers.get(rule), requestPart(rule, cel)]),
+      enforced.some(readsWholeRequest) ? request : '',
+    ]);
+    return memo(this.#kinds, key, () => this.#evaluate(request, enforced));
+  }
+
+  #evaluate(request: PlacementRequest, rules: readonly CompiledRule[]): Kind {
+    const context: Circumstances = {
+      request: { ...request, ...NO_SIZE },
+      cel: celRequest(request),
+      now: this.#now,
+      estate: this.#estate,
+      sites: this.#input.sites,
+    };
+    // Limits and spread are the batch's own matter; anti-affinity is also towards machines that exist.
+    const single = rules.filter((rule) => !isCoupled(rule) || rule.effect === 'antiAffinity');
+    const coupled = rules.filter((rule) => isCoupled(rule) && this.#maySpeak(rule, context));
+    return {
+      context,
+      single,
+      coupled,
+      held: this.#coupling.apart.map((rule) => coupled.includes(rule)),
+      clouds: this.#groupsOf(this.#clouds, single, coupled, context, (row) => this.#places[row]!),
+      menus: new Map(),
+      cells: new Map(),
+    };
+  }
+
+  #maySpeak(rule: CompiledRule, { cel }: Circumstances): boolean {
+    return rule.gate === null || rule.gate.run(this.#clouds, cel).all !== 'false' || readsOf(rule).size > 0;
+  }
+
+  /** Parts the offers that the rules let through by place, surcharge, and what coupled rules have a say. */
+  #groupsOf(
+    table: OfferTable,
+    single: readonly CompiledRule[],
+    coupled: readonly CompiledRule[],
+    context: Circumstances,
+    placeOf: (row: number) => number,
+  ): Group[] {
+    const plan = this.#input.includeUnconfigured;
+    const { compliantBits, classes } = evaluateRules(table, single, context, plan);
+    const local = coupled.map((rule) => (rule.gate?.offerAttributes.size ?? 0) > 0);
+    const gates = coupled.map((rule) => gateHolds(rule, table, context));
+    const found: Group[] = [];
+    const out = new Set<Group>();
+    for (const of of classes) {
+      const groups = new Map<number | string, Group>();
+      for (let row = nextBit(of.bits, 0); row >= 0; row = nextBit(of.bits, row + 1)) {
+        if (!hasBit(compliantBits, row) || (table === this.#clouds && this.#aside.some((is) => is(row))))
+          continue;
+        const place = placeOf(row);
+        const key = local.includes(true)
+          ? `${place} ${gates.map((holds, i) => (local[i] && holds(row) ? 1 : 0)).join('')}`
+          : place;
+        const group = memo(groups, key, () => {
+          const offer = rowReader(table, row);
+          const inForce = coupled.filter((_, i) => gates[i]!(row));
+          const pool = this.#poolAt(offer);
+          const offered = { offer, pool, names: new Map(), domains: new Map() };
+          const made: Group = { table, rows: [], of, coupled: inForce, offered };
+          if (inForce.some((rule) => lacksDomain(rule, offer))) out.add(made);
+          else found.push(made);
+          return made;
+        });
+        if (!out.has(group)) group.rows.push(row);
+      }
+    }
+    return found;
+  }
+
+  #poolAt(offer: (attribute: 'site' | 'host') => unknown): Offered['pool'] {
+    const index = this.#pools.poolOf.get(`${offer('site')}/${offer('host')}`);
+    return index === undefined ? null : { index, hosts: this.#pools.pools[index]!.hosts.length };
+  }
+
+  #hostTable(request: PlacementRequest): OfferTable {
+    const key = `${request.vcpus} ${request.memoryGiB}`;
+    return memo(this.#hostTables, key, () => onpremOffers(request, this.#pools.stand).table);
+  }
+
+  #optionsOf(request: PlacementRequest, kind: Kind): Options {
+    const { vcpus, memoryGiB, gpuCount, maxPricePerHour } = request;
+    const size = JSON.stringify([vcpus, memoryGiB, gpuCount, maxPricePerHour]);
+    const menu = memo(kind.menus, size, () => this.#menuOf(request, kind));
+    const read = this.#requestKeys.map((key) => candidateValue(request, () => undefined, key));
+    const { asked, cells } = memo(kind.cells, groupName(read), () => ({
+      asked: { request, names: new Map() },
+      cells: new Map<Group, Cell>(),
+    }));
+    return {
+      ...menu,
+      cell: (option) => {
+        const group = menu.groups[option]!;
+        return memo(cells, group, () => this.#coupling.cell(group.coupled, asked, group.offered));
+      },
+    };
+  }
+
+  /**
+   * What to choose from for one size. Of the offers of a group only the cheapest that fits is worth looking at, and a
+   * dearer one only where it takes less of a quota: any answer with another is still within all limits, and no dearer,
+   * with that one in its stead.
+   */
+  #menuOf(request: PlacementRequest, kind: Kind): Menu {
+    const most = request.maxPricePerHour > 0 ? request.maxPricePerHour : Number.POSITIVE_INFINITY;
+    const wantedGpus = Math.max(request.gpuCount, request.gpuName === '' ? 0 : 1);
+    const found: {
+      group: Group;
+      row: number;
+      price: number;
+      score: number;
+      size: [number, number, number];
+    }[] = [];
+    const context = { ...kind.context, request: { ...request, maxPricePerHour: 0 } };
+    const table = this.#pools.hosts.length === 0 ? null : this.#hostTable(request);
+    const hosts =
+      table === null ? [] : this.#groupsOf(table, kind.single, kind.coupled, context, (row) => row);
+    for (const group of [...kind.clouds, ...hosts]) {
+      const [vcpus, memory, gpus, prices] = this.#columnsOf(group.table);
+      const counted = new Set<string>(
+        group.coupled.map(({ clause }) => (clause.effect === 'quota' ? clause.resource : '')),
+      );
+      const unless = (resource: string): number => (counted.has(resource) ? Number.POSITIVE_INFINITY : 0);
+      const least = [unless('vcpu'), unless('memoryGiB'), unless('gpu')];
+      let first = true;
+      for (const row of group.rows) {
+        const size: [number, number, number] = [vcpus[row]!, memory[row]!, gpus[row]!];
+        if (size[0] < request.vcpus || size[1] < request.memoryGiB || size[2] < wantedGpus) continue;
+        if (prices[row]! > most) break;
+        if (!first && size.every((n, d) => n >= least[d]!)) continue;
+        first = false;
+        found.push({ group, row, price: prices[row]!, score: scoreOf(group.of, prices[row]!), size });
+        for (let d = 0; d < 3; d++) least[d] = Math.min(least[d]!, size[d]!);
+        if (least[0]! <= request.vcpus && least[1]! <= request.memoryGiB && least[2]! <= wantedGpus) break;
+      }
+    }
+    // Missing a strict preference is never worth a place: only the offers that miss the fewest are looked at.
+    const tier = found.reduce((t, o) => Math.min(t, o.group.of.tier), Number.POSITIVE_INFINITY);
+    const best = found.filter((o) => o.group.of.tier === tier);
+    best.sort((a, b) => a.score - b.score || a.price - b.price);
+    return {
+      length: best.length,
+      score: Float64Array.from(best, (o) => o.score),
+      price: Float64Array.from(best, (o) => o.price),
+      vcpus: Float64Array.from(best, (o) => o.size[0]),
+      memoryGiB: Float64Array.from(best, (o) => o.size[1]),
+      gpuCount: Float64Array.from(best, (o) => o.size[2]),
+      offer: Uint32Array.from(best, (o) => o.row),
+      pool: Int32Array.from(best, (o) => o.group.offered.pool?.index ?? -1),
+      groups: best.map((o) => o.group),
+    };
+  }
+
+  #columnsOf(table: OfferTable): readonly [Float64Array, Float64Array, Float64Array, Float64Array] {
+    return memo(this.#columns, table, () => [
+      table.numbers('vcpus'),
+      table.numbers('memoryGiB'),
+      table.numbers('gpuCount'),
+      table.numbers('pricePerHour'),
+    ]);
+  }
+
+  #apart(
+    wanted: readonly PlacementRequest[],
+    kinds: readonly Kind[],
+  ): { rules: ApartRule[]; setsOf: Map<number, number>[] } {
+    const setsOf = wanted.map(() => new Map<number, number>());
+    const rules = this.#coupling.apart.map((rule, r) => {
+      const company = wanted.map((request, c) => ({ request, held: kinds[c]!.held[r]! }));
+      const { rule: apart, setOf } = keptApart(rule, company, this.#now);
+      setOf.forEach((set, c) => {
+        if (set >= 0) setsOf[c]!.set(r, set);
+      });
+      return apart;
+    });
+    return { rules, setsOf };
+  }
+
+  #offer(request: PlacementRequest, options: Options, option: number, host: number): PlacedOffer {
+    const row = options.offer[option]!;
+    const { pool } = options.cell(option);
+    const offer = pool < 0 ? this.#clouds.offer(row) : this.#hostTable(request).offer(row);
+    const score = options.score[option]!;
+    return {
+      ...offer,
+      ...(pool >= 0 && { host: this.#pools.hosts[host]!.name, instanceType: measuredType(request) }),
+      ...(score !== offer.pricePerHour && { scorePerHour: score }),
+    };
+  }
+}
+
+/** Attributes of an offer that a rule's verdict reads. */
+function readsOf(rule: CompiledRule): ReadonlySet<string> {
+  return new Set([...(rule.gate?.offerAttributes ?? []), ...(rule.passes?.offerAttributes ?? [])]);
+}
+
+/** Whether a rule that reads no host in its expressions can yet tell two hosts of one pool apart. */
+function namesHosts({ clause }: CompiledRule, estate: readonly EstateMachine[]): boolean {
+  switch (clause.effect) {
+    case 'budget':
+    case 'quota':
+    case 'spread':
+      return clause.group.includes('host');
+    case 'affinity':
+    case 'antiAffinity':
+      return clause.by === 'host' && estate.some((machine) => machine.host !== null);
+    default:
+      return false;
+  }
+}
+
+function readsNames(rule: CompiledRule): boolean {
+  const { clause } = rule;
+  const texts = [
+    rule.gateText,
+    'expression' in clause ? clause.expression : null,
+    clause.effect === 'gravity' ? clause.gibPerMonth : null,
+    ...rule.exceptions.map((e) => e.matchText),
+  ].filter((text) => text !== null);
+  if (texts.some((text) => reads(EVALUATION.parse(text).ast).request.has('name'))) return true;
+  if (clause.effect !== 'affinity' && clause.effect !== 'antiAffinity') return false;
+  const to = reads(EVALUATION.parse(clause.to).ast);
+  return to.request.has('name') || to.resource.has('name');
+}
+
+/** Rules whose verdict `requestPart` does not tell: they look at the request as a whole. */
+function readsWholeRequest({ effect }: CompiledRule): boolean {
+  return ['affinity', 'antiAffinity', 'labels', 'ttl', 'window'].includes(effect);
+}
+
+/** What offers of any size fit, so that sizes can be looked at one by one. */
+const NO_SIZE = { vcpus: 1, memoryGiB: Number.MIN_VALUE, diskGiB: 0, gpuCount: 0, maxPricePerHour: 0 };

@@ -1,0 +1,67 @@
+import { conflictOf } from './conflict.ts';
+import { loadHighs } from './linear.ts';
+import { type Batch, EPSILON } from './problem.ts';
+import { type Goal, Relaxation } from './relaxation.ts';
+import { solveGreedy } from './solve.ts';
+import { type BatchShape, randomBatch } from './testing/random-batches.ts';
+
+const SHAPE: BatchShape = { classes: 12, count: 5, clouds: 8, hosts: 6, ownPools: true, scarcity: 0.7 };
+
+/** A batch of many zones, so that options outside the programme open domains. */
+const batchOf = (seed: number): Batch => {
+  const batch = randomBatch(seed, SHAPE);
+  return { ...batch, spreads: batch.spreads.map((group) => ({ ...group, min: 3 })) };
+};
+
+describe('the relaxation', () => {
+  it('has the same bound with the options it takes in by itself as with all of them', async () => {
+    const highs = await loadHighs();
+    const wrong: string[] = [];
+    for (let seed = 0; seed < 120; seed++) {
+      const batch = batchOf(seed);
+      const goals: Goal[] = [{ unplaced: true }, { unplaced: false, most: solveGreedy(batch).unplaced }];
+      for (const goal of goals) {
+        const some = new Relaxation(highs, batch, goal, 1);
+        const all = new Relaxation(highs, batch, goal, 1);
+        for (const p of solveGreedy(batch).placed) some.include(p.class, p.option);
+        batch.classes.forEach((machines, c) => {
+          for (let k = 0; k < machines.options.length; k++) all.include(c, k);
+        });
+        const [a, b] = [some.solve()!.bound, all.solve()!.bound];
+        if (Math.abs(a - b) > 1e-6) wrong.push(`seed ${seed}, ${JSON.stringify(goal)}: ${a}, not ${b}`);
+        some.dispose();
+        all.dispose();
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('names a conflict that is one, and is none without any one of its parts', async () => {
+    const highs = await loadHighs();
+    let seen = 0;
+    for (let seed = 0; seed < 150; seed++) {
+      const batch = batchOf(seed);
+      const has = batch.classes.map(() => 0);
+      for (const p of solveGreedy(batch).placed) has[p.class]! += p.count;
+      const c = batch.classes.findIndex(
+        (machines, i) => has[i]! < machines.count && machines.options.length > 0,
+      );
+      const obstacles = c < 0 ? null : conflictOf(highs, batch, c, has, 1);
+      if (obstacles === null) continue;
+      seen++;
+      for (const without of [null, ...obstacles]) {
+        const relaxation = new Relaxation(highs, batch, { unplaced: true }, 1);
+        batch.classes.forEach((machines, i) => {
+          relaxation.want(i, i === c ? machines.count : has[i]!);
+          for (let k = 0; k < machines.options.length; k++) relaxation.include(i, k);
+        });
+        relaxation.only(obstacles.filter((o) => o !== without));
+        const left = relaxation.solve()!.bound;
+        if (without === null) expect(left).toBeGreaterThan(EPSILON);
+        else expect(left).toBeLessThan(1e-6);
+        relaxation.dispose();
+      }
+    }
+    expect(seen).toBeGreaterThan(20);
+  });
+});

@@ -1,0 +1,94 @@
+import { type Answer, type SolveOptions, solveBatch, solveGreedy } from './solve.ts';
+import { type BatchShape, bruteForce, randomBatch } from './testing/random-batches.ts';
+import { brokenBy } from './validate.ts';
+
+const EXACT: SolveOptions = { gap: 0, nodeLimit: 2000, seed: 1 };
+
+async function answersTo(batch: Parameters<typeof solveBatch>[0], options = EXACT): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  for await (const answer of solveBatch(batch, options)) answers.push(answer);
+  return answers;
+}
+
+/** Small enough to try all answers; by the seed with more or fewer classes, places, hosts and room. */
+function tiny(seed: number, ownPools: boolean): BatchShape {
+  return {
+    classes: 2 + (seed % 2),
+    count: 2,
+    clouds: 2 + (seed % 2),
+    hosts: seed % 3,
+    ownPools,
+    scarcity: [0.4, 0.8, 1.5][seed % 3]!,
+  };
+}
+
+const LARGE: BatchShape = { classes: 40, count: 8, clouds: 6, hosts: 30, ownPools: false, scarcity: 0.6 };
+
+describe('solving a batch', () => {
+  it.each([true, false])(
+    'finds what trying all answers finds, on 150 small batches (hosts in pools of their own: %s)',
+    async (ownPools) => {
+      const wrong: string[] = [];
+      for (let seed = 0; seed < 150; seed++) {
+        const batch = randomBatch(seed, tiny(seed, ownPools));
+        const best = bruteForce(batch);
+        const last = (await answersTo(batch)).at(-1)!;
+        if (last.unplaced !== best.unplaced || Math.abs(last.score - best.score) > 1e-6)
+          wrong.push(
+            `seed ${seed}: ${last.unplaced} at ${last.score}, not ${best.unplaced} at ${best.score}`,
+          );
+        if (last.bound > best.score + 1e-6 || last.unplacedBound > best.unplaced)
+          wrong.push(`seed ${seed}: the bound ${last.bound} is above the best`);
+      }
+      expect(wrong).toEqual([]);
+    },
+  );
+
+  it('gives answers that hold, each better than the one before, on larger batches', async () => {
+    for (let seed = 0; seed < 12; seed++) {
+      const batch = randomBatch(seed, LARGE);
+      const answers = await answersTo(batch, { gap: 1e-3, nodeLimit: 20, seed: 1 });
+      answers.forEach((answer, i) => {
+        expect(brokenBy(batch, answer.placed)).toEqual([]);
+        expect(answer.bound).toBeLessThanOrEqual(answer.score);
+        const before = answers[i - 1];
+        if (before === undefined) return;
+        expect(answer.unplaced).toBeLessThanOrEqual(before.unplaced);
+        if (answer.unplaced === before.unplaced) expect(answer.score).toBeLessThanOrEqual(before.score);
+      });
+      const greedy = solveGreedy(batch);
+      expect(brokenBy(batch, greedy.placed)).toEqual([]);
+      const last = answers.at(-1)!;
+      expect(last.unplaced).toBeLessThanOrEqual(greedy.unplaced);
+      if (last.unplaced === greedy.unplaced) {
+        expect(last.score).toBeLessThanOrEqual(greedy.score + 1e-9);
+        expect(greedy.bound).toBeLessThanOrEqual(last.score + 1e-9);
+      }
+    }
+  });
+
+  it('gives equal answers for equal batches and seeds', async () => {
+    const options = { gap: 1e-4, nodeLimit: 20, seed: 5 };
+    for (const seed of [3, 4]) {
+      const answers = [
+        await answersTo(randomBatch(seed, LARGE), options),
+        await answersTo(randomBatch(seed, LARGE), options),
+      ];
+      expect(answers[0]).toEqual(answers[1]);
+    }
+  });
+
+  it('ends with the reason of the signal', async () => {
+    const signal = AbortSignal.abort(new Error('no longer wanted'));
+    await expect(answersTo(randomBatch(1, LARGE), { ...EXACT, signal })).rejects.toThrow('no longer wanted');
+  });
+
+  it('ends its thread when the loop is left', async () => {
+    const threads = (): number => process.getActiveResourcesInfo().filter((r) => r === 'MessagePort').length;
+    const before = threads();
+    let seen = 0;
+    for await (const _ of solveBatch(randomBatch(8, LARGE), { gap: 0, nodeLimit: 100_000, seed: 1 }))
+      if (++seen === 2) break;
+    expect(threads()).toBe(before);
+  });
+});

@@ -1,0 +1,332 @@
+import type { Highs } from 'highs';
+import { complete, finish, greedy, type Ordering, orderBy, orderByScore, put } from './fill.ts';
+import { loadHighs } from './linear.ts';
+import { type Batch, type Placed, scoreOf } from './problem.ts';
+import { type Goal, Relaxation, type Relaxed } from './relaxation.ts';
+import { comingMembers, Tally } from './tally.ts';
+import { brokenBy } from './validate.ts';
+import { solveWhole } from './whole.ts';
+
+export interface SolveOptions {
+  /** Stop when the score is proven to be within this part of the least. */
+  gap: number;
+  /** Branch-and-bound nodes per programme. */
+  nodeLimit: number;
+  seed: number;
+  signal?: AbortSignal;
+}
+
+/** An answer that holds, and how far from the best it can be. */
+export interface Answer {
+  method: 'greedy' | 'lp' | 'milp';
+  placed: Placed[];
+  unplaced: number;
+  /** At least this many find no place, whatever one does. */
+  unplacedBound: number;
+  /** USD per hour. */
+  score: number;
+  /** No answer that leaves as many or fewer unplaced has a lower score. */
+  bound: number;
+  /** (score - bound) / score. */
+  gap: number;
+  /** Per limit, what one more unit would save, USD per hour; and per pool and kind of room. Null: no LP was solved. */
+  worth: { limits: number[]; room: number[][] } | null;
+}
+
+/** More columns than this are not given to the mixed-integer solver; the LP's bound stands then. */
+const MOST_COLUMNS = 60_000;
+
+/**
+ * Answers, each better than the one before: greedy where it is all there is, then from the LP, rounded and
+ * repaired; then from the mixed-integer programme, until the gap, the node limit or the signal. First as few
+ * unplaced as can be, then the least score: two stages, as one sum with a penalty for the unplaced never closes
+ * its gap. Equal batches, options and seeds give equal answers.
+ */
+export async function* solveBatch(batch: Batch, options: SolveOptions): AsyncGenerator<Answer> {
+  options.signal?.throwIfAborted();
+  const start = greedy(batch);
+  if (batch.classes.length === 0) return yield greedyAnswer(start);
+  let highs: Highs;
+  try {
+    highs = await loadHighs();
+  } catch {
+    // No WebAssembly here: the answer stands, with the bound that needs no solver.
+    yield greedyAnswer(start);
+    return;
+  }
+  yield* new Search(highs, batch, options).run(start.placed());
+}
+
+/** Greedy alone: what there is without a solver. Its bound is every machine at its cheapest. */
+export function solveGreedy(batch: Batch): Answer {
+  return greedyAnswer(greedy(batch));
+}
+
+function greedyAnswer(tally: Tally): Answer {
+  const { batch } = tally;
+  const placed = tally.placed();
+  const unplaced = tally.unplaced();
+  // With some left out, which ones is open, so the dearest count for nothing.
+  const each = batch.classes.flatMap((c) =>
+    c.options.length > 0 ? new Array<number>(c.count).fill(c.options.score[0]!) : [],
+  );
+  const none = batch.classes.reduce((t, c) => t + (c.options.length === 0 ? c.count : 0), 0);
+  each.sort((a, b) => a - b);
+  const bound = each.slice(0, each.length - (unplaced - none)).reduce((a, b) => a + b, 0);
+  return answer('greedy', batch, placed, unplaced, none, bound, null);
+}
+
+function answer(
+  method: Answer['method'],
+  batch: Batch,
+  placed: Placed[],
+  unplaced: number,
+  unplacedBound: number,
+  bound: number,
+  worth: Answer['worth'],
+): Answer {
+  const broken = brokenBy(batch, placed);
+  if (broken.length > 0) throw new Error(`an answer does not hold: ${broken.slice(0, 3).join('; ')}`);
+  const score = scoreOf(batch, placed);
+  const sure = Math.min(bound, score);
+  const gap = score <= 0 ? 0 : (score - sure) / score;
+  return { method, placed, unplaced, unplacedBound, score, bound: sure, gap, worth };
+}
+
+class Search {
+  readonly #highs: Highs;
+  readonly #batch: Batch;
+  readonly #options: SolveOptions;
+  readonly #all: number;
+  #placed: Placed[] = [];
+  #unplaced = 0;
+  #method: Answer['method'] = 'greedy';
+  #unplacedBound = 0;
+
+  constructor(highs: Highs, batch: Batch, options: SolveOptions) {
+    this.#highs = highs;
+    this.#batch = batch;
+    this.#options = options;
+    this.#all = batch.classes.reduce((t, c) => t + c.count, 0);
+  }
+
+  async *run(placed: Placed[]): AsyncGenerator<Answer> {
+    this.#take(placed, 'greedy');
+    const all = this.#unplaced > 0 ? this.#relaxAll() : null;
+    const fewest = this.#unplaced > 0 && all === null ? this.#relax({ unplaced: true }) : null;
+    let least: Stage | null = all;
+    try {
+      if (fewest !== null) {
+        this.#unplacedBound = Math.max(0, Math.ceil(fewest.relaxed.bound - 1e-6));
+        this.#take(this.#rounded(fewest), 'lp');
+      }
+      const first = this.#unplaced;
+      least ??= this.#relaxScore();
+      yield this.#answer(least);
+      if (fewest !== null && this.#unplaced > this.#unplacedBound) {
+        await this.#fewerUnplaced(fewest);
+        if (this.#unplaced < first) {
+          least.relaxation.dispose();
+          least = this.#relaxScore();
+        }
+        yield this.#answer(least);
+      }
+      yield* this.#lowerScore(least);
+    } finally {
+      fewest?.relaxation.dispose();
+      least?.relaxation.dispose();
+    }
+  }
+
+  /** Takes an answer if it leaves fewer unplaced, or as many at a lower score. */
+  #take(placed: Placed[], method: Answer['method']): boolean {
+    const unplaced = this.#all - placed.reduce((t, p) => t + p.count, 0);
+    const known = this.#method === 'greedy' && this.#placed.length === 0;
+    const better =
+      known ||
+      unplaced < this.#unplaced ||
+      (unplaced === this.#unplaced &&
+        scoreOf(this.#batch, placed) < scoreOf(this.#batch, this.#placed) - 1e-12);
+    if (!better) return false;
+    this.#placed = placed;
+    this.#unplaced = unplaced;
+    this.#method = method;
+    return true;
+  }
+
+  #answer({ relaxation, relaxed, bound }: Stage): Answer {
+    const { limits, pools } = this.#batch;
+    return answer(
+      this.#method,
+      this.#batch,
+      this.#placed,
+      this.#unplaced,
+      Math.min(this.#unplaced, this.#unplacedBound),
+      bound,
+      {
+        limits: limits.map((_, l) => relaxation.worthOfLimit(l, relaxed.duals)),
+        room: pools.map((_, p) => relaxation.worthOfRoom(p, relaxed.duals)),
+      },
+    );
+  }
+
+  #relax(goal: Goal): Stage {
+    const stage = this.#tryRelax(goal);
+    if (stage === null) throw new Error('the LP has no solution although an answer is known');
+    return stage;
+  }
+
+  #tryRelax(goal: Goal): Stage | null {
+    const relaxation = new Relaxation(this.#highs, this.#batch, goal, this.#options.seed);
+    this.#seed(relaxation);
+    const relaxed = relaxation.solve();
+    if (relaxed !== null) return { relaxation, relaxed, bound: relaxed.bound };
+    relaxation.dispose();
+    return null;
+  }
+
+  /**
+   * Where greedy left machines out: the least score with all placed, if the LP can place all; null if it cannot, or if
+   * rounding it leaves some out. A penalty gives it something to start from; with none left out it has no part in the
+   * answer.
+   */
+  #relaxAll(): Stage | null {
+    const dearest = this.#batch.classes.reduce(
+      (t, { options }) => Math.max(t, options.length === 0 ? 0 : options.score[options.length - 1]!),
+      0,
+    );
+    const stage = this.#tryRelax({ unplaced: false, most: 0, penalty: 1 + 10 * dearest });
+    // With a spread rule, leaving all out is no solution, so there may be none to begin with.
+    if (stage === null) return null;
+    if (stage.relaxation.closeOut(stage.relaxed.values)) {
+      this.#take(this.#rounded(stage), 'lp');
+      if (this.#unplaced === 0) return stage;
+    }
+    stage.relaxation.dispose();
+    return null;
+  }
+
+  #relaxScore(): Stage {
+    const stage = this.#relax({ unplaced: false, most: this.#unplaced });
+    this.#take(this.#rounded(stage), 'lp');
+    return stage;
+  }
+
+  async #fewerUnplaced(stage: Stage): Promise<void> {
+    const complete = stage.relaxation.includeWithin(stage.relaxed, this.#unplaced, MOST_COLUMNS);
+    for await (const { placed, bound } of this.#whole(stage, 0)) {
+      if (placed !== null) this.#take(placed, 'milp');
+      if (bound !== null && complete)
+        this.#unplacedBound = Math.max(this.#unplacedBound, Math.ceil(bound - 1e-6));
+      if (this.#unplaced <= this.#unplacedBound) return;
+    }
+  }
+
+  async *#lowerScore(stage: Stage): AsyncGenerator<Answer> {
+    const { gap } = this.#options;
+    let last = this.#answer(stage);
+    if (last.gap <= gap) return;
+    const complete = stage.relaxation.includeWithin(stage.relaxed, last.score, MOST_COLUMNS);
+    for await (const { placed, bound } of this.#whole(stage, gap)) {
+      const better = placed !== null && this.#take(placed, 'milp');
+      const raised = complete && bound !== null && bound > stage.bound;
+      if (raised) stage.bound = bound;
+      if (!better && !raised) continue;
+      last = this.#answer(stage);
+      yield last;
+      if (last.gap <= gap) return;
+    }
+  }
+
+  /** Columns to begin with: the answer at hand, so that the LP has a solution, and each class's cheapest. */
+  #seed(relaxation: Relaxation): void {
+    for (const p of this.#placed) relaxation.include(p.class, p.option);
+    const order = orderByScore(this.#batch);
+    this.#batch.classes.forEach((_, c) => {
+      for (const option of order(c).subarray(0, 2)) relaxation.include(c, option);
+    });
+  }
+
+  #order({ relaxation, relaxed }: Stage): Ordering {
+    return orderBy(this.#batch, (c, k) => relaxation.reduced(c, k, relaxed.duals));
+  }
+
+  #rounded(stage: Stage): Placed[] {
+    return round(this.#batch, stage.relaxation.amounts(stage.relaxed.values), this.#order(stage));
+  }
+
+  async *#whole(
+    stage: Stage,
+    gap: number,
+  ): AsyncGenerator<{ placed: Placed[] | null; bound: number | null }> {
+    const { nodeLimit, seed, signal } = this.#options;
+    const { relaxation } = stage;
+    const task = { model: relaxation.programme.wholeData(), gap, nodeLimit, seed };
+    const order = this.#order(stage);
+    for await (const message of solveWhole(task, signal)) {
+      const placed =
+        message.values === null ? null : round(this.#batch, relaxation.amounts(message.values), order);
+      yield { placed, bound: message.kind === 'ended' ? message.bound : null };
+    }
+  }
+}
+
+/** One programme, solved over all options; the bound may have been raised since. */
+interface Stage {
+  relaxation: Relaxation;
+  relaxed: Relaxed;
+  bound: number;
+}
+
+type Amount = ReturnType<Relaxation['amounts']>[number];
+
+/**
+ * An answer from amounts that need not be whole, nor fit the hosts one by one: as they are, where they hold;
+ * otherwise floors first, then the largest rests, then {@link finish}.
+ */
+function round(batch: Batch, amounts: readonly Amount[], order: Ordering): Placed[] {
+  const exact = asTheyAre(batch, amounts);
+  if (exact !== null) return exact;
+  const tally = new Tally(batch, membersOf(batch, amounts));
+  const rests: { class: number; option: number; rest: number }[] = [];
+  const weight = (c: number): number => batch.classes[c]!.size[0] + batch.classes[c]!.size[1] / 4;
+  const largestFirst = [...amounts].sort((a, b) => weight(b.class) - weight(a.class));
+  for (const { class: c, option, amount } of largestFirst) {
+    const whole = Math.floor(amount + WHOLE);
+    put(tally, c, option, whole);
+    if (amount - whole > WHOLE) rests.push({ class: c, option, rest: amount - whole });
+  }
+  rests.sort((a, b) => b.rest - a.rest);
+  for (const { class: c, option } of rests) if (tally.open[c]! > 0) put(tally, c, option, 1);
+  complete(tally, order, batch.classes.keys());
+  finish(tally, order, EXCHANGES);
+  return tally.placed();
+}
+
+/** Rounds of exchanges between hosts; more find next to nothing. */
+const EXCHANGES = 20;
+
+/** How far from a whole number the solver's whole numbers may be. */
+const WHOLE = 1e-6;
+
+/** The answer the amounts are, if they are whole, on hosts that are known, and hold. */
+function asTheyAre(batch: Batch, amounts: readonly Amount[]): Placed[] | null {
+  const placed: Placed[] = [];
+  for (const { class: c, option, amount } of amounts) {
+    const count = Math.round(amount);
+    const { pool } = batch.classes[c]!.options.cell(option);
+    const hosts = pool < 0 ? [-1] : batch.pools[pool]!.hosts;
+    if (Math.abs(amount - count) > WHOLE || hosts.length > 1) return null;
+    if (count > 0) placed.push({ class: c, option, host: hosts[0]!, count });
+  }
+  return brokenBy(batch, placed).length === 0 ? placed : null;
+}
+
+/** Members the amounts give each spread group; -1 where that is not fixed beforehand. */
+function membersOf(batch: Batch, amounts: readonly Amount[]): Int32Array {
+  const sure = comingMembers(batch);
+  const sums = new Float64Array(sure.length);
+  for (const { class: c, option, amount } of amounts)
+    for (const { group } of batch.classes[c]!.options.cell(option).spreads) sums[group]! += amount;
+  return sure.map((n, g) => (n < 0 ? -1 : Math.floor(sums[g]! + WHOLE)));
+}

@@ -1,0 +1,223 @@
+import { Catalogue } from '../catalogue/catalogue.ts';
+import { loadSnapshot } from '../catalogue/snapshot.ts';
+import type { ParsedPolicy } from '../file/policy.ts';
+import { policy } from '../testing/policies.ts';
+import { checkPolicies } from './check-policies.ts';
+
+/** Codes and messages of the problems of a policy with these rules. */
+function found(...policies: ParsedPolicy[]): string[] {
+  return checkPolicies(policies, null).map((p) => `${p.line} ${p.code} ${p.message}`);
+}
+
+function codes(...expressions: string[]): string[] {
+  return checkPolicies(
+    [
+      policy(
+        'p',
+        expressions.map((expression) => ({ expression })),
+      ),
+    ],
+    null,
+  ).map((p) => p.code);
+}
+
+describe('a rule that can never hold', () => {
+  test.each([
+    'offer.vcpus > 4 && offer.vcpus < 2',
+    'offer.vcpus > 2 && offer.vcpus < 3',
+    'offer.memoryGiB > 4.0 && offer.memoryGiB <= 4.0',
+    'offer.provider == "aws" && offer.provider == "gcp"',
+    'offer.provider in ["aws", "azure"] && !(offer.provider in ["azure", "aws", "gcp"])',
+    'offer.region.startsWith("eu-") && offer.region in ["us-east-1", "us-west-2"]',
+    'offer.region.startsWith("eu-") && offer.region.startsWith("us-")',
+    'offer.instanceType.matches("^m5\\\\.") && offer.instanceType == "t3.large"',
+    'offer.burstable && !offer.burstable',
+    '(offer.burstable ? offer.vcpus > 8 : false) && offer.vcpus < 8',
+    'has(offer.zone) && !has(offer.zone)',
+    'offer.zone == "a" && !has(offer.zone)',
+    'request.labels.env == "prod" && request.labels["env"] == "test"',
+    '"env" in request.labels && !has(request.labels.env)',
+    'offer.currency == "EUR"',
+    'offer.price < 0.1 && offer.pricePerHour > 0.2',
+    'offer.pricePerHour < 0.0',
+    'offer.vcpus < request.vcpus && request.vcpus < offer.vcpus',
+    'offer.vcpus * 2 > 8 && offer.vcpus * 2 < 4',
+    'offer.certifications.exists(c, c == "x") && !offer.certifications.exists(c, c == "x")',
+    'offer.vcpus == 1 && (offer.vcpus == 2 || offer.vcpus == 3)',
+  ])('%s', (expression) => {
+    expect(codes(expression)).toEqual(['never-holds']);
+  });
+
+  test('because of its `when` is told with a request as an example', () => {
+    const rule = {
+      when: 'request.dataClass == "secret" && offer.provider == "aws"',
+      expression: 'offer.provider == "gcp"',
+    };
+    expect(found(policy('p', [rule]))).toEqual([
+      `1 never-holds rule 'rule-0': no offer can meet it where it applies: it rejects everything, for example of a request with dataClass "secret"`,
+    ]);
+  });
+
+  test('is told of a preference too', () => {
+    const weight = { kind: 'strict' } as const;
+    const clauses = [{ effect: 'prefer' as const, expression: 'offer.vcpus < 0', weight }];
+    expect(found(policy('p', [{ clauses }]))[0]).toContain(
+      "1 never-holds rule 'rule-0': no offer can ever meet",
+    );
+  });
+
+  test('is not told of one that says `deny: true`, which is meant', () =>
+    expect(found(policy('p', [{ when: 'request.count > 9', effect: 'deny', expression: 'true' }]))).toEqual(
+      [],
+    ));
+
+  test.each([
+    '!(offer.price / 0.0 < 1.0) && !(offer.price / 0.0 >= 1.0)',
+    '!(offer.price / 0.0 < offer.carbon) && !(offer.price / 0.0 >= offer.carbon)',
+  ])('is not told of %s, which NaN meets', (expression) => expect(codes(expression)).toEqual([]));
+
+  test('is not told where a missing value passes', () =>
+    expect(
+      found(policy('p', [{ expression: 'offer.zone == "a" && !has(offer.zone)', missing: 'pass' }])).join(),
+    ).not.toContain('rejects everything'));
+});
+
+describe('a rule without effect', () => {
+  test.each([
+    'offer.vcpus >= 0',
+    'offer.currency == "USD"',
+    'offer.provider == "aws" || offer.provider != "aws"',
+    '!has(offer.zone) || offer.zone == "a" || offer.zone != "a"',
+    'request.vcpus > 0',
+  ])('%s', (expression) => expect(codes(expression)).toEqual(['always-holds']));
+
+  test('is not one that a missing value makes reject', () =>
+    expect(codes('offer.zone == "a" || offer.zone != "a"')).toEqual([]));
+
+  test('is one whose `when` contradicts the policy’s match', () =>
+    expect(
+      found(
+        policy('p', [{ when: 'request.count < 3', expression: 'offer.burstable' }], {
+          match: 'request.count > 5',
+        }),
+      ),
+    ).toEqual([
+      "1 never-applies rule 'rule-0': match and when are never true together: the rule never applies",
+    ]));
+});
+
+describe('two rules', () => {
+  const three = [
+    { expression: 'offer.provider == "aws"' },
+    { expression: 'offer.vcpus > 1' },
+    { expression: 'offer.provider in ["aws", "gcp"]' },
+  ];
+  test('of which one rejects all that the other rejects: the other is superfluous', () =>
+    expect(found(policy('p', three))).toEqual([
+      "3 redundant-rule rule 'rule-2': rule 'rule-0' (line 1) already rejects all that it rejects",
+    ]));
+  test('that are equal: the later one is superfluous', () =>
+    expect(codes('offer.vcpus > 1', 'offer.vcpus >= 2')).toEqual(['redundant-rule']));
+  test('are both needed where the stronger one is only an audit', () =>
+    expect(found(policy('a', [three[0]!], { mode: 'audit' }), policy('b', [three[2]!]))).toEqual([]));
+  test('are both needed where the stronger one can be overridden, or has an exception', () => {
+    expect(found(policy('p', [{ ...three[0], overridable: true }, three[2]!]))).toEqual([]);
+    const exceptions = [
+      { rule: 'rule-0', line: 9, owner: 'o', reason: 'r', expires: '2099-01-01', match: null },
+    ];
+    expect(found(policy('p', [three[0]!, three[2]!], { exceptions }))).toEqual([]);
+  });
+  test('are both needed where only one asks for more than a report', () =>
+    expect(found(policy('p', [three[0]!, { ...three[2], onViolation: 'stop' }]))).toEqual([]));
+  test('are both needed where the weaker one also rejects a missing value', () =>
+    expect(codes('!has(offer.carbon) || offer.carbon < 100.0', 'offer.carbon < 200.0')).toEqual([]));
+  test('are both needed in different projects', () => {
+    const scope = (name: string) => ({ scope: { kind: 'project' as const, name } });
+    expect(found(policy('a', [three[0]!], scope('a')), policy('b', [three[2]!], scope('b')))).toEqual([]);
+  });
+
+  test('that leave nothing together contradict each other, layers included', () => {
+    const project = policy('b', [{ when: 'request.gpuCount > 0', expression: 'offer.provider == "gcp"' }], {
+      scope: { kind: 'project', name: 'lab' },
+    });
+    expect(found(policy('a', [three[0]!]), project)).toEqual([
+      "1 contradiction rule 'rule-0': together with rule 'rule-0' of policy 'a' (a.yaml line 1) it rejects every offer, for example of a request with gpuCount 1",
+    ]);
+  });
+  test('do not contradict each other where they never apply together', () =>
+    expect(
+      found(
+        policy('p', [
+          { when: 'request.dataClass == "a"', expression: 'offer.provider == "aws"' },
+          { when: 'request.dataClass == "b"', expression: 'offer.provider == "gcp"' },
+        ]),
+      ),
+    ).toEqual([]));
+  test('do not contradict each other where no request is known to which both apply', () =>
+    expect(
+      found(
+        policy('p', [
+          { when: 'size(request.regions) > 0', expression: 'offer.provider == "aws"' },
+          { when: 'request.regions == []', expression: 'offer.provider == "gcp"' },
+        ]),
+      ),
+    ).toEqual([]));
+  test('do not contradict each other where the project takes the place of the organization’s rule', () => {
+    const parent = policy('a', [{ name: 'cloud', expression: 'offer.provider == "aws"', overridable: true }]);
+    const child = policy('b', [{ name: 'cloud', expression: 'offer.provider == "gcp"', override: true }], {
+      scope: { kind: 'project', name: 'lab' },
+    });
+    expect(found(parent, child)).toEqual([]);
+  });
+});
+
+describe('a value that no offer has', () => {
+  test('nor any other: an attribute of which the catalogue knows no value', () => {
+    const rows = [...loadSnapshot().rows()].filter((row) => row.provider === 'gcp').slice(0, 3);
+    const spot = rows.map((row) => ({ ...row, market: 'spot' as const }));
+    const catalogue = Catalogue.fromRows(spot, { name: 'test', date: '2026-01-01' });
+    const rules = [{ expression: '!has(offer.interruptionRate) || offer.interruptionRate < 0.1' }];
+    expect(checkPolicies([policy('p', rules)], catalogue).map((p) => `${p.code} ${p.message}`)).toEqual([
+      "unknown-value rule 'rule-0': no offer in the catalogue has a value of offer.interruptionRate",
+    ]);
+  });
+
+  const unknown = (expression: string): string[] =>
+    checkPolicies([policy('p', [{ expression }])], loadSnapshot())
+      .filter((p) => p.code === 'unknown-value')
+      .map((p) => `${p.message} → ${p.suggestion}`);
+
+  test.each([
+    [
+      'offer.region == "eu-centrl-1"',
+      'no offer in the catalogue has offer.region "eu-centrl-1" → "eu-central-1"',
+    ],
+    [
+      'offer.region in ["eu-central-1", "eu-wset-1"]',
+      'no offer in the catalogue has offer.region "eu-wset-1" → "eu-west-1"',
+    ],
+    [
+      'offer.instanceType != "m5.largee"',
+      'no offer in the catalogue has offer.instanceType "m5.largee" → "m5.large"',
+    ],
+    ['offer.provider == "amazon"', 'no offer in the catalogue has offer.provider "amazon" → undefined'],
+    ['offer.provider == "AWS"', 'no offer in the catalogue has offer.provider "AWS" → "aws"'],
+    ['offer.jurisdiction == "eu"', 'no offer in the catalogue has offer.jurisdiction "eu" → "EU"'],
+    [
+      'request.market == "spt"',
+      '"spt" is no value here: request.market is one of "onDemand", "spot", "any" → "spot"',
+    ],
+    [
+      'offer.family.startsWith("zz9")',
+      'no offer in the catalogue has a offer.family that starts with "zz9" → undefined',
+    ],
+  ])('%s', (expression, message) => expect(unknown(expression)).toEqual([`rule 'rule-0': ${message}`]));
+
+  test.each([
+    'offer.region == "cellar-of-the-house"',
+    'offer.provider == "onprem"',
+    'offer.jurisdiction == "DE"',
+    'offer.region.startsWith("eu-")',
+    'request.labels.env == "prodd"',
+  ])('is not reported of %s', (expression) => expect(unknown(expression)).toEqual([]));
+});

@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs';
+import { loadSnapshot } from '../catalogue/snapshot.ts';
+import { runPolicyTests } from './run-tests.ts';
+
+const page = readFileSync(new URL('../../docs/policies.md', import.meta.url), 'utf8');
+const HEAD = 'apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: example}\n';
+
+/** The YAML examples of the page, by the heading they stand under; short ones leave out their first three lines. */
+const examples = [...page.matchAll(/^```yaml\n(.*?)^```$/gms)].map((match, i) => {
+  const heading = page
+    .slice(0, match.index)
+    .match(/^#+ .*$/gm)!
+    .at(-1)!;
+  const text = match[1]!;
+  return [
+    `${heading.replace(/^#+ /, '')} (example ${i + 1})`,
+    text.startsWith('apiVersion') ? text : HEAD + text,
+  ];
+});
+
+test('the page has examples', () => {
+  expect(examples.length).toBeGreaterThan(8);
+});
+
+test.each(examples)('%s is sound and passes its tests', (_heading, text) => {
+  const { results, problems } = runPolicyTests(text!, 'docs', { catalogue: loadSnapshot() });
+  // The exception of the page expires one day; its tests bring their own time.
+  expect(problems.filter(({ code }) => code !== 'expired-exception')).toEqual([]);
+  expect(results.length).toBeGreaterThan(0);
+  expect(results.filter((result) => !result.passed)).toEqual([]);
+});
+
+test('links within the page lead somewhere', () => {
+  const anchors = [...page.matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+    title!
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9 -]/g, '')
+      .replaceAll(' ', '-'),
+  );
+  for (const [, anchor] of page.matchAll(/\]\(#([^)]+)\)/g)) expect(anchors).toContain(anchor);
+});

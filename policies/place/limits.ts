@@ -1,0 +1,117 @@
+import { combinations } from '../cel/columnar.ts';
+import type { Clause, Countable } from '../file/policy.ts';
+import { memo } from '../memo.ts';
+import { type Circumstances, type RowVerdict, rowReader } from './circumstances.ts';
+import { candidateValue, groupName, isSelf, machinesByGroup, offerKeys } from './groups.ts';
+import { HOURS_PER_MONTH, type OfferTable } from './offers.ts';
+import type { EstateMachine } from './types.ts';
+
+/** A clause that limits what a group of machines may use together. */
+export type LimitClause = Extract<Clause, { effect: 'budget' | 'quota' }>;
+
+/** How a limit stands for one offer. */
+export interface LimitUse {
+  /** The group, such as `project=shop, region=eu-central-1`. */
+  key: string;
+  /** Such as `USD/month`, `vcpu`. */
+  unit: string;
+  limit: number;
+  /** By the machines that exist, the request's own not counted. */
+  used: number;
+  takes: number;
+}
+
+const HOURS = { hour: 1, day: 24, month: HOURS_PER_MONTH };
+
+/** Sums of prices are not exact in binary: what is over by less than a part in a billion is not over. */
+const ROUNDING = 1e-9;
+
+/** Whether something more fits under a limit. What takes nothing always does, even where a lowered limit is passed already. */
+export function withinLimit(use: Pick<LimitUse, 'limit' | 'used' | 'takes'>): boolean {
+  return use.takes === 0 || use.used + use.takes <= use.limit * (1 + ROUNDING);
+}
+
+/** Whether each offer stays within the limit, given the machines there are. */
+export function limitVerdict(clause: LimitClause, table: OfferTable, context: Circumstances): RowVerdict {
+  const used = usedByOffer(clause, table, context);
+  const takes = takesOf(clause, table, context);
+  const { limit } = clause;
+  return (row) => (withinLimit({ limit, used: used(row), takes: takes(row) }) ? 'true' : 'false');
+}
+
+/** How the limit stands for one offer. */
+export function limitUse(
+  clause: LimitClause,
+  table: OfferTable,
+  row: number,
+  context: Circumstances,
+): LimitUse {
+  const offer = rowReader(table, row);
+  return {
+    key: clause.group.map((key) => `${key}=${candidateValue(context.request, offer, key)}`).join(', '),
+    unit: clause.effect === 'budget' ? `USD/${clause.per}` : clause.resource,
+    limit: clause.limit,
+    used: usedByOffer(clause, table, context)(row),
+    takes: takesOf(clause, table, context)(row),
+  };
+}
+
+/** What one machine uses of a limit. */
+export function machineUse(clause: LimitClause, machine: EstateMachine): number {
+  return clause.effect === 'budget'
+    ? machine.pricePerHour * HOURS[clause.per]
+    : MEASURES[clause.resource](machine);
+}
+
+const MEASURES: Record<Countable, (machine: EstateMachine) => number> = {
+  instances: () => 1,
+  vcpu: (m) => m.vcpus,
+  memoryGiB: (m) => m.memoryGiB,
+  gpu: (m) => m.gpuCount,
+  diskGiB: (m) => m.diskGiB,
+};
+
+function usedByOffer(
+  clause: LimitClause,
+  table: OfferTable,
+  { request, estate }: Circumstances,
+): (row: number) => number {
+  const groups = machinesByGroup(estate, clause.group);
+  const used = (row: number): number => {
+    const offer = rowReader(table, row);
+    const name = groupName(clause.group.map((key) => candidateValue(request, offer, key)));
+    let sum = 0;
+    for (const machine of groups.get(name) ?? [])
+      if (!isSelf(machine, request)) sum += machineUse(clause, machine);
+    return sum;
+  };
+  const attributes = offerKeys(clause.group);
+  const known = new Map<number, number>();
+  if (attributes.length === 0) return (row) => memo(known, 0, () => used(row));
+  const { codes } = combinations(table, attributes);
+  return (row) => memo(known, codes[row]!, () => used(row));
+}
+
+function takesOf(
+  clause: LimitClause,
+  table: OfferTable,
+  { request }: Circumstances,
+): (row: number) => number {
+  if (clause.effect === 'budget') {
+    const prices = table.numbers('pricePerHour');
+    return (row) => prices[row]! * HOURS[clause.per];
+  }
+  switch (clause.resource) {
+    case 'instances':
+      return () => 1;
+    case 'diskGiB':
+      return () => request.diskGiB;
+    case 'vcpu':
+    case 'memoryGiB':
+    case 'gpu': {
+      const column = { vcpu: 'vcpus', memoryGiB: 'memoryGiB', gpu: 'gpuCount' } as const;
+      const numbers = table.numbers(column[clause.resource]);
+      return (row) => numbers[row]!;
+    }
+  }
+}

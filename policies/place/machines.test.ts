@@ -1,0 +1,203 @@
+import type { Clause } from '../file/policy.ts';
+import { cellar, cloud, machine, market, placeUnder, rule } from '../testing/small-market.ts';
+import { withinLimit } from './limits.ts';
+import { largestShare } from './neighbours.ts';
+
+const zones = market(
+  { zone: 'a', pricePerHour: 0.1 },
+  { zone: 'b', pricePerHour: 0.2 },
+  { zone: 'c', pricePerHour: 0.3 },
+);
+const at = (zone: string, n: number) => machine(`web-${zone}-${n}`, { zone });
+
+describe('spread', () => {
+  const spread = (more: Partial<Extract<Clause, { effect: 'spread' }>>) => [
+    rule('ha', { effect: 'spread', by: 'zone', min: 1, maxShare: 1, group: ['project'], ...more }),
+  ];
+
+  test('lets the first machine of a group stand anywhere', () => {
+    expect(placeUnder(spread({ min: 3, maxShare: 0.1 }), { catalogue: zones }).winner!.zone).toBe('a');
+  });
+
+  test('sends machines to new domains until enough are in use, and then to the cheapest', () => {
+    const rules = spread({ min: 2 });
+    expect(placeUnder(rules, { catalogue: zones, estate: [at('a', 1)] }).winner!.zone).toBe('b');
+    expect(placeUnder(rules, { catalogue: zones, estate: [at('a', 1), at('b', 1)] }).winner!.zone).toBe('a');
+    const decision = placeUnder(rules, { catalogue: market({ zone: 'a' }), estate: [at('a', 1)] });
+    expect(decision).toMatchObject({ outcome: 'unplaceable', rules: [{ effect: 'spread', rejected: 1 }] });
+  });
+
+  test('keeps every domain at its share, rounded up to whole machines', () => {
+    const rules = spread({ maxShare: 0.5 });
+    // The third may be the second in zone a: half of three is two machines. The fourth may not be the third there.
+    expect(placeUnder(rules, { catalogue: zones, estate: [at('a', 1), at('b', 1)] }).winner!.zone).toBe('a');
+    expect(
+      placeUnder(rules, { catalogue: zones, estate: [at('a', 1), at('a', 2), at('b', 1)] }).winner!.zone,
+    ).toBe('b');
+  });
+
+  test('counts the machines of the group only, and not the one that is placed anew', () => {
+    const rules = spread({ min: 2, group: ['project', 'labels.app'] });
+    const request = { labels: { app: 'web' } };
+    const web = { labels: { app: 'web' }, zone: 'a' };
+    expect(
+      placeUnder(rules, { catalogue: zones, request, estate: [machine('other', { zone: 'a' })] }).winner!
+        .zone,
+    ).toBe('a');
+    expect(placeUnder(rules, { catalogue: zones, request, estate: [machine('w', web)] }).winner!.zone).toBe(
+      'b',
+    );
+    expect(placeUnder(rules, { catalogue: zones, request, estate: [machine('new', web)] }).winner!.zone).toBe(
+      'a',
+    );
+  });
+
+  test('by zone rejects an offer whose zone is not known, unless missing values pass', () => {
+    const catalogue = market({ zone: null });
+    expect(placeUnder(spread({ min: 2 }), { catalogue })).toMatchObject({
+      outcome: 'unplaceable',
+      rules: [{ rejected: 1, errors: 1 }],
+    });
+    const [lenient] = spread({ min: 2 });
+    expect(placeUnder([{ ...lenient, missing: 'pass' }], { catalogue }).outcome).toBe('placed');
+  });
+
+  test('by host counts hosts of one site, and a machine in a cloud as on one of its own', () => {
+    const rules = spread({ by: 'host', maxShare: 0.5 });
+    const sites = [cloud('aws-1', 'aws'), cellar('h1')];
+    const onH1 = machine('x', { provider: 'onprem', site: 'cellar', region: 'cellar', host: 'h1' });
+    expect(placeUnder(rules, { catalogue: market({}), sites }).winner!.host).toBe('h1');
+    expect(placeUnder(rules, { catalogue: market({}), sites, estate: [onH1] }).winner!.site).toBe('aws-1');
+    expect(
+      placeUnder(rules, { catalogue: market({}), sites: [sites[0]!], estate: [machine('y'), machine('z')] })
+        .outcome,
+    ).toBe('placed');
+  });
+
+  test('a share that is a whole number of machines is that number, whatever binary makes of it', () => {
+    expect(0.07 * 100).toBeGreaterThan(7);
+    expect(largestShare(0.07, 100)).toBe(7);
+    expect(largestShare(0.6, 5)).toBe(3);
+    expect(largestShare(0.01, 1)).toBe(1);
+  });
+});
+
+describe('affinity', () => {
+  const near = (to: string, effect: 'affinity' | 'antiAffinity' = 'affinity') => [
+    rule('near', { effect, to, by: 'zone' }),
+  ];
+  const db = machine('db', { labels: { app: 'db' }, zone: 'c' });
+
+  test('goes where the machines are that it names', () => {
+    const rules = near('resource.labels.app == "db"');
+    expect(placeUnder(rules, { catalogue: zones, estate: [db, at('a', 1)] }).winner!.zone).toBe('c');
+  });
+
+  test('to machines of which there is none rejects a request that is none of them, and lets the first of them be', () => {
+    const rules = near('resource.labels.app == "db"');
+    expect(placeUnder(rules, { catalogue: zones }).outcome).toBe('unplaceable');
+    expect(placeUnder(rules, { catalogue: zones, request: { labels: { app: 'db' } } }).winner!.zone).toBe(
+      'a',
+    );
+  });
+
+  test('the other way round goes where they are not', () => {
+    const rules = near('resource.labels.app == request.labels.app', 'antiAffinity');
+    const request = { labels: { app: 'web' } };
+    const web = (zone: string | null) => machine(`w-${zone}`, { labels: { app: 'web' }, zone });
+    expect(placeUnder(rules, { catalogue: zones, request, estate: [web('a')] }).winner!.zone).toBe('b');
+    expect(
+      placeUnder(rules, { catalogue: zones, request, estate: [web('a'), web('b'), web('c')] }).outcome,
+    ).toBe('unplaceable');
+    // It could be in any zone of the region.
+    expect(placeUnder(rules, { catalogue: zones, request, estate: [web(null)] })).toMatchObject({
+      outcome: 'unplaceable',
+      rules: [{ errors: 3 }],
+    });
+  });
+
+  test('is not held against where the machine itself stands', () => {
+    const rules = near('resource.labels.app == "web"', 'antiAffinity');
+    const self = machine('new', { labels: { app: 'web' }, zone: 'a' });
+    expect(placeUnder(rules, { catalogue: zones, estate: [self] }).winner!.zone).toBe('a');
+  });
+
+  test('in one zone of two providers is not in one domain', () => {
+    const rules = near('resource.labels.app == "db"');
+    const catalogue = market({ zone: 'c', provider: 'gcp', region: 'eu-central-1' });
+    expect(placeUnder(rules, { catalogue, estate: [db] }).outcome).toBe('unplaceable');
+  });
+});
+
+describe('limits', () => {
+  const budget = (limit: number, more: Partial<Extract<Clause, { effect: 'budget' }>> = {}) => [
+    rule('spend', { effect: 'budget', group: ['project'], per: 'month', limit, ...more }),
+  ];
+
+  test('a budget that is exactly met is kept, and a cent more is not', () => {
+    const estate = [machine('a', { pricePerHour: 0.2 })];
+    const rules = budget(0.3, { per: 'hour' });
+    expect(0.2 + 0.1).toBeGreaterThan(0.3);
+    expect(placeUnder(rules, { estate }).outcome).toBe('placed');
+    expect(placeUnder(budget(0.29, { per: 'hour' }), { estate }).outcome).toBe('unplaceable');
+    expect(withinLimit({ limit: 219, used: 146, takes: 73 })).toBe(true);
+    expect(withinLimit({ limit: 218.99, used: 146, takes: 73 })).toBe(false);
+  });
+
+  test('the decision says how each limit stands for the winner', () => {
+    const { limits } = placeUnder(budget(500), {
+      estate: [machine('a'), machine('b', { project: 'other' })],
+    });
+    expect(limits).toEqual([
+      {
+        policy: 'p',
+        rule: 'spend',
+        effect: 'budget',
+        key: 'project=default',
+        unit: 'USD/month',
+        limit: 500,
+        used: 73,
+        takes: 73,
+      },
+    ]);
+  });
+
+  test('a quota by region rejects the offers of a region that is full, and the next region is taken', () => {
+    const catalogue = market({}, { region: 'eu-west-1', zone: null, pricePerHour: 0.2 });
+    const rules = [
+      rule('few', { effect: 'quota', group: ['provider', 'region'], resource: 'vcpu', limit: 4 }),
+    ];
+    const winner = (n: number) =>
+      placeUnder(rules, { catalogue, estate: Array.from({ length: n }, (_, i) => machine(`m-${i}`)) });
+    expect(winner(1).winner!.region).toBe('eu-central-1');
+    expect(winner(2).winner!.region).toBe('eu-west-1');
+    expect(winner(2).limits).toMatchObject([{ key: 'provider=aws, region=eu-west-1', used: 0, takes: 2 }]);
+  });
+
+  test('what takes nothing of a limit passes it, even one that is passed already', () => {
+    const rules = [rule('gpus', { effect: 'quota', group: ['project'], resource: 'gpu', limit: 1 })];
+    expect(placeUnder(rules, { estate: [machine('a', { gpuCount: 4 })] }).outcome).toBe('placed');
+  });
+
+  test('a machine without the label of the group counts with the others without it', () => {
+    const rules = [rule('few', { effect: 'quota', group: ['labels.team'], resource: 'instances', limit: 1 })];
+    const estate = [machine('a')];
+    expect(placeUnder(rules, { estate }).outcome).toBe('unplaceable');
+    expect(placeUnder(rules, { estate, request: { labels: { team: 'web' } } }).outcome).toBe('placed');
+  });
+
+  test('of several limits the least decides', () => {
+    const rules = [...budget(1000), ...budget(100).map((r) => ({ ...r, name: 'less' }))];
+    const decision = placeUnder(rules, { estate: [machine('a')] });
+    expect(decision.rules.map((r) => [r.rule, r.rejected])).toEqual([
+      ['spend', 0],
+      ['less', 1],
+    ]);
+  });
+
+  test('a limit in audit counts what it would reject and rejects nothing', () => {
+    const decision = placeUnder(budget(1), { more: { mode: 'audit' } });
+    expect(decision).toMatchObject({ outcome: 'placed', rules: [{ effect: 'budget', rejected: 1 }] });
+    expect(decision.limits).toBeUndefined();
+  });
+});

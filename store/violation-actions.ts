@@ -1,0 +1,126 @@
+import type { InstanceSpec } from '@landfall/model';
+import { sql } from 'kysely';
+import { appendEvents, type NewEvent } from './events.ts';
+import type { Db, Queryable } from './open.ts';
+import { eventOf, type Violation } from './violations.ts';
+
+/** A machine that runs and that a rule says is to be stopped, with the violations that say so. */
+export interface Violator {
+  resource: string;
+  resourceName: string;
+  project: string;
+  violations: string[];
+  rules: string[];
+}
+
+const actedOn = (db: Queryable, organization: string) =>
+  db
+    .selectFrom('violations as v')
+    .innerJoin('instances as r', 'r.id', 'v.resource')
+    .where('v.organization', '=', organization)
+    .where('v.state', 'in', ['Open', 'Acknowledged'])
+    .where('v.mode', '=', 'enforce');
+
+/** Running machines whose stop was not asked for yet, the oldest violation first. */
+export async function violatorsToStop(db: Queryable, organization: string): Promise<Violator[]> {
+  const rows = await actedOn(db, organization)
+    .select(['v.id', 'v.resource', 'v.resource_name', 'v.project', 'v.policy', 'v.rule'])
+    .where('v.action', '=', 'stop')
+    .where('v.action_state', 'in', ['None', 'Held'])
+    .where('r.state', 'in', ['Running', 'Starting', 'Rebooting', 'Resizing'])
+    .orderBy('v.first_seen_at')
+    .orderBy('v.id')
+    .execute();
+  const violators = new Map<string, Violator>();
+  for (const { id, resource, resource_name, project, policy, rule } of rows) {
+    const violator = violators.get(resource) ?? {
+      resource,
+      resourceName: resource_name,
+      project,
+      violations: [],
+      rules: [],
+    };
+    violator.violations.push(id);
+    violator.rules.push(`${policy}/${rule}`);
+    violators.set(resource, violator);
+  }
+  return [...violators.values()];
+}
+
+/** How many machines are being stopped for a violation now. */
+export async function stopsUnderWay(db: Queryable, organization: string): Promise<number> {
+  const row = await db
+    .selectFrom('violations as v')
+    .innerJoin('instances as r', 'r.id', 'v.resource')
+    .select(sql<number>`count(distinct v.resource)::int`.as('count'))
+    .where('v.organization', '=', organization)
+    .where('v.action_state', '=', 'Requested')
+    .where('r.state', '<>', 'Stopped')
+    .where('v.resolved_at', 'is', null)
+    .executeTakeFirstOrThrow();
+  return row.count;
+}
+
+/** Notes what is done about violations, with an event for each whose action is in another state than before. */
+export async function noteAction(
+  db: Db,
+  ids: string[],
+  action: { state: Violation['actionState']; message: string; operation?: string | null },
+): Promise<number> {
+  if (ids.length === 0) return 0;
+  return db.transaction().execute(async (tx) => {
+    const events: NewEvent[] = [];
+    for (let from = 0; from < ids.length; from += 1_000) {
+      const some = ids.slice(from, from + 1_000);
+      const changed = await tx
+        .updateTable('violations')
+        .set({
+          action_state: action.state,
+          action_message: action.message,
+          ...(action.operation === undefined ? {} : { operation: action.operation }),
+        })
+        .where('id', 'in', some)
+        .where('resolved_at', 'is', null)
+        .where('action_state', '<>', action.state)
+        .returningAll()
+        .execute();
+      events.push(
+        ...changed.map((row) => ({
+          ...eventOf(row, 'acted', action.message),
+          operation: action.operation ?? null,
+        })),
+      );
+    }
+    await appendEvents(tx, events);
+    return events.length;
+  });
+}
+
+/** Ids of violations whose machine has stopped since the stop was asked for. */
+export async function stoppedViolations(db: Queryable, organization: string): Promise<string[]> {
+  const rows = await actedOn(db, organization)
+    .select('v.id')
+    .where('v.action_state', '=', 'Requested')
+    .where('r.state', '=', 'Stopped')
+    .execute();
+  return rows.map((row) => row.id);
+}
+
+/** A violation whose rule asks for the machine to go elsewhere, and the machine as it is wanted. */
+export interface ToReplace {
+  id: string;
+  name: string;
+  project: string;
+  labels: Record<string, string>;
+  spec: InstanceSpec;
+}
+
+/** Those of which nothing was said yet. */
+export async function violationsToReplace(db: Queryable, organization: string): Promise<ToReplace[]> {
+  return actedOn(db, organization)
+    .select(['v.id', 'r.name', 'r.project', 'r.labels', 'r.spec'])
+    .where('v.action', 'in', ['approve', 'replace'])
+    .where('v.action_state', '=', 'None')
+    .orderBy('v.id')
+    .execute();
+}

@@ -1,0 +1,63 @@
+import type { Decision, Offer } from '@landfall/model';
+import type { CompiledPolicies, PlacementRequest } from '@landfall/policies';
+import type { Clause, GroupKey, ParsedRule } from '@landfall/policies/file/policy.ts';
+import { candidateValue, groupName } from '@landfall/policies/place/groups.ts';
+
+/** Kinds of rules whose verdict depends on the machines that exist. */
+const ofEstate: ReadonlySet<string> = new Set<Clause['effect']>([
+  'spread',
+  'affinity',
+  'antiAffinity',
+  'budget',
+  'quota',
+]);
+
+/** What the affinity rules of an organization share: they may look at any machine. */
+const neighbours = 'neighbours';
+
+/** Whether the machines that exist must be read for a request to this project. */
+export function readsEstate(
+  policies: CompiledPolicies,
+  own: readonly ParsedRule[],
+  { organization, project }: { organization: string; project: string },
+): boolean {
+  return (
+    own.some((rule) => rule.clauses.some((clause) => ofEstate.has(clause.effect))) ||
+    policies.rules.some(
+      ({ effect, scope }) =>
+        ofEstate.has(effect) && scope.name === (scope.kind === 'organization' ? organization : project),
+    )
+  );
+}
+
+/**
+ * The groups of the ledger that a placement adds to; none where no enforced rule counted machines for it, since then it may
+ * be taken to come after all others. One that was counted for adds to every group that any rule of the organization counts,
+ * not only to those of its own rules: two requests under different rules may stand in each other's groups.
+ */
+export function ledgerKeys(
+  policies: CompiledPolicies,
+  own: readonly ParsedRule[],
+  request: PlacementRequest,
+  decision: Decision,
+  winner: Offer,
+): string[] {
+  const counted = decision.rules.some(
+    ({ effect, mode, applies }) => applies && mode === 'enforce' && ofEstate.has(effect),
+  );
+  if (!counted) return [];
+  const enforced = policies.rules.filter(({ mode }) => mode === 'enforce').map(({ clause }) => clause);
+  const keys = [...enforced, ...own.flatMap((rule) => rule.clauses)].flatMap((clause) => {
+    if (clause.effect === 'affinity' || clause.effect === 'antiAffinity') return [neighbours];
+    if (clause.effect !== 'spread' && clause.effect !== 'budget' && clause.effect !== 'quota') return [];
+    return [groupOf(clause.group, request, winner)];
+  });
+  return [...new Set(keys)];
+}
+
+function groupOf(group: readonly GroupKey[], request: PlacementRequest, winner: Offer): string {
+  const ordered = [...group].sort();
+  const at = winner as unknown as Record<string, unknown>;
+  const values = ordered.map((key) => candidateValue(request, (attribute) => at[attribute] ?? '', key));
+  return `${ordered.join()} ${groupName(values)}`;
+}

@@ -1,0 +1,82 @@
+import type { Schemas } from '@landfall/model';
+import { bestBatch, type CompiledPolicies, NO_POLICIES, type PlacementRequest } from '@landfall/policies';
+import { readsEstate } from './ledger-keys.ts';
+import { noProvider } from './place.ts';
+import { type PlacementSubject, placementRequest, UnreadablePolicy } from './place-input.ts';
+import type { View } from './view.ts';
+
+/** `count` machines of one request; its spec has no rules of its own. */
+export interface BatchSubject {
+  subject: PlacementSubject;
+  count: number;
+}
+
+/**
+ * Branch-and-bound nodes per programme: what keeps a plan of thousands of machines to seconds. A number of nodes and
+ * not a time, so that equal requests get equal answers.
+ */
+const NODES = 200;
+
+/**
+ * Places the requests of one project together, over what the view knows. Fails closed as a single placement does: under
+ * a policy that cannot be read nothing finds a place, and the conflict says why.
+ */
+export async function runBatch(
+  view: View,
+  wanted: readonly BatchSubject[],
+  options: { gap?: number; signal: AbortSignal },
+): Promise<Schemas['PlacementBatchDecision']> {
+  const { policies, unreadable } = await readPolicies(view);
+  const requests: { request: PlacementRequest; count: number }[] = [];
+  /** Where in `wanted` each of them is. */
+  const places: number[] = [];
+  const refused = new Map<string, number[]>();
+  for (const [place, { subject, count }] of wanted.entries()) {
+    const providers = await view.providers(subject.spec.image);
+    const request = { ...placementRequest(subject, providers), count };
+    const why = unreadable ?? (request.providers.length === 0 ? noProvider(subject, providers) : null);
+    if (why === null) {
+      requests.push({ request, count });
+      places.push(place);
+    } else refused.set(why, [...(refused.get(why) ?? []), place]);
+  }
+  const counts = wanted.some(({ subject }) => readsEstate(policies, [], subject));
+  const decision = await bestBatch(
+    {
+      requests,
+      catalogue: await view.catalogue(),
+      sites: await view.sites(await view.hosts()),
+      policies,
+      setAside: await view.setAside(),
+      includeUnconfigured: true,
+      estate: counts ? (await view.estate()).machines : [],
+      now: new Date(),
+    },
+    { ...options, nodeLimit: NODES },
+  );
+  const without = [...refused.values()].flat().map((request) => ({ request, count: wanted[request]!.count }));
+  const back = <T extends { request: number }>(of: T): T => ({ ...of, request: places[of.request]! });
+  return {
+    ...decision,
+    placements: decision.placements.map(back) as Schemas['PlacementBatchDecision']['placements'],
+    unplaced: [...decision.unplaced.map(back), ...without].sort((a, b) => a.request - b.request),
+    unplacedBound: decision.unplacedBound + without.reduce((t, { count }) => t + count, 0),
+    currency: 'USD',
+    conflicts: [
+      ...decision.conflicts.map((conflict) => ({
+        ...conflict,
+        requests: conflict.requests.map((request) => places[request]!),
+      })),
+      ...[...refused].map(([why, of]) => ({ requests: of, because: [why], irreducible: true })),
+    ],
+  };
+}
+
+async function readPolicies(view: View): Promise<{ policies: CompiledPolicies; unreadable: string | null }> {
+  try {
+    return { policies: await view.policies(), unreadable: null };
+  } catch (error) {
+    if (!(error instanceof UnreadablePolicy)) throw error;
+    return { policies: NO_POLICIES, unreadable: error.message };
+  }
+}

@@ -1,0 +1,173 @@
+import { durationMs, type InstanceSpec } from '@landfall/model';
+import {
+  type CompiledPolicies,
+  compilePolicies,
+  type PlacementRequest,
+  PolicyProblems,
+  parsePolicy,
+  parseRequestRules,
+  type SiteView,
+} from '@landfall/policies';
+import type { ParsedRule } from '@landfall/policies/file/policy.ts';
+import type { Database, LedgerHost, Queryable } from '@landfall/store';
+import type { Selectable } from 'kysely';
+
+/** What a placement is decided on, as the store has it: the request, the sites, the policies. */
+export interface PlacementSubject {
+  organization: string;
+  project: string;
+  name: string;
+  labels: Record<string, string>;
+  spec: InstanceSpec;
+}
+
+/** What policies see of a request. `providers` is narrowed to those that have the image. */
+export function placementRequest(subject: PlacementSubject, imageProviders: string[]): PlacementRequest {
+  const { spec } = subject;
+  const wanted = spec.placement?.providers ?? [];
+  return {
+    name: subject.name,
+    project: subject.project,
+    organization: subject.organization,
+    labels: subject.labels,
+    dataClass: spec.dataClass ?? '',
+    image: spec.image,
+    vcpus: spec.vcpus,
+    memoryGiB: spec.memoryGiB,
+    diskGiB: spec.diskGiB ?? 10,
+    architecture: spec.architecture ?? 'x86_64',
+    gpuName: spec.gpu?.name ?? '',
+    gpuCount: spec.gpu?.count ?? 0,
+    market: spec.market ?? 'onDemand',
+    instanceType: spec.instanceType ?? '',
+    publicAddress: spec.publicAddress ?? false,
+    count: 1,
+    providers:
+      wanted.length === 0 ? imageProviders : wanted.filter((provider) => imageProviders.includes(provider)),
+    sites: spec.placement?.sites ?? [],
+    regions: spec.placement?.regions ?? [],
+    zones: spec.placement?.zones ?? [],
+    hosts: spec.placement?.hosts ?? [],
+    maxPricePerHour: spec.placement?.maxPricePerHour ?? 0,
+    ttlHours: spec.ttl ? durationMs(spec.ttl) / 3_600_000 : 0,
+  };
+}
+
+/** Providers that have the image. Empty = none has it. */
+export async function imageProviders(db: Queryable, image: string): Promise<string[]> {
+  const row = await db.selectFrom('images').select('spec').where('name', '=', image).executeTakeFirst();
+  if (!row) return [];
+  return (['aws', 'azure', 'gcp', 'onprem'] as const).filter((provider) => row.spec[provider] !== undefined);
+}
+
+/** A site's row, as far as placement reads it. */
+export type SiteRow = Pick<Selectable<Database['sites']>, 'name' | 'provider' | 'labels' | 'spec'>;
+
+export async function readSites(db: Queryable, organization: string): Promise<SiteRow[]> {
+  return db
+    .selectFrom('sites')
+    .select(['name', 'provider', 'labels', 'spec'])
+    .where('organization', '=', organization)
+    .orderBy('name')
+    .execute();
+}
+
+/** The organization's sites as placement sees them, with what is free on each host. */
+export async function siteViews(
+  db: Queryable,
+  organization: string,
+  hosts: LedgerHost[],
+): Promise<SiteView[]> {
+  return sitesWithHosts(await readSites(db, organization), hosts);
+}
+
+export function sitesWithHosts(rows: readonly SiteRow[], hosts: readonly LedgerHost[]): SiteView[] {
+  return rows.map((row) => ({
+    name: row.name,
+    provider: row.provider,
+    regions: row.spec.regions ?? [],
+    ...(row.spec.jurisdiction ? { jurisdiction: row.spec.jurisdiction } : {}),
+    certifications: row.spec.certifications ?? [],
+    labels: row.labels,
+    ...(row.spec.pricing
+      ? {
+          pricing: {
+            vcpuHour: row.spec.pricing.vcpuHour,
+            gibHour: row.spec.pricing.gibHour,
+            currency: 'USD' as const,
+          },
+        }
+      : {}),
+    hosts: hosts
+      .filter((host) => host.site === row.name)
+      .map((host) => ({
+        name: host.name,
+        zone: host.zone,
+        region: row.spec.regions?.[0] ?? row.name,
+        architecture: host.architecture,
+        accel: host.accel,
+        free: host.free,
+        capacity: host.capacity,
+        ready: host.ready,
+      })),
+  }));
+}
+
+/** Compiled once for each set of policy versions. */
+const compiled = new Map<string, CompiledPolicies>();
+const compiledKept = 50;
+
+/** Rules that this version of the program cannot read: nothing is placed under them, since they might forbid it. */
+export class UnreadablePolicy extends Error {}
+
+/** The policies in force for an organization, ready for placement. Throws {@link UnreadablePolicy}. */
+export async function policiesInForce(db: Queryable, organization: string): Promise<CompiledPolicies> {
+  const inForce = () =>
+    db
+      .selectFrom('policies')
+      .where('organization', '=', organization)
+      .where('deleted_at', 'is', null)
+      .orderBy('name');
+  const keyOf = (versions: { name: string; version: string }[]) =>
+    `${organization}:${versions.map(({ name, version }) => `${name}@${version}`).join(',')}`;
+  const known = compiled.get(keyOf(await inForce().select(['name', 'version']).execute()));
+  if (known) return known;
+  const rows = await inForce().select(['name', 'version', 'source']).execute();
+  const fresh = compile(rows, organization);
+  if (compiled.size >= compiledKept) compiled.clear();
+  compiled.set(keyOf(rows), fresh);
+  return fresh;
+}
+
+/** They were valid when they were put, so what is wrong now is that the program reads them otherwise: after an upgrade, say. */
+function compile(rows: { name: string; source: string }[], organization: string): CompiledPolicies {
+  const unreadable = (name: string, line: number, message: string) =>
+    new UnreadablePolicy(
+      `nothing is placed in organization ${organization} while policy ${name} cannot be read (line ${line}: ${message}): put a corrected version with \`landfall policy put\`, or delete it`,
+    );
+  const parsed = rows.flatMap((row) => {
+    const { policies, problems } = parsePolicy(row.source, row.name);
+    const error = problems.find((problem) => problem.severity === 'error');
+    if (error) throw unreadable(row.name, error.line, error.message);
+    return policies;
+  });
+  try {
+    return compilePolicies(parsed);
+  } catch (error) {
+    if (!(error instanceof PolicyProblems)) throw error;
+    const { file, line, message } = error.problems[0]!;
+    throw unreadable(file, line, message);
+  }
+}
+
+/** The rules that a request brings itself. They were valid when it came; throws {@link UnreadablePolicy} where they no longer are. */
+export function ownRules(spec: InstanceSpec): readonly ParsedRule[] {
+  if (!spec.placement?.rules?.length) return [];
+  const { rules, problems } = parseRequestRules(spec.placement.rules, 'request');
+  const error = problems.find((problem) => problem.severity === 'error');
+  if (error)
+    throw new UnreadablePolicy(
+      `the request's own rules cannot be read (/spec/placement/rules${error.path}: ${error.message})`,
+    );
+  return rules;
+}
