@@ -32,6 +32,7 @@ function toApproval(row: ApprovalRow): Approval {
     decision: row.decision,
     policy: row.policy,
     rule: row.rule,
+    violation: row.violation,
     message: row.message,
     by: row.approvers,
     requestedBy: row.requested_by,
@@ -89,6 +90,7 @@ export async function approvalsOf(
     .selectAll()
     .where('resource', '=', resource)
     .where('generation', '=', generation)
+    .where('violation', 'is', null)
     .orderBy('policy')
     .orderBy('rule')
     .orderBy('requested_at', 'desc')
@@ -111,10 +113,12 @@ export async function requestApproval(
     resourceName: string;
     generation: number;
     operation: string | null;
-    decision: string;
+    decision: string | null;
     requestedBy: string[];
     policy: string;
     rule: string;
+    /** To re-place the machine found against the rule; absent: for a request. */
+    violation?: string;
     approvers: string[];
     message: string | null;
     offer: Offer;
@@ -135,6 +139,7 @@ export async function requestApproval(
       requested_by: JSON.stringify(wanted.requestedBy),
       policy: wanted.policy,
       rule: wanted.rule,
+      violation: wanted.violation ?? null,
       approvers: JSON.stringify(wanted.approvers),
       message: wanted.message,
       offer: JSON.stringify(wanted.offer),
@@ -144,7 +149,7 @@ export async function requestApproval(
     .returningAll()
     .executeTakeFirstOrThrow();
   const asked = row.requested_by.join(', ');
-  await tell(tx, row, 'requested', asked, `${asked} needs the approval of ${row.approvers.join(' or ')}`);
+  await tell(tx, row, 'requested', asked, `${asked} needs the approval of ${whoMay(row)}`);
   return row;
 }
 
@@ -169,6 +174,7 @@ export async function supersedeApprovals(
     .updateTable('approvals')
     .set({ state: 'Superseded', reason: why, decided_at: new Date() })
     .where('resource', '=', resource)
+    .where('violation', 'is', null)
     .where('state', '=', 'Pending');
   if (except.length > 0) query = query.where('id', 'not in', except);
   for (const row of await query.returningAll().execute())
@@ -185,6 +191,7 @@ export async function wakeWaiting(tx: Tx, organization: string): Promise<void> {
     .select('resource')
     .distinct()
     .where('organization', '=', organization)
+    .where('violation', 'is', null)
     .where('state', '=', 'Pending')
     .execute();
   for (const { resource } of rows) await enqueue(tx, { workflow: 'instance', resource });
@@ -234,7 +241,8 @@ export async function decideApproval(
     const said = decision.reason ? `: ${decision.reason}` : '';
     const what = decision.state === 'Approved' ? 'approved' : 'rejected';
     await tell(tx, kept, what, by.requestedBy, `${by.requestedBy} ${what} it${said}`);
-    await enqueue(tx, { workflow: 'instance', resource: row.resource });
+    if (row.violation === null) await enqueue(tx, { workflow: 'instance', resource: row.resource });
+    else await noteReplacement(tx, row.violation, decision.state, `${what} by ${by.requestedBy}${said}`);
     return toApproval(kept);
   });
 }
@@ -244,8 +252,8 @@ export async function decideApproval(
  * one after who may approve.
  */
 function checkApprover(row: ApprovalRow, state: 'Approved' | 'Rejected', by: Approver): void {
-  if (state === 'Rejected' && by.isOrganizationAdmin) return;
-  const names = row.approvers.join(' or ');
+  if (by.isOrganizationAdmin && (state === 'Rejected' || row.violation !== null)) return;
+  const names = whoMay(row);
   if (!row.approvers.includes(by.requestedBy))
     throw new NotAnApprover(
       `only ${names} may ${state === 'Approved' ? 'approve' : 'reject'} this${state === 'Rejected' ? ', or an admin of the organization' : ''}; you are ${by.requestedBy}`,
@@ -256,6 +264,33 @@ function checkApprover(row: ApprovalRow, state: 'Approved' | 'Rejected', by: App
     );
   if (state === 'Approved' && row.requested_by.includes(by.requestedBy))
     throw new NotAnApprover(`${by.requestedBy} asked for this, and nobody approves a request of their own`);
+}
+
+/** Who may say yes, in words. Compliance asks by itself, so an admin of the organization may always answer it. */
+function whoMay(row: ApprovalRow): string {
+  return [...row.approvers, ...(row.violation === null ? [] : ['an admin of the organization'])].join(' or ');
+}
+
+/**
+ * Notes the answer in the violation. The workflow that moves a machine does not exist yet, so a yes is on record and the
+ * machine stays until somebody moves it.
+ */
+async function noteReplacement(
+  tx: Tx,
+  violation: string,
+  state: 'Approved' | 'Rejected',
+  said: string,
+): Promise<void> {
+  const next =
+    state === 'Approved'
+      ? '; re-placement is not available yet: delete the instance and apply it again to move it'
+      : '; it stays where it is';
+  await tx
+    .updateTable('violations')
+    .set({ action_state: state, action_message: `${said}${next}` })
+    .where('id', '=', violation)
+    .where('resolved_at', 'is', null)
+    .execute();
 }
 
 async function tell(tx: Tx, row: ApprovalRow, what: string, actor: string, message: string): Promise<void> {

@@ -317,6 +317,8 @@ export interface Approvals {
   requested_by: Json<string[]>;
   policy: string;
   rule: string;
+  /** Set: it is asked to re-place the machine, and not for a request. */
+  violation: Generated<string | null>;
   approvers: Json<string[]>;
   message: string | null;
   offer: Json<Schemas['Offer']>;

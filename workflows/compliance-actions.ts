@@ -1,7 +1,9 @@
 import { describeOffer, type PlacedOffer } from '@landfall/policies';
-import { appendEvent, changeInstance, type Db, isStoreError } from '@landfall/store';
+import { appendEvent, changeInstance, type Db, isStoreError, requestApproval } from '@landfall/store';
 import {
+  endReplacementApprovals,
   noteAction,
+  noteActionIn,
   stoppedViolations,
   stopsUnderWay,
   type Violator,
@@ -34,7 +36,7 @@ export async function actOnViolations(db: Db, organization: string, machines: nu
     state: 'Done',
     message: 'the machine has stopped',
   });
-  await offerReplacement(db, organization);
+  await askToReplace(db, organization);
   const violators = await violatorsToStop(db, organization);
   if (violators.length === 0) return { stopped: 0, held: 0 };
   const underWay = await stopsUnderWay(db, organization);
@@ -48,26 +50,49 @@ export async function actOnViolations(db: Db, organization: string, machines: nu
   return { stopped, held: 0 };
 }
 
-/** Places looked for in one go; the rest are told of without. */
+/** Places looked for in one look; the others wait for the next. */
 const placesAtOnce = 50;
+/** An unanswered approval ends after so long, and is asked for again. */
+const answerHours = 30 * 24;
 
-/** Says that nothing moves yet, and where placement would put the machine now. */
-async function offerReplacement(db: Db, organization: string): Promise<void> {
-  const wanted = await violationsToReplace(db, organization);
-  const notYet = 're-placement is not available yet: nothing moves until it is';
-  for (const { id, ...subject } of wanted.slice(0, placesAtOnce)) {
+/** Asks for the approval to re-place machines, and says where placement would put them now. */
+async function askToReplace(db: Db, organization: string): Promise<void> {
+  await endReplacementApprovals(db, organization);
+  for (const violation of await violationsToReplace(db, organization, placesAtOnce)) {
+    const { id, resource, name, project, labels, spec, owner } = violation;
     const { winner, reasons } = await planPlacement(
       db,
-      { ...subject, organization },
+      { name, project, labels, spec, organization },
       { includeUnconfigured: false },
     );
-    const place = winner
-      ? `placement would now choose ${describeOffer(winner as PlacedOffer)}`
-      : `placement knows no place now (${reasons[0] ?? 'no offer complies'})`;
-    await noteAction(db, [id], { state: 'Pending', message: `${notYet}; ${place}` });
+    if (!winner) {
+      const why = reasons[0] ?? 'no offer complies';
+      await noteAction(db, [id], { state: 'Pending', message: `placement knows no other place now: ${why}` });
+      continue;
+    }
+    const place = describeOffer(winner as PlacedOffer);
+    await db.transaction().execute(async (tx) => {
+      const message = `waits for the approval to re-place it; placement would now choose ${place}`;
+      if ((await noteActionIn(tx, [id], { state: 'Pending', message })) === 0) return;
+      await requestApproval(tx, {
+        organization,
+        project,
+        resource,
+        resourceName: name,
+        generation: violation.generation,
+        operation: null,
+        decision: null,
+        requestedBy: [actor],
+        policy: violation.policy,
+        rule: violation.rule,
+        violation: id,
+        approvers: owner.includes('/') ? [] : [owner],
+        message: `to re-place it: ${violation.message}`,
+        offer: winner,
+        expiresHours: answerHours,
+      });
+    });
   }
-  const others = wanted.slice(placesAtOnce).map(({ id }) => id);
-  await noteAction(db, others, { state: 'Pending', message: notYet });
 }
 
 async function hold(

@@ -40,11 +40,13 @@ export async function runBatch(
       places.push(place);
     } else refused.set(why, [...(refused.get(why) ?? []), place]);
   }
+  const catalogue = await view.catalogue();
+  const { version, date, sources } = catalogue;
   const counts = wanted.some(({ subject }) => readsEstate(policies, [], subject));
   const decision = await bestBatch(
     {
       requests,
-      catalogue: await view.catalogue(),
+      catalogue,
       sites: await view.sites(await view.hosts()),
       policies,
       setAside: await view.setAside(),
@@ -62,6 +64,7 @@ export async function runBatch(
     unplaced: [...decision.unplaced.map(back), ...without].sort((a, b) => a.request - b.request),
     unplacedBound: decision.unplacedBound + without.reduce((t, { count }) => t + count, 0),
     currency: 'USD',
+    catalogue: { version, date, sources },
     conflicts: [
       ...decision.conflicts.map((conflict) => ({
         ...conflict,

@@ -2150,9 +2150,11 @@ export interface components {
             decision?: string | null;
             policy: string;
             rule: string;
+            /** @description The violation because of which the machine is to be re-placed; null: it is asked for a request. */
+            violation?: string | null;
             /** @description What the rule says of the request. */
             message?: string | null;
-            /** @description Principals any one of whom may approve. */
+            /** @description Principals any one of whom may approve. To re-place a machine, an admin of the organization may too. */
             by: string[];
             /** @description None of these may approve. */
             requestedBy: string[];
@@ -2222,10 +2224,10 @@ export interface components {
              */
             action: "report" | "approve" | "replace" | "stop";
             /**
-             * @description `Held`: too many machines would be stopped at once, so none is. `Requested`: the stop was asked for, see `operation`; `Done`: the machine has stopped. `Pending`: re-placement is asked for and is not available yet; `actionMessage` says where placement would put the machine now.
+             * @description `Held`: too many machines would be stopped at once, so none is. `Requested`: the stop was asked for, see `operation`; `Done`: the machine has stopped. `Pending`: it waits for the approval to re-place the machine; `Approved`, `Rejected`: the answer (a machine is not moved by itself yet). `actionMessage` says where placement would put it.
              * @enum {string}
              */
-            actionState: "None" | "Held" | "Requested" | "Done" | "Pending";
+            actionState: "None" | "Held" | "Requested" | "Done" | "Pending" | "Approved" | "Rejected";
             actionMessage?: string;
             /** @description The stop that was asked for. */
             operation?: string | null;

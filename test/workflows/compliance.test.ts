@@ -1,6 +1,12 @@
 import { wakeCompliance } from '@landfall/broker/compliance-waker.ts';
 import { parsePolicy } from '@landfall/policies';
-import { changeInstance, createComplianceRun, deleteInstance } from '@landfall/store';
+import {
+  changeInstance,
+  createComplianceRun,
+  decideApproval,
+  deleteInstance,
+  listApprovals,
+} from '@landfall/store';
 import { deletePolicy, putPolicy } from '@landfall/store/policies.ts';
 import { getSite, updateSite } from '@landfall/store/sites.ts';
 import { acknowledgeViolation, listViolations, type Violation } from '@landfall/store/violations.ts';
@@ -253,15 +259,58 @@ test.each(['twice', 'before', 'after'] as const)(
   60_000,
 );
 
-test('re-placement is asked for and not there yet, which it says', async () => {
+test('re-placement waits for an approval, and the answer stands in the violation', async () => {
   // Of two places at one price it gets the first.
   await make('moves', 'h1', 'h2');
-  await put('{name: not-h1, deny: offer.host == "h1", onViolation: replace}');
+  await put('{name: not-h1, deny: offer.host == "h1", onViolation: replace, owner: cto}');
   await until('it is noted', async () => (await standing())[0]?.actionState === 'Pending');
-  expect((await standing())[0]!.actionMessage).toMatch(
-    /^re-placement is not available yet: .*; placement would now choose kvm-1-0\.25 in h2, zone-h2 \(lab\) at/,
+  const [violation] = await standing();
+  expect(violation!.actionMessage).toMatch(
+    /^waits for the approval to re-place it; placement would now choose kvm-1-0\.25 in h2, zone-h2 \(lab\) at/,
   );
+  await run();
+  const { items } = await listApprovals(estate.db, scope, { filter: 'state=Pending' });
+  expect(items).toMatchObject([
+    { violation: violation!.id, by: ['cto'], requestedBy: ['landfall (compliance)'], offer: { host: 'h2' } },
+  ]);
+  const approver = { isOrganizationWide: true, isOrganizationAdmin: false };
+  const decide = (requestedBy: string) =>
+    decideApproval(
+      estate.db,
+      { organization: 'default' },
+      items[0]!.id,
+      { state: 'Approved', reason: 'on Sunday' },
+      { organization: 'default', requestedBy, ...approver },
+    );
+  await expect(decide('intern')).rejects.toThrow('only cto or an admin of the organization may approve this');
+  await decide('cto');
+  expect(await standing()).toMatchObject([
+    {
+      actionState: 'Approved',
+      actionMessage: expect.stringMatching(/^approved by cto: on Sunday; re-placement is not available yet/),
+    },
+  ]);
   expect(await estate.state('moves')).toBe('Running');
+}, 60_000);
+
+test('an approval to re-place a machine ends with its violation, and is asked for again when nobody answers', async () => {
+  await make('stays', 'h1', 'h2');
+  await put('{name: not-h1, deny: offer.host == "h1", onViolation: approve}');
+  const pending = async () => (await listApprovals(estate.db, scope, { filter: 'state=Pending' })).items;
+  await until('it is asked for', async () => (await pending()).length === 1);
+  const [first] = await pending();
+  await estate.db
+    .updateTable('approvals')
+    .set({ expires_at: new Date(Date.now() - 1_000) })
+    .where('id', '=', first!.id)
+    .execute();
+  await run();
+  const [again] = await pending();
+  expect(again!.id).not.toBe(first!.id);
+  await put('{name: not-h1, deny: offer.host == "h7"}');
+  await until('it is resolved', async () => (await standing()).length === 0);
+  await run();
+  expect(await pending()).toEqual([]);
 }, 60_000);
 
 test('an exception waives a violation until it is over', async () => {
