@@ -45,7 +45,7 @@ const spec = (n: number, spread: boolean) => ({
   ...(spread ? { placement: { hosts: [`h${n % hosts.length}`] } } : {}),
 });
 
-async function measure(name: string, calls: (() => Promise<unknown>)[]): Promise<void> {
+async function measure(name: string, calls: (() => Promise<unknown>)[]): Promise<number> {
   const each: number[] = [];
   let next = 0;
   const started = performance.now();
@@ -63,6 +63,7 @@ async function measure(name: string, calls: (() => Promise<unknown>)[]): Promise
   console.log(
     `${name.padEnd(56)} ${rate.toFixed(0).padStart(6)}/s  p50 ${percentile(each, 50).toFixed(0)} ms  p99 ${percentile(each, 99).toFixed(0)} ms`,
   );
+  return rate;
 }
 
 let life = 0;
@@ -117,11 +118,14 @@ const planning = () => {
 };
 
 await measure('warm', await placing(true, 100));
-await measure('decisions alone: no record, no claim', Array.from({ length: placements }, planning));
+const alone = await measure(
+  'decisions alone: no record, no claim',
+  Array.from({ length: placements }, planning),
+);
 await measure('placed, all on one host', await placing(false));
-await measure(`placed, on ${hosts.length} hosts`, await placing(true));
+const claimed = await measure(`placed, on ${hosts.length} hosts`, await placing(true));
 await limited('{name: r, quota: {group: [project], resource: instances, limit: 1000000}}');
-await measure(`placed, on ${hosts.length} hosts, one quota over all`, await placing(true));
+const underQuota = await measure(`placed, on ${hosts.length} hosts, one quota over all`, await placing(true));
 await limited(null);
 await limited('{name: r, quota: {group: [labels.app, host], resource: instances, limit: 1000000}}');
 await measure(`placed, on ${hosts.length} hosts, a quota for each`, await placing(true));
@@ -144,3 +148,6 @@ await measure('placed beside 10,000 machines, one quota over all', await placing
 await close();
 await stack.stop();
 rmSync(dataDir, { recursive: true, force: true });
+console.log(
+  `claims: ${claimed.toFixed(0)} placements a second with claims in PostgreSQL, ${underQuota.toFixed(0)} under one quota, ${alone.toFixed(0)} without a record or claim`,
+);
