@@ -41,6 +41,8 @@ export async function openStore(options: {
   });
   // Without a listener an idle connection's error (the server was killed) would end the process.
   pool.on('error', () => undefined);
+  // Nor may that of a connection in use: whoever uses it is told by its next query.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const deadline = Date.now() + (options.waitMs ?? 30_000);
   for (;;) {
     try {

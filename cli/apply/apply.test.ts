@@ -165,7 +165,10 @@ test('an operation that fails fails the command and tells why', async () => {
 
 test('Ctrl-C while waiting says that the operation goes on and how to follow it', async () => {
   broker.readsToEnd = 1000;
-  setTimeout(() => home.interruption.abort(), 300);
+  broker.intercept = ({ path }) => {
+    if (path.startsWith('/v1/operations/')) setTimeout(() => home.interruption.abort(), 50);
+    return undefined;
+  };
   const ran = await home.run(['apply', '--wait', '-f', web('')]);
   expect(ran.code).toBe(130);
   const [id] = [...broker.operations.keys()];
