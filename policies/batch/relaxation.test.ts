@@ -36,6 +36,17 @@ describe('the relaxation', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('has few rows however many sizes are asked for', async () => {
+    const batch = randomBatch(1, { ...SHAPE, classes: 400 });
+    const classes = batch.classes.map((machines, i) => ({
+      ...machines,
+      size: [1, 1 + i / 400, 10 + i] as const,
+    }));
+    const relaxation = new Relaxation(await loadHighs(), { ...batch, classes }, { unplaced: true }, 1);
+    expect(relaxation.programme.rowLower.length).toBeLessThan(400 + 3 * 25 * batch.pools.length + 100);
+    relaxation.dispose();
+  });
+
   it('names a conflict that is one, and is none without any one of its parts', async () => {
     const highs = await loadHighs();
     let seen = 0;

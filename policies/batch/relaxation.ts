@@ -31,6 +31,12 @@ export type Goal =
 const INFINITE = 1e30;
 
 /**
+ * Whole machines of so many different sizes, the largest, are counted on each pool: the smaller, the less the rounding
+ * says, and thousands of sizes at dozens of hosts would be more rows than the solver has memory for.
+ */
+const MOST_SIZES = 24;
+
+/**
  * The batch as a programme: a column per class and option that is looked at (how many), and per class one for
  * how many are left out. Options are added only while they could improve the answer (column generation), so a
  * few of hundreds of thousands are ever in it, and the LP's objective is still a bound for all of them.
@@ -113,8 +119,8 @@ export class Relaxation {
         d,
         perUnit: 1,
       });
-      for (const t of new Set(classes.map((c) => c.size[d]!))) {
-        if (t <= 0) continue;
+      const sizes = [...new Set(classes.map((c) => c.size[d]!))].filter((t) => t > 0);
+      for (const t of sizes.sort((a, b) => b - a).slice(0, MOST_SIZES)) {
         const times = free.reduce((n, f) => n + Math.floor((f[d]! + EPSILON) / t), 0);
         if (times * t < sum - EPSILON)
           rows.push({

@@ -53,9 +53,10 @@ test('no pattern that is let through takes long, whatever the text', () => {
     const pattern = `${pick(['', '^'])}${Array.from({ length: 1 + Math.floor(next() * 7) }, () => part(2)).join('')}${pick(['', '$', 'c', 'c$'])}`;
     if (patternProblem(pattern) !== null) continue;
     allowed++;
-    const start = performance.now();
+    const start = process.threadCpuUsage();
     for (const text of texts) new RegExp(pattern).test(text);
-    const took = performance.now() - start;
+    // Of the processor: a busy machine is no slow pattern.
+    const took = process.threadCpuUsage(start).user / 1000;
     expect({ pattern, slow: took > 500 }).toEqual({ pattern, slow: false });
   }
   expect(allowed).toBeGreaterThan(2000);

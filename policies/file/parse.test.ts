@@ -120,9 +120,9 @@ test('a bomb of aliases is refused before it is unfolded', () => {
         .join()}]`,
     );
   const text = `${HEAD}spec:\n  rules: [{name: r, require: "true"}]\ntests:\n- name: t\n  expect: {unplaceable: true}\n  request: {labels: {${bomb.join(', ')}}}\n`;
-  const started = performance.now();
+  const started = process.threadCpuUsage();
   const found = problems(text);
-  expect(performance.now() - started).toBeLessThan(1000);
+  expect(process.threadCpuUsage(started).user / 1000).toBeLessThan(1000);
   expect(found.some((p) => p.includes('yaml-aliases more than 50 aliases'))).toBe(true);
 });
 
@@ -285,9 +285,9 @@ test('a file with very many keys, documents, variables, rules or tests is answer
     [sound + many(100_000, () => '  - {}\n'), 'too-many'],
     [`${sound}tests:\n${many(100_000, () => '- {}\n')}`, 'too-many'],
   ] as const) {
-    const started = performance.now();
+    const started = process.threadCpuUsage();
     expect(parsePolicy(text, 'p').problems.map((p) => p.code)).toContain(code);
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(process.threadCpuUsage(started).user / 1000).toBeLessThan(5000);
   }
 });
 
