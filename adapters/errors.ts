@@ -58,3 +58,8 @@ export class ProviderError extends Error {
 export function isProviderError(error: unknown, code?: ProviderErrorCode): error is ProviderError {
   return error instanceof ProviderError && (code === undefined || error.code === code);
 }
+
+/** The provider's own code of an error; undefined where there is none. */
+export function providerCodeOf(error: unknown): string | undefined {
+  return error instanceof ProviderError ? error.details.providerCode : undefined;
+}

@@ -175,7 +175,7 @@ function ruleErrors(spec: InstanceSpec): ProblemError[] {
     .map(({ path, message, suggestion }) => ({
       pointer: `/spec/placement/rules${path}`,
       message,
-      ...(suggestion ? { suggestion } : {}),
+      ...(suggestion ? { suggestion: `Did you mean ${suggestion}?` } : {}),
     }));
 }
 

@@ -1,3 +1,5 @@
+import type { InstanceSpec } from '@landfall/model';
+import { planBatch } from '@landfall/workflows/placement.ts';
 import { TestBroker } from './testing/test-broker.ts';
 
 let broker: TestBroker;
@@ -43,10 +45,7 @@ test('a batch lands at the cheapest, as each request by itself, where nothing is
   expect(body.placements[0]).toMatchObject({ request: 0, count: 3 });
   expect(body.placements[0].offer.pricePerHour).toBe(alone.body.winner.pricePerHour);
   expect(body.gap).toBeLessThan(1e-6);
-  expect(body.catalogue).toEqual({
-    version: alone.body.catalogue.version,
-    date: alone.body.catalogue.date,
-  });
+  expect(body.catalogue).toEqual(alone.body.catalogue);
   const listed = await broker.call('GET', '/v1/projects/default/decisions');
   expect(listed.body.items).toEqual([]);
 });
@@ -176,3 +175,17 @@ test('ten thousand requests are larger than other bodies may be, and are answere
   expect(body.placements.reduce((t: number, p: { count: number }) => t + p.count, 0)).toBe(10_000);
   expect(body.unplaced).toEqual([]);
 }, 60_000);
+
+test('a caller that has gone ends the search', async () => {
+  const subject = {
+    organization: 'default',
+    project: 'default',
+    name: '',
+    labels: {},
+    spec: small as InstanceSpec,
+  };
+  const gone = planBatch(broker.store.db, 'default', [{ subject, count: 1 }], {
+    signal: AbortSignal.abort(new Error('hung up')),
+  });
+  await expect(gone).rejects.toThrow('hung up');
+});

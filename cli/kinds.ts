@@ -21,6 +21,8 @@ export interface Kind<T> {
   readonly columns: readonly Column<T>[];
   /** Lists of these grow without end: only so many are fetched unless more are asked for. */
   readonly defaultLimit?: number;
+  /** Said of an empty list that was not filtered, where it shows only some by itself. */
+  readonly noneListed?: string;
   name(item: T): string;
   list(broker: Broker, narrowing: Narrowing): Promise<T[]>;
   get?(broker: Broker, name: string): Promise<T | undefined>;
@@ -287,6 +289,7 @@ const violations: Kind<Schemas['Violation']> = {
   columns: columns.violation,
   defaultLimit: 200,
   name: (item) => item.id,
+  noneListed: 'No violation stands; `--filter state=Resolved` lists those that are over.',
   /** Those that stand; a filter of one's own sees the resolved ones too. */
   list: ({ client }, { filter = 'state!=Resolved', limit }) =>
     pages((page) => body(client.GET('/v1/violations', { params: { query: { ...page, filter } } })), limit),
@@ -302,6 +305,8 @@ const approvals: Kind<Schemas['Approval']> = {
   columns: columns.approval,
   defaultLimit: 200,
   name: (item) => item.id,
+  noneListed:
+    'No approval is waited for; `--filter state=Approved` (Rejected, Expired, Superseded) lists those that are over.',
   /** Those that are waited for; a filter of one's own sees the others too. */
   list: ({ client }, { filter = 'state=Pending', limit }) =>
     pages((page) => body(client.GET('/v1/approvals', { params: { query: { ...page, filter } } })), limit),

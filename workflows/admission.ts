@@ -33,7 +33,9 @@ export function admissionRefusals(
     const strict = changed && clause.effect === 'ttl' ? { ...clause, defaultHours: null } : clause;
     const why = refusedBy(strict, request, now);
     if (why === null) return [];
-    const message = `is refused by ${rule.policy}/${rule.rule}: ${rule.message?.(cel) ?? why}`;
+    // A message without a field stands alone.
+    const subject = pointer === '' ? 'the request ' : '';
+    const message = `${subject}is refused by ${rule.policy}/${rule.rule}: ${rule.message?.(cel) ?? why}`;
     return [{ pointer, message }];
   });
 }

@@ -1,5 +1,12 @@
 import type { Schemas } from '@landfall/model';
-import { bestBatch, type CompiledPolicies, NO_POLICIES, type PlacementRequest } from '@landfall/policies';
+import {
+  type BatchDecision,
+  type BatchInput,
+  type CompiledPolicies,
+  NO_POLICIES,
+  type PlacementRequest,
+  placeBatch,
+} from '@landfall/policies';
 import { readsEstate } from './ledger-keys.ts';
 import { noProvider } from './place.ts';
 import { type PlacementSubject, placementRequest, UnreadablePolicy } from './place-input.ts';
@@ -11,11 +18,11 @@ export interface BatchSubject {
   count: number;
 }
 
-/**
- * Branch-and-bound nodes per programme: what keeps a plan of thousands of machines to seconds. A number of nodes and
- * not a time, so that equal requests get equal answers.
- */
+/** Branch-and-bound nodes per programme: a number of nodes and not a time, so that equal requests get equal answers. */
 const NODES = 200;
+
+/** A search that takes longer, ms, ends with the answer it has, which says so: the one case that a clock decides. */
+const LONGEST = 20_000;
 
 /**
  * Places the requests of one project together, over what the view knows. Fails closed as a single placement does: under
@@ -43,7 +50,7 @@ export async function runBatch(
   const catalogue = await view.catalogue();
   const { version, date, sources } = catalogue;
   const counts = wanted.some(({ subject }) => readsEstate(policies, [], subject));
-  const decision = await bestBatch(
+  const decision = await bestInTime(
     {
       requests,
       catalogue,
@@ -54,7 +61,7 @@ export async function runBatch(
       estate: counts ? (await view.estate()).machines : [],
       now: new Date(),
     },
-    { ...options, nodeLimit: NODES },
+    options,
   );
   const without = [...refused.values()].flat().map((request) => ({ request, count: wanted[request]!.count }));
   const back = <T extends { request: number }>(of: T): T => ({ ...of, request: places[of.request]! });
@@ -73,6 +80,24 @@ export async function runBatch(
       ...[...refused].map(([why, of]) => ({ requests: of, because: [why], irreducible: true })),
     ],
   };
+}
+
+/** The best answer that is found in time; the first, from the linear programme, is always waited for. */
+async function bestInTime(
+  input: BatchInput,
+  { signal, ...options }: { gap?: number; signal: AbortSignal },
+): Promise<BatchDecision> {
+  const late = AbortSignal.timeout(LONGEST);
+  let best: BatchDecision | null = null;
+  try {
+    const search = { ...options, nodeLimit: NODES, signal: AbortSignal.any([signal, late]) };
+    for await (const decision of placeBatch(input, search)) best = decision;
+  } catch (error) {
+    if (best === null || signal.aborted || !late.aborted) throw error;
+    const notice = `the search for a better answer was ended after ${LONGEST / 1000} seconds`;
+    return { ...best, notices: [...best.notices, notice] };
+  }
+  return best!;
 }
 
 async function readPolicies(view: View): Promise<{ policies: CompiledPolicies; unreadable: string | null }> {

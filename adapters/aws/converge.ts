@@ -7,11 +7,11 @@ import {
   StopInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import type { CallContext, InstanceWant } from '../contract.ts';
+import { waitFor } from '../wait.ts';
 import { type Account, changing } from './clients.ts';
 import { providerCodeOf } from './errors.ts';
 import { deathOf, findById, isDead, type Machine, missingTags, stateOf } from './machine.ts';
 import { stampTags, tagValue } from './stamp.ts';
-import { waitFor } from './wait.ts';
 
 /**
  * Brings an existing machine to what is wanted, one step per look: EC2 says when it is ready for the next. A new machine

@@ -6,6 +6,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import type { CallContext, Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
+import { untilVisible, waitFor } from '../wait.ts';
 import { type Account, changing, reading } from './clients.ts';
 import { providerCodeOf } from './errors.ts';
 import { resolveImage } from './image.ts';
@@ -13,7 +14,6 @@ import { deathOf, findMachines, isDead, type Machine } from './machine.ts';
 import { defaultSubnet, ensureSecurityGroup, type Subnet } from './network.ts';
 import { clientToken, tagSpecifications } from './stamp.ts';
 import { userData } from './user-data.ts';
-import { untilVisible, waitFor } from './wait.ts';
 
 /**
  * Makes the attempt's security group and machine; disk and network interface come with the machine.

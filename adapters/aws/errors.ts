@@ -106,7 +106,4 @@ function retryAfterMs(error: SdkError): number | undefined {
   return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : undefined;
 }
 
-/** EC2's own code of what went wrong, for any error. */
-export function providerCodeOf(error: unknown): string | undefined {
-  return error instanceof ProviderError ? error.details.providerCode : undefined;
-}
+export { providerCodeOf } from '../errors.ts';

@@ -7,10 +7,10 @@ import {
 } from '@aws-sdk/client-ec2';
 import type { CallContext, Location, Stamp } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
+import { untilVisible, waitFor } from '../wait.ts';
 import { type Account, changing, reading } from './clients.ts';
 import { providerCodeOf } from './errors.ts';
 import { carries, securityGroupName, stampAsTags } from './stamp.ts';
-import { untilVisible, waitFor } from './wait.ts';
 
 export interface Subnet {
   id: string;

@@ -7,11 +7,11 @@ import {
 } from '@aws-sdk/client-ec2';
 import type { CallContext, Removal, Target } from '../contract.ts';
 import { isProviderError } from '../errors.ts';
+import { waitFor } from '../wait.ts';
 import { type Child, type ChildKind, findChildren } from './children.ts';
 import { type Account, changing } from './clients.ts';
 import { findMachines, isDead, stateOf } from './machine.ts';
 import { carries, stampFilters } from './stamp.ts';
-import { waitFor } from './wait.ts';
 
 /** Looks in a row that have to see nothing before a removal is done (A4). */
 const looksForAbsence = 2;

@@ -31,7 +31,7 @@ export async function get(
   const items = await kind.list(broker, { filter: flags.filter, limit });
   const code = show(session, kind, items, false);
   if (items.length === 0 && !session.structured && session.format !== 'name') {
-    session.notice(`No ${kind.plural}${flags.filter ? ' match' : ' yet'}.`);
+    session.notice(flags.filter ? `No ${kind.plural} match.` : (kind.noneListed ?? `No ${kind.plural} yet.`));
   }
   if (limit !== undefined && items.length >= limit && flags.limit === undefined && !session.structured) {
     session.notice(`The first ${limit} are shown; --limit shows more.`);

@@ -157,6 +157,7 @@ export function readPriceFile(path: string, shown: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw usageError(`There is no file ${shown}.`);
     throw usageError(`${shown} cannot be read: ${(error as Error).message}`);
   }
 }

@@ -1,6 +1,7 @@
 /** A decision about many machines for a reader: the sum, where each lands, what finds no place and why. */
 import type { Schemas } from '@landfall/model';
 import { type Paint, plainPaint, printable } from './colours.ts';
+import { noticesOf } from './decision.ts';
 import { offerPlace, providerName } from './places.ts';
 import { count, counted, gib, number, pricePerHour, pricePerMonth } from './quantities.ts';
 import { type Column, renderTable } from './table.ts';
@@ -63,7 +64,7 @@ export function renderBatch(
     unplacedLines(batch, paint),
     ...(full
       ? [scarceLines(decision, paint), madeFrom(decision, paint)]
-      : [decision.notices.map((notice) => `${paint('yellow', `notice: ${printable(notice)}`)}\n`).join('')]),
+      : [noticeLines(decision, paint, '')]),
   ];
   const heading = title === undefined ? '' : `${paint('bold', printable(title))}\n`;
   return heading + parts.filter((part) => part !== '').join('\n');
@@ -80,7 +81,8 @@ function summary({ requests, decision }: PlannedBatch, paint: Paint): string {
     without === 0
       ? paint('green', wanted === 1 ? '1 machine lands' : `All ${counted(wanted, 'machine')} land`)
       : paint('yellow', `${count(wanted - without)} of ${counted(wanted, 'machine')} land`);
-  return `${landed}: ${paint('bold', price)}; ${gapWords(decision)}\n`;
+  const fewer = without === 0 ? '' : ' for so many';
+  return `${landed}: ${paint('bold', price)}; ${gapWords(decision)}${fewer}\n`;
 }
 
 /** How far the answer is from the best there can be. The share is rounded up, so that `at most` holds. */
@@ -125,11 +127,8 @@ function unplacedLines({ requests, decision }: PlannedBatch, paint: Paint): stri
   for (const { requests: of, because, irreducible } of conflicts) {
     const names = of.slice(0, NAMED).map((request) => requests[request]!.name);
     const more = of.length > NAMED ? ` and ${count(of.length - NAMED)} more` : '';
-    const proof = irreducible
-      ? because.length > 1
-        ? 'together leave no room; without any one of them there would be some'
-        : 'leaves no room'
-      : 'not proven; what is full or in reach';
+    const held = `no place while ${because.length > 1 ? 'all of this' : 'this'} holds`;
+    const proof = irreducible ? held : 'no place; what is full or in reach, not proven to be why';
     text += `${printable(names.join(', '))}${more}: ${proof}\n`;
     text += because.map((reason) => `  ${printable(reason)}\n`).join('');
   }
@@ -151,13 +150,19 @@ function scarceLines({ shadowPrices, currency }: BatchDecision, paint: Paint): s
 }
 
 function madeFrom(decision: BatchDecision, paint: Paint): string {
-  const { catalogue, policies, notices, classes, options, method } = decision;
+  const { catalogue, policies, classes, options, method } = decision;
   let text = `${paint('bold', 'Made from')}\n  catalogue ${printable(catalogue.version)} of ${printable(catalogue.date)}\n`;
-  text += notices.map((notice) => `  ${paint('yellow', `notice: ${printable(notice)}`)}\n`).join('');
+  text += noticeLines(decision, paint, '  ');
   const names = policies.map(
     ({ name, version }) => `${name}@${version.replace(/^sha256:/, '').slice(0, 12)}`,
   );
   text += `  policies ${names.length > 0 ? printable(names.join(', ')) : 'none in force'}\n`;
   text += `  ${counted(classes, 'kind')} of machines, ${counted(options, 'option')}, method ${method}\n`;
   return text;
+}
+
+function noticeLines(decision: BatchDecision, paint: Paint, indent: string): string {
+  return [...noticesOf(decision), ...decision.notices]
+    .map((notice) => `${indent}${paint('yellow', `notice: ${printable(notice)}`)}\n`)
+    .join('');
 }

@@ -27,14 +27,19 @@ const alternativeColumns: Column<{ offer: Offer; winner: Offer }>[] = [
     header: 'MORE',
     align: 'right',
     cell: ({ offer, winner }) =>
-      winner.pricePerHour > 0 && offer.pricePerHour > winner.pricePerHour
-        ? `+${Math.round((offer.pricePerHour / winner.pricePerHour - 1) * 100)}%`
+      winner.pricePerHour > 0 && offer.pricePerHour !== winner.pricePerHour
+        ? signedPercent(offer.pricePerHour / winner.pricePerHour - 1)
         : undefined,
   },
   { header: 'ZONE', wide: true, cell: ({ offer }) => offer.zone },
   { header: 'HOST', wide: true, cell: ({ offer }) => offer.host },
   { header: 'MARKET', wide: true, cell: ({ offer }) => offer.market },
 ];
+
+/** `+62%`, `−33%`: with a preference in force what is cheaper need not win. */
+function signedPercent(share: number): string {
+  return `${share < 0 ? '−' : '+'}${Math.round(Math.abs(share) * 100)}%`;
+}
 
 /** How a decision is shown. */
 export interface DecisionOptions {
@@ -83,7 +88,7 @@ function answerLines(decision: Decision, subject: string, paint: Paint): string 
   return (
     `${subject} lands on ${paint('green', `${offerPlace(winner)}: ${winner.instanceType}`)} (${size})\n` +
     `${paint('bold', price)}; ${printable(site)}\n` +
-    `${priced ? 'the best' : 'the cheapest'} of ${count(decision.compliant)} compliant offers (${count(decision.considered)} considered)${whyNotCheaper(decision)}\n`
+    `${priced ? 'the best' : 'the cheapest'} of ${count(decision.compliant)} compliant ${decision.compliant === 1 ? 'offer' : 'offers'} (${count(decision.considered)} considered)${whyNotCheaper(decision)}\n`
   );
 }
 
@@ -151,20 +156,20 @@ function ruleLines(decision: Decision, paint: Paint): string {
     { header: 'EFFECT', wide: true, cell: (rule) => rule.effect },
     {
       header: 'WHY',
-      cell: (rule) =>
-        [
-          rule.message,
-          rule.errors ? `${count(rule.errors)} offers rejected because the rule could not be evaluated` : '',
-        ]
-          .filter(Boolean)
-          .join('; '),
+      cell: (rule) => [rule.message, rule.errors ? notEvaluated(rule) : ''].filter(Boolean).join('; '),
     },
   ];
   return `${paint('bold', 'Rules that rejected')}\n${renderTable(columns, telling, { indent: '  ' })}`;
 }
 
+/** A preference without a value is not met; any other rule refuses, or counts what it would refuse. */
+function notEvaluated(rule: Decision['rules'][number]): string {
+  const unknown = `${count(rule.errors ?? 0)} because a value that the rule reads is not known there`;
+  return rule.effect === 'prefer' ? `not met by ${unknown}` : unknown;
+}
+
 /** What the sources of the prices say of themselves; those of one snapshot say the same. */
-function noticesOf({ catalogue }: Decision): Set<string> {
+export function noticesOf({ catalogue }: Pick<Decision, 'catalogue'>): Set<string> {
   return new Set((catalogue.sources ?? []).flatMap((source) => source.notice ?? []));
 }
 

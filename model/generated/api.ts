@@ -1852,7 +1852,7 @@ export interface components {
              */
             gap: number;
         };
-        /** @description Requests are named by their place in the list that was sent, from 0. As few machines without a place as can be, then the lowest score. Equal requests in an equal state get equal answers. */
+        /** @description Requests are named by their place in the list that was sent, from 0. As few machines without a place as can be, then the lowest score. Equal requests in an equal state get equal answers, unless the search was ended after 20 seconds, which `notices` says. */
         PlacementBatchDecision: {
             /** @enum {string} */
             method: "greedy" | "lp" | "milp";

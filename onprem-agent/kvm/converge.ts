@@ -176,8 +176,11 @@ export async function awaitAnswer(
     signal.throwIfAborted();
     if (Date.now() >= lookAgainAt) {
       const [domain, leases] = await Promise.all([libvirt.find(wanted.uuid), libvirt.leases(network)]);
-      if (!domain)
-        throw new ProviderError('NotFound', `the machine ${wanted.uuid} was removed while it started`);
+      if (!domain) {
+        // Removed by somebody, or not to be seen yet (A6): whoever asked looks again before deciding which.
+        const message = `the machine ${wanted.uuid} was started and is not to be seen`;
+        throw new ProviderError('OutcomeUnknown', message, { made: [wanted.uuid] });
+      }
       if (domain.id === undefined) return false;
       if (domain.record?.readyOn === domain.id) return true;
       boot = domain.id;

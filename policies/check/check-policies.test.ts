@@ -1,8 +1,15 @@
 import { Catalogue } from '../catalogue/catalogue.ts';
 import { loadSnapshot } from '../catalogue/snapshot.ts';
+import { parsePolicy } from '../file/parse.ts';
 import type { ParsedPolicy } from '../file/policy.ts';
 import { policy } from '../testing/policies.ts';
 import { checkPolicies } from './check-policies.ts';
+
+/** A policy of one rule in a scope. */
+function layer(name: string, scope: string, rule: string): ParsedPolicy {
+  const text = `apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: ${name}, scope: ${scope}}\nspec:\n  rules:\n  - ${rule}\n`;
+  return parsePolicy(text, `${name}.yaml`).policies[0]!;
+}
 
 /** Codes and messages of the problems of a policy with these rules. */
 function found(...policies: ParsedPolicy[]): string[] {
@@ -20,6 +27,29 @@ function codes(...expressions: string[]): string[] {
     null,
   ).map((p) => p.code);
 }
+
+describe('an override', () => {
+  const org = (overridable: boolean) =>
+    layer('org', 'organizations/default', `{name: r, deny: offer.burstable, overridable: ${overridable}}`);
+  const own = layer('own', 'projects/shop', '{name: r, require: offer.vcpus > 1, override: true}');
+
+  test('of a rule that does not allow it is told, and which rule that is', () => {
+    expect(found(org(false), own)).toEqual([
+      "6 override rule 'r': rule 'r' of policy 'org' is not overridable: both apply",
+    ]);
+  });
+
+  test('that is allowed, or whose rule is not among the files, is fine', () => {
+    expect(found(org(true), own)).toEqual([]);
+    expect(found(own)).toEqual([]);
+  });
+
+  test("in an organization's policy takes nothing's place", () => {
+    expect(
+      found(layer('o', 'organizations/default', '{name: r, deny: offer.burstable, override: true}')),
+    ).toEqual(["6 override rule 'r': only a project's policy can override, so this adds to what is there"]);
+  });
+});
 
 describe('a rule that can never hold', () => {
   test.each([

@@ -30,9 +30,31 @@ export function checkPolicies(policies: readonly ParsedPolicy[], catalogue: Cata
       problems.push(...found);
       if (found.length === 0 && !cases.constant) sound.push(cases);
     });
-  problems.push(...pairProblems(sound, finder));
+  problems.push(...pairProblems(sound, finder), ...closedOverrides(policies));
   if (catalogue !== null && catalogue.length > 0) problems.push(...unknownValues(policies, catalogue));
   return problems.sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.line - b.line));
+}
+
+/**
+ * Overrides that take no rule's place: of an organization's policy, or of a rule given here that does not allow it. Whether
+ * there is such a rule at all is not asked: it may be in force elsewhere.
+ */
+function closedOverrides(policies: readonly ParsedPolicy[]): Problem[] {
+  const parents = policies.filter(({ scope }) => scope.kind === 'organization');
+  return policies.flatMap((policy) =>
+    policy.rules.flatMap((rule, index) => {
+      if (!rule.override) return [];
+      const warn = (message: string): Problem[] => [
+        ruleProblem({ policy, rule, index }, 'override', message),
+      ];
+      if (policy.scope.kind === 'organization')
+        return warn("only a project's policy can override, so this adds to what is there");
+      const closed = parents.find(({ rules }) => rules.some((r) => r.name === rule.name && !r.overridable));
+      return closed === undefined
+        ? []
+        : warn(`rule '${rule.name}' of policy '${closed.name}' is not overridable: both apply`);
+    }),
+  );
 }
 
 const RULE = {

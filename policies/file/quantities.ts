@@ -85,8 +85,9 @@ function amountText(example: string): Shape<string> {
       const value = reader.plain(field.value, path);
       if (typeof value === 'string') return value;
       const unit = example.replace(/^\S+/, '');
-      const more = typeof value === 'number' ? { suggestion: `${value}${unit}` } : {};
-      const message = `${path} must be an amount such as "${example}", is ${JSON.stringify(value)}`;
+      const more = Number.isFinite(value) ? { suggestion: `${value}${unit}` } : {};
+      const given = typeof value === 'number' ? value : JSON.stringify(value);
+      const message = `${path} must be an amount such as "${example}", is ${given}`;
       reader.report(field.value ?? field.key, path, 'wrong-type', message, more);
       return undefined;
     },

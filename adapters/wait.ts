@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CallContext } from '../contract.ts';
-import { isProviderError } from '../errors.ts';
-import { providerCodeOf } from './errors.ts';
+import type { CallContext } from './contract.ts';
+import { isProviderError, providerCodeOf } from './errors.ts';
 
 /**
  * Waits, and throws the signal's own reason when it fires (A10). The reason is the caller's word, passed on untouched:

@@ -1,0 +1,89 @@
+import { toProviderError } from './errors.ts';
+
+const refused = (
+  statusCode: number,
+  code: string,
+  message = 'no',
+  details?: object[],
+  retryAfter?: string,
+) => ({
+  name: 'RestError',
+  statusCode,
+  code,
+  message,
+  details: { error: { code, message, details } },
+  response: { headers: new Map(retryAfter ? [['retry-after', retryAfter]] : []) },
+});
+const failed = (code: string) => new Error(`The long-running operation has failed. ${code}. Not today.`);
+
+test.each([
+  ['capacity by status', refused(409, 'SkuNotAvailable'), 'CapacityExhausted'],
+  ['capacity by operation', failed('AllocationFailed'), 'CapacityExhausted'],
+  ['capacity in the zone', failed('ZonalAllocationFailed'), 'CapacityExhausted'],
+  ['capacity for the constraints', failed('OverconstrainedAllocationRequest'), 'CapacityExhausted'],
+  [
+    'quota by its inner code',
+    refused(409, 'OperationNotAllowed', 'Current Limit: 4', [{ code: 'QuotaExceeded' }]),
+    'QuotaExceeded',
+  ],
+  [
+    'quota by its words',
+    refused(409, 'OperationNotAllowed', 'exceeding approved Total Regional Cores quota.'),
+    'QuotaExceeded',
+  ],
+  ['quota by its own code', refused(409, 'QuotaExceeded'), 'QuotaExceeded'],
+  ['quota of addresses', refused(400, 'PublicIPCountLimitReached'), 'QuotaExceeded'],
+  ['quota by operation', failed('QuotaExceeded'), 'QuotaExceeded'],
+  [
+    'throttled by compute',
+    refused(429, 'OperationNotAllowed', 'no', [{ code: 'TooManyRequests' }]),
+    'Throttled',
+  ],
+  ['throttled by the network', refused(429, 'RetryableError'), 'Throttled'],
+  ['not allowed in this state', refused(409, 'OperationNotAllowed', 'The VM is being deleted.'), 'Conflict'],
+  ['another operation', refused(409, 'AnotherOperationInProgress'), 'Conflict'],
+  ['the name is taken', refused(412, 'PreconditionFailed'), 'Conflict'],
+  ['still in use', refused(400, 'NicInUse'), 'Conflict'],
+  ['still reserved', refused(400, 'NicReservedForAnotherVm'), 'Conflict'],
+  ['not allowed', refused(403, 'AuthorizationFailed'), 'Denied'],
+  ['by policy', refused(403, 'RequestDisallowedByPolicy'), 'Denied'],
+  ['no credentials', { name: 'CredentialUnavailableError', message: 'none' }, 'Denied'],
+  ['not there', refused(404, 'ResourceNotFound'), 'NotFound'],
+  ['malformed', refused(400, 'InvalidRequestContent'), 'Invalid'],
+  ['an unknown refusal', refused(400, 'SomethingNew'), 'Invalid'],
+  ['an unknown failed operation', failed('SomethingNew'), 'Conflict'],
+  ['a broken server', refused(503, 'ServerTimeout'), 'OutcomeUnknown'],
+  ['a lost answer', { name: 'RestError', code: 'ECONNRESET', message: 'reset' }, 'OutcomeUnknown'],
+  ['a time limit', { name: 'AbortError', message: 'The operation was aborted.' }, 'OutcomeUnknown'],
+  ['nobody there', { name: 'RestError', code: 'ECONNREFUSED', message: 'refused' }, 'Unavailable'],
+])('a change that ends with %s', (_title, error, code) => {
+  expect(toProviderError(error, true)).toMatchObject({ code, cause: error });
+});
+
+test('a read without an answer has changed nothing', () => {
+  for (const error of [refused(500, 'InternalServerError'), { name: 'RestError', code: 'ECONNRESET' }])
+    expect(toProviderError(error, false).code).toBe('Unavailable');
+});
+
+test('a throttle says when to come again: as told, else in five seconds', () => {
+  expect(toProviderError(refused(429, 'TooManyRequests', 'no', [], '7'), true).details.retryAfterMs).toBe(
+    7000,
+  );
+  expect(toProviderError(refused(429, 'TooManyRequests'), true).details.retryAfterMs).toBe(5000);
+});
+
+test('the words and the code are Azure’s own', () => {
+  const error = toProviderError(failed('AllocationFailed'), true);
+  expect(error.message).toBe('AllocationFailed: Not today.');
+  expect(error.details.providerCode).toBe('AllocationFailed');
+});
+
+test('what is invalid names the field', () => {
+  const vmSize = refused(400, 'InvalidParameter');
+  vmSize.details.error = { ...vmSize.details.error, target: 'vmSize' } as typeof vmSize.details.error;
+  expect(toProviderError(vmSize, true).details.field).toBe('/instanceType');
+  expect(toProviderError(refused(404, 'PlatformImageNotFound'), true)).toMatchObject({
+    code: 'Invalid',
+    details: { field: '/image' },
+  });
+});

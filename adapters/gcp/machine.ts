@@ -1,0 +1,211 @@
+import type { protos } from '@google-cloud/compute';
+import type { InstanceDetails, InstanceWant, Location, Present, Target } from '../contract.ts';
+import { ProviderError } from '../errors.ts';
+import { type Account, finding, reading } from './clients.ts';
+import { carries, machineName, mutableLabels, stampFilter, stampLabels, stampOf } from './stamp.ts';
+
+type IInstance = protos.google.cloud.compute.v1.IInstance;
+
+/** An instance with what we always read of it. */
+export type Machine = IInstance & { name: string; zone: string; labels: Record<string, string> };
+
+/** The last part of one of Google's links. */
+export function lastOf(link: string | null | undefined): string {
+  return link?.split('/').at(-1) ?? '';
+}
+
+export function regionOf(zone: string): string {
+  return zone.replace(/-[a-z]+$/, '');
+}
+
+/** Reference of a machine or disk: unique in the project. */
+export function refOf(zone: string, collection: 'instances' | 'disks', name: string): string {
+  return `zones/${zone}/${collection}/${name}`;
+}
+
+export function machineOf(instance: IInstance): Machine {
+  return {
+    ...instance,
+    name: instance.name ?? '',
+    zone: lastOf(instance.zone),
+    labels: instance.labels ?? {},
+  };
+}
+
+export const machineRef = (machine: Machine): string => refOf(machine.zone, 'instances', machine.name);
+
+export async function findByName(account: Account, zone: string, name: string): Promise<Machine | undefined> {
+  const request = { project: await account.project(), zone, instance: name };
+  const found = await finding(account.clients.instances.get(request, account.call));
+  return found && machineOf(found);
+}
+
+/**
+ * The machines with the target's stamp: by name where the attempt and its zone are known, because that is seen at once, by
+ * reference where one is given, and by label in every zone. Newest attempt first.
+ * @throws ProviderError `Conflict` when the reference is a machine that does not carry the stamp (A5).
+ */
+export async function findMachines(
+  account: Account,
+  target: Pick<Target, 'stamp' | 'location' | 'ref'>,
+): Promise<Machine[]> {
+  const { attempt, ...stamp } = target.stamp;
+  const { zone } = target.location;
+  const [, refZone, refName] = /^zones\/([^/]+)\/instances\/([^/]+)$/.exec(target.ref ?? '') ?? [];
+  const [named, referred, listed] = await Promise.all([
+    attempt !== undefined && zone ? findByName(account, zone, machineName({ ...stamp, attempt })) : undefined,
+    refZone && refName ? findByName(account, refZone, refName) : undefined,
+    findByStamp(account, target.stamp),
+  ]);
+  if (referred && !carries(referred.labels, target.stamp)) throw notOurs(referred);
+  const ours = [named, referred, ...listed].filter(
+    (machine): machine is Machine => machine !== undefined && carries(machine.labels, target.stamp),
+  );
+  const attemptOf = (machine: Machine) => stampOf(machine.labels)?.attempt ?? 0;
+  return [...new Map(ours.map((machine) => [machineRef(machine), machine])).values()].sort(
+    (a, b) => attemptOf(b) - attemptOf(a),
+  );
+}
+
+async function findByStamp(account: Account, stamp: Target['stamp']): Promise<Machine[]> {
+  const request = { project: await account.project(), filter: stampFilter(stamp) };
+  const found: Machine[] = [];
+  const read = async () => {
+    for await (const [, scope] of account.clients.instances.aggregatedListAsync(request, account.call))
+      for (const instance of scope.instances ?? []) found.push(machineOf(instance));
+  };
+  await reading(read());
+  return found;
+}
+
+export function notOurs(machine: Machine): ProviderError {
+  return new ProviderError('Conflict', `${machineRef(machine)} does not carry the stamp of the resource`, {
+    providerCode: 'NotOurs',
+  });
+}
+
+/** The machine of this attempt was there and is not: its token can never make another one (R4). */
+export function deathOf(zone: string, name: string): ProviderError {
+  const ref = refOf(zone, 'instances', name);
+  return new ProviderError(
+    'Conflict',
+    `${ref} of this attempt is deleted: only a new attempt can make another`,
+    {
+      providerCode: 'InstanceTerminated',
+      made: [ref],
+    },
+  );
+}
+
+/** References of what a machine brings with it. */
+export function childrenOf(machine: Machine): string[] {
+  return (machine.disks ?? []).flatMap(({ source }) =>
+    source ? [refOf(machine.zone, 'disks', lastOf(source))] : [],
+  );
+}
+
+/** vCPUs and memory by zone and machine type. */
+export type Sizes = Map<string, { vcpus: number; memoryGiB: number }>;
+
+export async function addSize(account: Account, sizes: Sizes, machine: Machine): Promise<void> {
+  const key = sizeKey(machine);
+  if (sizes.has(key)) return;
+  const project = await account.project();
+  const machineType = lastOf(machine.machineType);
+  const type = await finding(
+    account.clients.machineTypes.get({ project, zone: machine.zone, machineType }, account.call),
+  );
+  sizes.set(key, { vcpus: type?.guestCpus ?? 0, memoryGiB: (type?.memoryMb ?? 0) / 1024 });
+}
+
+const sizeKey = (machine: Machine): string => `${machine.zone}/${lastOf(machine.machineType)}`;
+
+/** `TERMINATED` is Compute Engine's word for stopped. A machine in repair comes back by itself. */
+const powers: Record<string, InstanceDetails['power']> = {
+  PENDING: 'pending',
+  PROVISIONING: 'pending',
+  STAGING: 'pending',
+  REPAIRING: 'pending',
+  RUNNING: 'running',
+  PENDING_STOP: 'stopping',
+  STOPPING: 'stopping',
+  SUSPENDING: 'stopping',
+  DEPROVISIONING: 'stopping',
+  STOPPED: 'stopped',
+  SUSPENDED: 'stopped',
+  TERMINATED: 'stopped',
+};
+
+export function powerOf(machine: Machine): InstanceDetails['power'] {
+  return powers[String(machine.status)] ?? 'pending';
+}
+
+export function instanceState(machine: Machine): Present['state'] {
+  if (machine.status === 'DEPROVISIONING') return 'removing';
+  return powerOf(machine) === 'pending' ? 'creating' : 'ready';
+}
+
+export function rebootsOf(machine: Machine): number {
+  return Number(machine.labels[stampLabels.reboots] ?? 0);
+}
+
+export function locationOf(machine: Machine): Location {
+  return { region: regionOf(machine.zone), zone: machine.zone };
+}
+
+export function detailsOf(machine: Machine, sizes: Sizes): InstanceDetails {
+  const addresses: InstanceDetails['addresses'] = [];
+  for (const nic of machine.networkInterfaces ?? []) {
+    if (nic.networkIP) addresses.push({ type: 'internal', address: nic.networkIP });
+    for (const { natIP } of nic.accessConfigs ?? [])
+      if (natIP) addresses.push({ type: 'external', address: natIP });
+  }
+  const host = (addresses.find(({ type }) => type === 'external') ?? addresses[0])?.address;
+  const user = machine.labels[stampLabels.user];
+  return {
+    power: powerOf(machine),
+    ...(sizes.get(sizeKey(machine)) ?? { vcpus: 0, memoryGiB: 0 }),
+    instanceType: lastOf(machine.machineType),
+    addresses,
+    ssh: user && host && machine.status === 'RUNNING' ? { host, port: 22, user } : undefined,
+    reboots: rebootsOf(machine),
+    children: childrenOf(machine),
+  };
+}
+
+/** The machine as the contract shows it. @throws ProviderError `Conflict` when it carries no stamp. */
+export async function toPresent(account: Account, machine: Machine, want?: InstanceWant): Promise<Present> {
+  const stamp = stampOf(machine.labels);
+  if (!stamp) throw notOurs(machine);
+  const sizes: Sizes = new Map();
+  if (want && want.instanceType === lastOf(machine.machineType))
+    sizes.set(sizeKey(machine), { vcpus: want.vcpus, memoryGiB: want.memoryGiB });
+  await addSize(account, sizes, machine);
+  return {
+    presence: 'present',
+    ref: machineRef(machine),
+    stamp,
+    location: locationOf(machine),
+    state: instanceState(machine),
+    details: detailsOf(machine, sizes),
+    diff: want ? differences(machine, want) : [],
+  };
+}
+
+/** Fields of the wanted spec that the machine does not have. What Compute Engine fixes at creation is not compared. */
+export function differences(machine: Machine, want: InstanceWant): string[] {
+  const diff: string[] = [];
+  if (powerOf(machine) !== want.power) diff.push('power');
+  if (lastOf(machine.machineType) !== want.instanceType) diff.push('instanceType');
+  if (rebootsOf(machine) < want.reboots) diff.push('reboots');
+  if (machine.labels[stampLabels.name] !== want.name) diff.push('name');
+  if (Object.entries(want.labels).some(([key, value]) => machine.labels[key] !== value)) diff.push('labels');
+  return diff;
+}
+
+/** The machine's labels as they should be, or nothing when they are. */
+export function betterLabels(machine: Machine, want: InstanceWant): Record<string, string> | undefined {
+  const wanted = mutableLabels(want);
+  const same = Object.entries(wanted).every(([key, value]) => machine.labels[key] === value);
+  return same ? undefined : { ...machine.labels, ...wanted };
+}

@@ -1,0 +1,55 @@
+import { execFile } from 'node:child_process';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { ServiceSchema } from './schema.ts';
+
+/** Microsoft's own descriptions of the wire, as its generated Python SDKs carry them (PyPI, MIT). */
+const packages = { compute: 'azure-mgmt-compute==39.0.0', network: 'azure-mgmt-network==33.0.0' } as const;
+const file = 'azure-compute-39.0.0-network-33.0.0.json';
+
+const run = promisify(execFile);
+
+/**
+ * The published request schemas of Compute and Network, extracted once into `cacheDir` (about a minute and 1.3 MB), read
+ * from there later. `LANDFALL_PYTHON` names another Python than `python3` (3.9 or newer, with its venv module).
+ * @throws Error with Python's own words when it or the package index cannot do it.
+ */
+export async function installSchemas(
+  cacheDir: string,
+  progress: (line: string) => void = (line) => process.stderr.write(`${line}\n`),
+): Promise<ServiceSchema[]> {
+  const cached = join(cacheDir, file);
+  const text = await readFile(cached, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (text) return JSON.parse(text) as ServiceSchema[];
+  progress(`Reading Azure's published schemas into ${cached} (once, about a minute)`);
+  const folder = join(cacheDir, `azure-schema.${process.pid}`);
+  await mkdir(cacheDir, { recursive: true });
+  try {
+    await run(process.env.LANDFALL_PYTHON ?? 'python3', ['-m', 'venv', folder]);
+    const python = join(folder, 'bin', 'python');
+    await run(python, [
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      '--disable-pip-version-check',
+      ...Object.values(packages),
+    ]);
+    const schemas: ServiceSchema[] = [];
+    for (const service of Object.keys(packages)) {
+      const out = join(folder, `${service}.json`);
+      await run(python, [join(import.meta.dirname, 'extract_schema.py'), service, out]);
+      schemas.push(JSON.parse(await readFile(out, 'utf8')) as ServiceSchema);
+    }
+    // Renamed into place: another process that reads meanwhile sees all of it or nothing.
+    await writeFile(join(folder, file), JSON.stringify(schemas));
+    await rename(join(folder, file), cached);
+    return schemas;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,141 @@
+/** What Azure publishes about one service: operations with their address and body, and the models of the bodies. */
+export interface ServiceSchema {
+  source: string;
+  operations: {
+    id: string;
+    method: string;
+    url: string;
+    apiVersion: string | null;
+    query: string[];
+    body: { model: string; optional: boolean } | null;
+  }[];
+  models: Record<string, { base: string[]; props: Record<string, Property> }>;
+  enums: Record<string, unknown[]>;
+}
+
+interface Property {
+  $ref?: string;
+  type?: string;
+  enum?: string;
+  items?: Property;
+  additional?: Property;
+  required?: boolean;
+  readonly?: boolean;
+}
+
+export interface Operation {
+  id: string;
+  apiVersion: string | null;
+  /** What is wrong with the request; the first is what Azure would name. */
+  problems: { target: string; message: string }[];
+}
+
+/** Finds the operation that a request is for and holds the request to the published schema. */
+export type Checker = (request: {
+  method: string;
+  path: string;
+  query: URLSearchParams;
+  body: unknown;
+}) => Operation | undefined;
+
+export function createChecker(services: ServiceSchema[]): Checker {
+  const routes = services
+    .flatMap((service) =>
+      service.operations.map((operation) => ({
+        service,
+        operation,
+        pattern: new RegExp(`^${operation.url.replace(/\{\w+\}/g, '[^/]+')}$`, 'i'),
+        literal: operation.url.replace(/\{\w+\}/g, '').length,
+      })),
+    )
+    .sort((one, other) => other.literal - one.literal);
+  return ({ method, path, query, body }) => {
+    const route = routes.find(({ operation, pattern }) => operation.method === method && pattern.test(path));
+    if (!route) return undefined;
+    const { service, operation } = route;
+    const problems: Operation['problems'] = [];
+    const version = query.get('api-version');
+    if (!version)
+      problems.push({ target: 'api-version', message: 'The api-version query parameter is required.' });
+    else if (version !== operation.apiVersion)
+      problems.push({ target: 'api-version', message: `${version} is not ${operation.apiVersion}` });
+    for (const name of query.keys())
+      if (!operation.query.includes(name) && name !== '$skiptoken')
+        problems.push({ target: name, message: `Unknown query parameter '${name}'.` });
+    if (operation.body && (body !== undefined || !operation.body.optional))
+      checkModel(service, operation.body.model, body, 'parameters', problems);
+    return { id: operation.id, apiVersion: operation.apiVersion, problems };
+  };
+}
+
+function propertiesOf(service: ServiceSchema, name: string): Record<string, Property> {
+  const model = service.models[name];
+  if (!model) return {};
+  return Object.assign({}, ...model.base.map((base) => propertiesOf(service, base)), model.props);
+}
+
+function checkModel(
+  service: ServiceSchema,
+  name: string,
+  value: unknown,
+  at: string,
+  problems: Operation['problems'],
+): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    problems.push({ target: at, message: `${at} has to be an object of type '${name}'.` });
+    return;
+  }
+  const known = propertiesOf(service, name);
+  for (const [key, member] of Object.entries(value)) {
+    const property = known[key];
+    if (property) checkValue(service, property, member, `${at}.${key}`, problems);
+    else
+      problems.push({
+        target: `${at}.${key}`,
+        message: `Could not find member '${key}' on object of type '${name}'.`,
+      });
+  }
+  for (const [key, property] of Object.entries(known))
+    if (property.required && ((value as Record<string, unknown>)[key] ?? undefined) === undefined)
+      problems.push({
+        target: `${at}.${key}`,
+        message: `Required parameter '${at}.${key}' is missing (null).`,
+      });
+}
+
+function checkValue(
+  service: ServiceSchema,
+  property: Property,
+  value: unknown,
+  at: string,
+  problems: Operation['problems'],
+): void {
+  if (value === null || value === undefined) return;
+  if (property.$ref) {
+    checkModel(service, property.$ref, value, at, problems);
+    return;
+  }
+  if (property.type === 'array') {
+    if (!Array.isArray(value)) problems.push({ target: at, message: `${at} has to be an array.` });
+    else
+      value.forEach((item, index) => {
+        checkValue(service, property.items ?? {}, item, `${at}[${index}]`, problems);
+      });
+    return;
+  }
+  if (property.type === 'object') {
+    if (typeof value !== 'object') problems.push({ target: at, message: `${at} has to be an object.` });
+    else
+      for (const [key, member] of Object.entries(value))
+        checkValue(service, property.additional ?? {}, member, `${at}.${key}`, problems);
+    return;
+  }
+  const fits =
+    property.type === undefined ||
+    (property.type === 'integer' ? Number.isInteger(value) : typeof value === property.type);
+  if (!fits) problems.push({ target: at, message: `${at} has to be of type ${property.type}.` });
+  // The sizes of the enumeration are a selection: every region has its own.
+  const words = property.enum === 'VirtualMachineSizeTypes' ? undefined : service.enums[property.enum ?? ''];
+  if (words && !words.some((word) => String(word).toLowerCase() === String(value).toLowerCase()))
+    problems.push({ target: at, message: `The value '${value}' is not one of ${property.enum}.` });
+}

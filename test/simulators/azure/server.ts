@@ -1,0 +1,341 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { coreLimit, images, sizes, skuRow } from './catalogue.ts';
+import type { Called, Fate, FaultPlan } from './faults.ts';
+import type { Checker } from './schema.ts';
+import { ArmError, type Body, instanceView, type World } from './world.ts';
+
+/** Long-running operations are named as Azure names them, whatever address the simulator has. */
+const arm = 'https://management.azure.com';
+/** Creation time of everything, in lists of all types: only their form is simulated. */
+const started = new Date().toISOString();
+
+export interface Call {
+  /** Name in the published schema; of Microsoft.Resources, which is not in it, method and type. */
+  operation: string;
+  method: string;
+  path: string;
+  body?: unknown;
+}
+
+interface Parts {
+  check: Checker;
+  faults: FaultPlan;
+  world: World;
+  calls: Call[];
+}
+
+interface Answer {
+  status: number;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+interface Request {
+  method: string;
+  path: string;
+  query: URLSearchParams;
+  headers: IncomingMessage['headers'];
+  body: Partial<Body> | undefined;
+  version: string;
+  host: string;
+  fate: Fate;
+}
+
+/** Listens on the loopback address; port 0 = a free one. */
+export async function startServer(
+  parts: Parts,
+  port: number,
+): Promise<{ port: number; close(): Promise<void> }> {
+  const server = createServer((request, response) => void serve(parts, request, response));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function serve(parts: Parts, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+  const url = new URL(incoming.url ?? '/', arm);
+  const send = ({ status, body, headers = {} }: Answer) => {
+    const text = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body);
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(text);
+  };
+  try {
+    let text = '';
+    for await (const chunk of incoming) text += chunk;
+    const path = decodeURIComponent(url.pathname).replace(/\/$/, '');
+    if (path.startsWith('/console/'))
+      return send({ status: 200, body: 'simulated Azure: serial console\n'.repeat(8) });
+    const body = text === '' ? undefined : (JSON.parse(text) as Partial<Body>);
+    const request = admit(parts, {
+      headers: incoming.headers,
+      method: incoming.method ?? 'GET',
+      path,
+      url,
+      body,
+    });
+    if (request.fate.delayMs > 0) await sleep(request.fate.delayMs);
+    if (request.fate.requestLost) return void incoming.socket.destroy();
+    parts.world.advance();
+    const { refusal } = request.fate;
+    if (refusal) {
+      const headers: Record<string, string> = {};
+      if (refusal.retryAfterMs) headers['retry-after'] = String(Math.ceil(refusal.retryAfterMs / 1000));
+      const { code, message, details } = refusal;
+      return send({ status: refusal.status, headers, body: { error: { code, message, details } } });
+    }
+    const answer = handle(parts, request);
+    if (request.fate.responseLost) return void incoming.socket.destroy();
+    send(answer);
+  } catch (error) {
+    if (!(error instanceof ArmError)) {
+      process.stderr.write(`simulated Azure: ${(error as Error).stack}\n`);
+      return send({ status: 500, body: { error: { code: 'SimulatorDefect', message: String(error) } } });
+    }
+    const { status, code, message, target } = error;
+    send({ status, body: { error: { code, message, target } } });
+  }
+}
+
+/** Checks who calls and what is asked, and lets the faults decide. */
+function admit(
+  { check, faults, calls }: Parts,
+  asked: Pick<IncomingMessage, 'headers'> & { method: string; path: string; url: URL; body?: Partial<Body> },
+): Request {
+  const { method, path, url, body, headers } = asked;
+  if (!/^Bearer .+/.test(headers.authorization ?? ''))
+    throw new ArmError(
+      401,
+      'AuthenticationFailed',
+      "Authentication failed. The 'Authorization' header is missing.",
+    );
+  const query = url.searchParams;
+  const called = calledOf(method, path);
+  const polls = /\/locations\/[^/]+\/operations\/[^/]+$/i.test(path);
+  // Microsoft.Resources is not in the extracted packages: its few requests are checked by hand.
+  const resources = /^\/subscriptions\/[^/]+(\/resourcegroups(\/[^/]+)?)?(\/resources)?$/i.test(path);
+  const operation = polls || resources ? undefined : check({ method, path, query, body });
+  if (!operation && !polls && !resources)
+    throw new ArmError(
+      404,
+      'InvalidResourceType',
+      `The resource type could not be found for ${method} ${path}`,
+    );
+  if (resources && method === 'PUT' && !body?.location)
+    throw new ArmError(400, 'LocationRequired', 'The location property is required for this definition.');
+  if (!polls) calls.push({ operation: operation?.id ?? `${method} ${called.type}`, method, path, body });
+  const problem = operation?.problems[0];
+  if (problem) throw new ArmError(400, 'InvalidRequestContent', problem.message, problem.target);
+  return {
+    method,
+    path,
+    query,
+    headers,
+    body,
+    version: query.get('api-version') ?? '',
+    host: headers.host ?? '',
+    fate: faults.fate(called),
+  };
+}
+
+function calledOf(method: string, path: string): Called {
+  const after =
+    path.toLowerCase().split('/providers/')[1]?.split('/').slice(1) ?? path.toLowerCase().split('/').slice(3);
+  const named = after.length % 2 === 0;
+  return method === 'POST'
+    ? { method, type: after.at(-3) ?? '', action: after.at(-1), list: false }
+    : { method, type: (named ? after.at(-2) : after.at(-1)) ?? '', list: method === 'GET' && !named };
+}
+
+function handle(parts: Parts, request: Request): Answer {
+  const { world } = parts;
+  const { method, path } = request;
+  const operation = /\/operations\/([^/]+)$/i.exec(path)?.[1];
+  if (operation && world.operations.has(operation)) return poll(world, operation, request);
+  const place = /\/locations\/([^/]+)\/(.*)$/i.exec(path);
+  if (place) return regional(world, place[1] ?? '', place[2] ?? '', request);
+  if (/\/microsoft\.compute\/skus$/i.test(path)) {
+    const region = /location eq '([^']+)'/.exec(request.query.get('$filter') ?? '')?.[1] ?? 'eastus';
+    return { status: 200, body: { value: sizes.map((sold) => skuRow(region, sold)) } };
+  }
+  const group = /^\/subscriptions\/[^/]+\/resourcegroups\/[^/]+/i.exec(path)?.[0];
+  if (group && group !== path && !world.find(group))
+    throw new ArmError(
+      404,
+      'ResourceGroupNotFound',
+      `Resource group '${group.split('/').at(-1)}' could not be found.`,
+    );
+  if (method === 'PUT') return put(world, request);
+  if (method === 'POST') return post(world, request);
+  if (method === 'GET' && calledOf(method, path).list) return list(parts, request);
+  const thing = method === 'GET' ? world.look(path) : world.find(path);
+  if (method === 'DELETE') {
+    const deletion = world.remove(path);
+    return deletion ? accepted(202, undefined, deletion, request) : { status: 204 };
+  }
+  if (!thing)
+    throw new ArmError(
+      404,
+      'ResourceNotFound',
+      `The Resource '${path.split('/providers/')[1] ?? path}' was not found.`,
+    );
+  if (method === 'PATCH') {
+    const change = world.patch(thing, request.body ?? {});
+    return accepted(200, thing.body, change, request);
+  }
+  const view = request.query.get('$expand') === 'instanceView' ? { instanceView: instanceView(thing) } : {};
+  return { status: 200, body: { ...thing.body, properties: { ...thing.body.properties, ...view } } };
+}
+
+function put(world: World, request: Request): Answer {
+  const { path, body = {}, fate } = request;
+  if (request.headers['if-none-match'] === '*' && world.find(path))
+    throw new ArmError(
+      412,
+      'PreconditionFailed',
+      'The condition specified using HTTP conditional header is not met.',
+    );
+  const { thing, isNew, operation } = world.put(
+    path,
+    { ...body, properties: body.properties ?? {} },
+    fate.operationError,
+  );
+  if (/\/resourcegroups\/[^/]+$/i.test(path)) {
+    thing.body.properties.provisioningState = 'Succeeded';
+    thing.hidden = 0;
+    return { status: isNew ? 201 : 200, body: thing.body };
+  }
+  return accepted(isNew ? 201 : 200, thing.body, operation, request);
+}
+
+function post(world: World, request: Request): Answer {
+  const parts = request.path.split('/');
+  const action = parts.pop()?.toLowerCase() ?? '';
+  const thing = world.find(parts.join('/'));
+  if (!thing) throw new ArmError(404, 'ResourceNotFound', `The Resource '${parts.join('/')}' was not found.`);
+  if (action === 'retrievebootdiagnosticsdata')
+    return {
+      status: 200,
+      body: { serialConsoleLogBlobUri: `http://${request.host}/console/${thing.body.name}` },
+    };
+  return accepted(202, undefined, world.act(thing, action, request.fate.operationError), request);
+}
+
+/** Answers an operation that takes time, both ways Azure names where to look. */
+function accepted(
+  status: number,
+  body: unknown,
+  operation: { id: string },
+  { path, version, method }: Request,
+): Answer {
+  const [, , subscription] = path.split('/');
+  const namespace = path.split('/providers/')[1]?.split('/')[0];
+  const url = `${arm}/subscriptions/${subscription}/providers/${namespace}/locations/global/operations/${operation.id}?api-version=${version}`;
+  const headers: Record<string, string> = { 'azure-asyncoperation': url, 'retry-after': '1' };
+  if (method !== 'PUT' && method !== 'PATCH') headers.location = `${url}&monitor=true`;
+  return { status, body, headers };
+}
+
+function poll(world: World, id: string, { query, path, version }: Request): Answer {
+  const operation = world.operations.get(id);
+  if (!operation) throw new ArmError(404, 'NotFound', `There is no operation ${id}.`);
+  const { error, finished, startTime } = operation;
+  if (query.get('monitor') === 'true') {
+    const location = `${arm}${path}?api-version=${version}&monitor=true`;
+    if (!finished) return { status: 202, headers: { location, 'retry-after': '1' } };
+    return error ? { status: 409, body: { error } } : { status: 200 };
+  }
+  const status = finished ? (error ? 'Failed' : 'Succeeded') : 'InProgress';
+  return {
+    status: 200,
+    body: { name: id, startTime, status, ...(finished && error ? { error } : {}) },
+    headers: finished ? {} : { 'retry-after': '1' },
+  };
+}
+
+/** A page of what exists in a group, or of what carries a tag. */
+function list({ world, faults }: Parts, { path, query }: Request): Answer {
+  const scope =
+    path
+      .toLowerCase()
+      .split('/providers/')[0]
+      ?.replace(/\/resources$/, '') ?? '';
+  const type = path.toLowerCase().split('/').at(-1) ?? '';
+  const tag = /tagName eq '([^']*)' and tagValue eq '([^']*)'/.exec(query.get('$filter') ?? '');
+  const found = [...world.things.values()]
+    .filter(({ body }) => body.id.toLowerCase().startsWith(`${scope}/`) && body.id.includes('/providers/'))
+    .filter(({ body }) =>
+      type === 'resources' ? !/\/subnets\//i.test(body.id) : world.typeOf(body.id) === type,
+    )
+    .filter(({ body }) => !tag || body.tags?.[tag[1] ?? ''] === tag[2])
+    .filter(({ body }) => world.look(body.id));
+  const from = Number(query.get('$skiptoken') ?? 0);
+  const end = from + faults.pageSize();
+  const value = found.slice(from, end).map(({ body }) => {
+    if (type !== 'resources') return body;
+    const { id, name, location, tags, zones, properties } = body;
+    const { provisioningState } = properties;
+    return { id, name, type: body.type, location, tags, zones, provisioningState, createdTime: started };
+  });
+  const next = new URLSearchParams(query);
+  next.set('$skiptoken', String(end));
+  return {
+    status: 200,
+    body: { value, ...(end < found.length ? { nextLink: `${arm}${path}?${next}` } : {}) },
+  };
+}
+
+/** What belongs to a region and not to a group: sizes, usage, images. */
+function regional(world: World, region: string, rest: string, { query }: Request): Answer {
+  if (/^vmsizes$/i.test(rest))
+    return {
+      status: 200,
+      body: {
+        value: sizes.map(({ name, vcpus, memoryGiB }) => ({
+          name,
+          numberOfCores: vcpus,
+          memoryInMB: memoryGiB * 1024,
+        })),
+      },
+    };
+  if (/^usages$/i.test(rest)) {
+    const running = [...world.things.values()].flatMap(({ body }) =>
+      body.location === region
+        ? sizes.filter(({ name }) => name === body.properties.hardwareProfile?.vmSize)
+        : [],
+    );
+    const row = (value: string, family?: string) => ({
+      unit: 'Count',
+      name: { value, localizedValue: value },
+      limit: coreLimit,
+      currentValue: running
+        .filter((sold) => family === undefined || sold.family === family)
+        .reduce((sum, { vcpus }) => sum + vcpus, 0),
+    });
+    const families = [...new Set(sizes.map(({ family }) => family))];
+    return { status: 200, body: { value: [row('cores'), ...families.map((family) => row(family, family))] } };
+  }
+  const [, publisher, offer, sku, version] =
+    /^publishers\/([^/]+)\/artifacttypes\/vmimage\/offers\/([^/]+)\/skus\/([^/]+)\/versions(?:\/([^/]+))?$/i.exec(
+      rest,
+    ) ?? [];
+  const image = images.find((one) => one.publisher === publisher && one.offer === offer && one.sku === sku);
+  if (!image || (version && !image.versions.includes(version)))
+    throw new ArmError(404, 'NotFound', `Artifact: VMImage was not found: ${publisher} ${offer} ${sku}.`);
+  if (version)
+    return {
+      status: 200,
+      body: { name: version, location: region, properties: { architecture: image.architecture } },
+    };
+  const newest = [...image.versions].reverse().slice(0, Number(query.get('$top') ?? image.versions.length));
+  return { status: 200, body: newest.map((name) => ({ name, location: region })) };
+}

@@ -1,0 +1,119 @@
+import { type AzureAdapterOptions, createAzureAdapter } from '../../../adapters/azure/index.ts';
+import { kindOf } from '../../../adapters/azure/objects.ts';
+import { groupName, stampTags } from '../../../adapters/azure/stamp.ts';
+import type { Subject } from '../../../adapters/conformance/subject.ts';
+import type { InstanceWant, Want } from '../../../adapters/contract.ts';
+import { type AzureSimulator, startAzureSimulator } from './index.ts';
+
+const subscription = '00000000-0000-0000-0000-000000000001';
+
+/** The Azure adapter before the simulator, as the conformance suite wants it. Quick polls, a short grace period. */
+export async function simulatedAzure(
+  options: Partial<AzureAdapterOptions> = {},
+): Promise<Subject & { simulator: AzureSimulator }> {
+  const simulator = await startAzureSimulator();
+  const broker = 'broker-under-test';
+  const location = { region: 'westeurope', zone: '1' };
+  let planted = 0;
+  return {
+    simulator,
+    provider: 'azure',
+    broker,
+    adapter: async () =>
+      createAzureAdapter({
+        site: 'simulated',
+        subscription,
+        regions: ['westeurope'],
+        endpoint: simulator.endpoint,
+        credentials: { token: 'simulated' },
+        pollMs: 50,
+        visibilityGraceMs: 1500,
+        warn: () => {},
+        ...options,
+      }),
+    want: (resource, attempt, change = {}) =>
+      wantOf({ broker, project: 'test', resource, attempt }, location, change),
+    target: (resource, attempt) => ({
+      kind: 'Instance',
+      stamp: { broker, project: 'test', resource, attempt },
+      location,
+    }),
+    faults: {
+      set(fault) {
+        simulator.faults.set(fault);
+        return true;
+      },
+      clear: () => simulator.faults.clear(),
+    },
+    async truth() {
+      return simulator.truth().flatMap(({ id, type, tags = {} }) => {
+        const providerKind = kindOf(type);
+        if (!providerKind) return [];
+        const attempt = tags[stampTags.attempt];
+        return [
+          {
+            ref: id,
+            providerKind,
+            machine: providerKind === 'virtualMachine',
+            broker: tags[stampTags.broker],
+            resource: tags[stampTags.resource],
+            attempt: attempt === undefined ? undefined : Number(attempt),
+          },
+        ];
+      });
+    },
+    async plantForeign(resource, otherBroker) {
+      planted += 1;
+      const group = groupName(broker, location.region);
+      const id = `/subscriptions/${subscription}/resourceGroups/${group}/providers/Microsoft.Compute/virtualMachines/foreign-${planted}`;
+      const tags: Record<string, string> = otherBroker
+        ? {
+            [stampTags.broker]: otherBroker,
+            [stampTags.project]: 'theirs',
+            [stampTags.resource]: resource,
+            [stampTags.attempt]: '1',
+          }
+        : { purpose: 'somebody else’s' };
+      simulator.plant(id, { location: location.region, tags, properties: {} });
+      return id;
+    },
+    close: () => simulator.close(),
+  };
+}
+
+/** An instance as the tests want it: small, Debian 12. */
+export function wantOf(
+  stamp: Want['stamp'],
+  location: Want['location'],
+  change: Partial<InstanceWant> = {},
+): Want<'Instance'> {
+  return {
+    kind: 'Instance',
+    stamp,
+    location,
+    spec: {
+      name: 'conformance',
+      instanceType: 'Standard_B1s',
+      market: 'onDemand',
+      vcpus: 1,
+      memoryGiB: 1,
+      diskGiB: 30,
+      architecture: 'x86_64',
+      image: {
+        name: 'debian-12',
+        architecture: 'x86_64',
+        azure: { publisher: 'Debian', offer: 'debian-12', sku: '12-gen2' },
+        user: 'debian',
+      },
+      sshKeys: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0kQ2vQ3xQf0y8hC5j0Jm0m5Zk1l1m1n1o1p1q1r1s1 test'],
+      labels: { purpose: 'conformance' },
+      publicAddress: true,
+      power: 'running',
+      reboots: 0,
+      ...change,
+    },
+  };
+}
+
+/** What a resize changes, for the suite's conditions. */
+export const resized = { instanceType: 'Standard_B2s', vcpus: 2, memoryGiB: 4 };

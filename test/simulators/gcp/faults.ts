@@ -1,0 +1,219 @@
+import type { Fault } from '../../../adapters/conformance/subject.ts';
+
+/** The catalogue of the conformance suite, and what only Compute Engine has. Each lasts for `times` matching calls (default 1). */
+export type GcpFault =
+  | Fault
+  /** The credentials may not do it (403 forbidden). `method` absent = any call. */
+  | { kind: 'denied'; method?: string; times?: number }
+  /** The quota is refused at once (403 quotaExceeded), not in the operation. */
+  | { kind: 'quotaStatus'; times?: number }
+  /** A call is refused with 403 rateLimitExceeded, which names no time. */
+  | { kind: 'rateLimit'; times?: number }
+  /** An insert is delivered twice; the second answer comes back. */
+  | { kind: 'duplicate'; times?: number }
+  /** At most `free` more machines of this type may start (in that zone, where one is given). */
+  | { kind: 'pool'; machineType: string; zone?: string; free: number }
+  /** Every call draws from a seeded generator: with probability `rate` it is delayed, throttled or lost. */
+  | { kind: 'storm'; seed: number; rate: number }
+  /** Lists give at most `size` objects a page. */
+  | { kind: 'pages'; size: number }
+  /** From now on machines take these many milliseconds to start, stop and go. */
+  | { kind: 'transitions'; startMs?: number; stopMs?: number; deleteMs?: number };
+
+export interface Refusal {
+  status: number;
+  reason: string;
+  message: string;
+  retryAfterMs?: number;
+}
+
+/** How an operation ends, when it does not succeed. */
+export interface OperationFailure {
+  status: number;
+  code: string;
+  message: string;
+  errorDetails?: unknown[];
+  /** The machine's disk was made and stays. */
+  leavesDisk?: boolean;
+}
+
+/** What happens to one call. */
+export interface Fate {
+  delayMs: number;
+  refusal?: Refusal;
+  requestLost?: boolean;
+  responseLost?: boolean;
+  duplicate?: boolean;
+  failure?: OperationFailure;
+}
+
+/** A call as the faults look at it. */
+export interface Asked {
+  method: string;
+  zone?: string;
+  machineType?: string;
+  filtered: boolean;
+}
+
+export interface FaultPlan {
+  set(fault: GcpFault): void;
+  clear(): void;
+  /** Decides about a call, using up what matches. */
+  fate(asked: Asked): Fate;
+  /** How many looks what is created now stays invisible to. */
+  lag(): number;
+  pageSize(): number | undefined;
+  transitions(): { startMs: number; stopMs: number; deleteMs: number };
+}
+
+const defaults = { startMs: 150, stopMs: 150, deleteMs: 150 };
+const tooFast =
+  "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute' of service 'compute.googleapis.com'";
+
+export function createFaultPlan(): FaultPlan {
+  let active: { fault: GcpFault; left: number; seen: number }[] = [];
+  let lists = 0;
+  let pageSize: number | undefined;
+  let times = { ...defaults };
+  let storm: { draw: () => number; rate: number } | undefined;
+  const pools = new Map<string, number>();
+
+  /** Takes one use of the first fault of this kind, after `skip` matching calls. */
+  function use<K extends GcpFault['kind']>(kind: K, skip = 0): Extract<GcpFault, { kind: K }> | undefined {
+    const entry = active.find((candidate) => candidate.fault.kind === kind && candidate.left > 0);
+    if (!entry || ++entry.seen <= skip) return undefined;
+    entry.left -= 1;
+    return entry.fault as Extract<GcpFault, { kind: K }>;
+  }
+
+  function refusal({ method, filtered }: Asked): Refusal | undefined {
+    const denied = active.find(
+      ({ fault, left }) => fault.kind === 'denied' && left > 0 && (fault.method ?? method) === method,
+    );
+    if (denied) {
+      denied.left -= 1;
+      return { status: 403, reason: 'forbidden', message: `Required '${method}' permission for the project` };
+    }
+    const throttle = use('throttle');
+    if (throttle)
+      return throttle.retryAfterMs === undefined
+        ? { status: 403, reason: 'rateLimitExceeded', message: tooFast }
+        : { status: 429, reason: 'rateLimitExceeded', message: tooFast, retryAfterMs: throttle.retryAfterMs };
+    if (use('rateLimit')) return { status: 403, reason: 'rateLimitExceeded', message: tooFast };
+    if (filtered && /list$/i.test(method) && use('brokenList', 1))
+      return { status: 503, reason: 'backendError', message: 'Backend Error' };
+    if (method === 'compute.instances.insert' && use('quotaStatus'))
+      return {
+        status: 403,
+        reason: 'quotaExceeded',
+        message: "Quota 'CPUS' exceeded.  Limit: 200.0 in region us-central1.",
+      };
+    return undefined;
+  }
+
+  function failure({ method, zone = '', machineType = '' }: Asked): OperationFailure | undefined {
+    const inserts = method === 'compute.instances.insert';
+    if (!inserts && method !== 'compute.instances.start') return undefined;
+    if (use('capacity') || poolIsEmpty(machineType, zone))
+      return {
+        status: 503,
+        code: 'ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS',
+        message: `The zone '${zone}' does not have enough resources available to fulfill the request.  '(resource type:compute)'.`,
+        errorDetails: [
+          {
+            errorInfo: {
+              reason: 'resource_availability',
+              domain: 'compute.googleapis.com',
+              metadatas: { zone, vmType: machineType, attachment: '', zonesAvailable: '' },
+            },
+          },
+        ],
+      };
+    if (inserts && use('quota'))
+      return {
+        status: 403,
+        code: 'QUOTA_EXCEEDED',
+        message: "Quota 'CPUS' exceeded.  Limit: 200.0 in region us-central1.",
+        errorDetails: [
+          {
+            quotaInfo: {
+              metricName: 'compute.googleapis.com/cpus',
+              limitName: 'CPUS-per-project-region',
+              limit: 200,
+            },
+          },
+        ],
+      };
+    // An insert makes two things: the disk, and the machine with it.
+    const child = inserts ? use('failChild') : undefined;
+    if (child)
+      return {
+        status: 500,
+        code: 'INTERNAL_ERROR',
+        message: `Internal error. Please try again (${child.n === 1 ? 'disk' : 'instance'}).`,
+        leavesDisk: child.n > 1,
+      };
+    return undefined;
+  }
+
+  function poolIsEmpty(machineType: string, zone: string): boolean {
+    const key = pools.has(`${machineType}@${zone}`) ? `${machineType}@${zone}` : `${machineType}@`;
+    const free = pools.get(key);
+    if (free === undefined) return false;
+    if (free > 0) pools.set(key, free - 1);
+    return free <= 0;
+  }
+
+  return {
+    set(fault) {
+      if (fault.kind === 'lag') lists = fault.lists;
+      else if (fault.kind === 'pages') pageSize = fault.size;
+      else if (fault.kind === 'slowDelete') times = { ...times, deleteMs: fault.ms };
+      else if (fault.kind === 'transitions') times = { ...times, ...fault };
+      else if (fault.kind === 'pool') pools.set(`${fault.machineType}@${fault.zone ?? ''}`, fault.free);
+      else if (fault.kind === 'storm') storm = { draw: seeded(fault.seed), rate: fault.rate };
+      else active.push({ fault, left: ('times' in fault ? fault.times : undefined) ?? 1, seen: 0 });
+    },
+    clear() {
+      active = [];
+      lists = 0;
+      pageSize = undefined;
+      times = { ...defaults };
+      storm = undefined;
+      pools.clear();
+    },
+    lag: () => lists,
+    pageSize: () => pageSize,
+    transitions: () => times,
+    fate(asked) {
+      const inserts = asked.method === 'compute.instances.insert';
+      const fate: Fate = { delayMs: use('latency')?.ms ?? 0 };
+      if (storm && storm.draw() < storm.rate) {
+        const which = Math.floor(storm.draw() * 4);
+        if (which === 0) fate.delayMs += Math.floor(storm.draw() * 300);
+        else if (which === 1)
+          return { ...fate, refusal: { status: 403, reason: 'rateLimitExceeded', message: tooFast } };
+        else if (which === 2) return { ...fate, requestLost: true };
+        else return { ...fate, responseLost: true };
+      }
+      if (inserts && use('requestLost')) return { ...fate, requestLost: true };
+      fate.refusal = refusal(asked);
+      if (fate.refusal) return fate;
+      if (inserts && use('responseLost')) fate.responseLost = true;
+      if (inserts && use('duplicate')) fate.duplicate = true;
+      fate.failure = failure(asked);
+      return fate;
+    },
+  };
+}
+
+/** Mulberry32: small, seeded, good enough to repeat a storm. */
+function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}
