@@ -227,6 +227,9 @@ test("a request's own rules are read at the door, each mistake with its pointer"
   const pointers = refused.body.errors.map(({ pointer }: { pointer: string }) => pointer);
   expect(pointers.every((pointer: string) => /^\/spec\/placement\/rules\/[12]\b/.test(pointer))).toBe(true);
   expect(new Set(pointers.map((pointer: string) => pointer.split('/')[4]))).toEqual(new Set(['1', '2']));
+  expect(refused.body.errors).toContainEqual(
+    expect.objectContaining({ suggestion: 'Did you mean offer.region?' }),
+  );
   const plan = await broker.call('POST', instances, {
     body: instanceInput('own', { placement: { rules: rules.slice(0, 1) }, userData: 'secret-words' }),
   });

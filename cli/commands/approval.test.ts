@@ -54,6 +54,14 @@ test('what is waited for is listed with who may approve and until when', async (
   expect(broker.requests[0]!.query.get('filter')).toBe('state=Pending');
 });
 
+test('nothing to approve is said as such, and not that there never was an approval', async () => {
+  broker.intercept = () => ({ status: 200, body: { items: [] } });
+  expect((await home.run('get approvals')).err).toContain(
+    'No approval is waited for; `--filter state=Approved`',
+  );
+  expect((await home.run('get approvals --filter state=Expired')).err).toBe('No approvals match.\n');
+});
+
 test('approve and reject send the reason, and tell what became of it', async () => {
   const approved = await home.run(`approve approval ${approval.id}`);
   expect(approved).toMatchObject({ code: 0, out: `approval/${approval.id} approved\n` });

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { FakeBroker } from '../fake/broker.ts';
 import { FakeHome } from '../fake/terminal.ts';
 
 let home: FakeHome;
@@ -86,6 +87,27 @@ describe('policy explain', () => {
       err: expect.stringContaining('Did you mean offer.price?'),
     });
   });
+});
+
+test('policy put tells what is hardly meant, and puts it all the same', async () => {
+  const broker = await new FakeBroker().start();
+  Object.assign(home.env, { LANDFALL_URL: broker.url, LANDFALL_TOKEN: broker.token });
+  broker.intercept = ({ method, path }) =>
+    path !== '/v1/policies/p'
+      ? undefined
+      : method === 'PUT'
+        ? { status: 200, body: {} }
+        : { status: 404, body: { title: 'There is no such policy.', status: 404 } };
+  const rules = (name: string) =>
+    `apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: ${name}}\nspec:\n  rules:\n`;
+  save(
+    'p.yaml',
+    `# one\n---\n${rules('p')}  - {name: a, require: offer.provider == "aws"}\n  - {name: b, deny: offer.provider == "aws"}\n`,
+  );
+  const ran = await home.run('policy put -f p.yaml');
+  await broker.stop();
+  expect(ran).toMatchObject({ code: 0, out: 'policy/p created\n' });
+  expect(ran.err).toMatch(/^p\.yaml:9:1 warning .*'b'.* it rejects every offer/);
 });
 
 test('policy validate warns of what no offer can meet, in all files together', async () => {

@@ -11,7 +11,7 @@ import {
 import { applyAll } from '../apply/apply.ts';
 import { body, idempotencyKey } from '../connection/broker.ts';
 import { CommandError, exitCodes, usageError } from '../errors.ts';
-import { manifestSubject } from '../manifests/manifest.ts';
+import { type ManifestSource, manifestSubject } from '../manifests/manifest.ts';
 import { readManifests, readSources, type SourceText } from '../manifests/read.ts';
 import { printable } from '../output/colours.ts';
 import { type JunitCase, junit } from '../output/junit.ts';
@@ -50,12 +50,33 @@ export async function putPolicies(session: Session, flags: PolicyFlags): Promise
       })),
     });
   }
+  const doubtful = warningsOf(manifests.map(({ source }) => source));
+  if (doubtful.length > 0) session.notice(renderPolicyProblems(doubtful, session.paint).trimEnd());
   const failed = applied.find(({ error }) => error !== undefined)?.error;
   return failed === undefined
     ? exitCodes.ok
     : failed instanceof CommandError
       ? failed.exitCode
       : exitCodes.failed;
+}
+
+/** What is sound and hardly meant in policies put together. Values are not looked up: the broker may have other prices. */
+function warningsOf(sources: readonly ManifestSource[]): PolicyProblem[] {
+  const read = sources.map(({ text, file, linesBefore }) => {
+    const { policies, problems } = parsePolicy(text, file);
+    const moved = policies.map((policy) => ({
+      ...policy,
+      rules: policy.rules.map((rule) => ({ ...rule, line: rule.line + linesBefore })),
+    }));
+    return { moved, warnings: problems.map((p) => ({ ...p, line: p.line + linesBefore })) };
+  });
+  return [
+    ...read.flatMap(({ warnings }) => warnings.filter(({ severity }) => severity === 'warning')),
+    ...checkPolicies(
+      read.flatMap(({ moved }) => moved),
+      null,
+    ),
+  ];
 }
 
 /** Every problem of policy files. Exit code 1 when one is an error. */

@@ -59,7 +59,7 @@ test('a wrong provider and a missing file are told before anything is sent', asy
   const wrong = await home.run('catalogue import -f x.csv --provider oracle');
   expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('oracle is none of aws, azure, gcp')]);
   const missing = await home.run('catalogue import -f x.csv --provider aws');
-  expect([missing.code, missing.err]).toEqual([2, expect.stringContaining('x.csv cannot be read')]);
+  expect([missing.code, missing.err]).toEqual([2, expect.stringContaining('There is no file x.csv.')]);
   expect((await home.run('catalogue refresh oracle')).code).toBe(2);
   expect(broker.requests).toEqual([]);
 });

@@ -122,8 +122,9 @@ export function parseManifests(source: SourceText, cwd: string): Manifest[] {
     }
     if (document.errors.length > 0 || document.contents === null) continue;
     const start = document.range[0];
-    const linesBefore = lines.linePos(start).line - 1;
-    const text = documents.length === 1 ? source.text : source.text.slice(start, document.range[2]);
+    const alone = documents.length === 1;
+    const linesBefore = alone ? 0 : lines.linePos(start).line - 1;
+    const text = alone ? source.text : source.text.slice(start, document.range[2]);
     const place: ManifestSource = { file: source.file, text, linesBefore, document, lines };
     let value: unknown;
     try {

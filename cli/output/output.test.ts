@@ -100,6 +100,21 @@ describe('a decision', () => {
     expect(text).not.toContain('eu-data/idle');
     expect(text).toContain('notice: list prices of March 2025');
   });
+  test('tells a preference without a value from a rule that rejects for lack of one, and what is cheaper from what is dearer', () => {
+    const unknown = { ...sampleDecision.rules[0]!, errors: 12 };
+    const [cheaper] = sampleDecision.fallbacks;
+    const text = renderDecision(
+      {
+        ...sampleDecision,
+        rules: [unknown, { ...unknown, rule: 'green', effect: 'prefer', rejected: 0 }],
+        fallbacks: [{ ...cheaper!, pricePerHour: sampleDecision.winner!.pricePerHour / 2 }],
+      },
+      { subject: 'instance/web' },
+    );
+    expect(text).toMatch(/residency .*; 12 because a value that the rule reads is not known there/);
+    expect(text).toMatch(/green .*not met by 12 because a value/);
+    expect(text).toMatch(/−50%/);
+  });
   test('in short leaves out the funnel and the sources, but not what the prices say of themselves', () => {
     const text = renderDecision(sampleDecision, { subject: 'instance/web' });
     expect(text).not.toMatch(/Funnel|Made from/);

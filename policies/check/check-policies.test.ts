@@ -35,7 +35,7 @@ describe('an override', () => {
 
   test('of a rule that does not allow it is told, and which rule that is', () => {
     expect(found(org(false), own)).toEqual([
-      "6 override rule 'r': rule 'r' of policy 'org' is not overridable: both apply",
+      "6 override rule 'r': policy 'org' does not make it overridable: both apply",
     ]);
   });
 

@@ -52,7 +52,7 @@ function closedOverrides(policies: readonly ParsedPolicy[]): Problem[] {
       const closed = parents.find(({ rules }) => rules.some((r) => r.name === rule.name && !r.overridable));
       return closed === undefined
         ? []
-        : warn(`rule '${rule.name}' of policy '${closed.name}' is not overridable: both apply`);
+        : warn(`policy '${closed.name}' does not make it overridable: both apply`);
     }),
   );
 }

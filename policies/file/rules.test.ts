@@ -166,6 +166,7 @@ test.each([
   ],
   ['maxPrice: 0.5 USD', 'such as "0.5 USD/h"'],
   ['maxPrice: 0.5 USD/week', 'the time is h or month'],
+  ['maxPrice: .nan', 'must be an amount such as "0.5 USD/h", is NaN'],
   ['approval: {by: [], expires: 24h}', 'needs at least 1'],
   ['approval: {by: finops, expires: soon}', "must be a duration such as 30m, 72h or 7d, is 'soon'"],
   ['ttl: {max: 1h, default: 2h}', 'has a default that is longer than its max'],
