@@ -41,7 +41,7 @@ async function main(): Promise<void> {
   });
   const engine = engineFromEnvironment();
   const [store, bundle, connection] = await Promise.all([
-    openStore({ databaseUrl, poolSize: 20, waitMs: 120_000, migrate: false }),
+    untilAnswers('PostgreSQL', () => openStore({ databaseUrl, poolSize: 20, waitMs: 5_000, migrate: false })),
     workflowBundle(),
     untilAnswers('Temporal (worker)', () => NativeConnection.connect(engine.options)),
   ]);
