@@ -350,7 +350,7 @@ test('restricted data lands in the EU once its policy is in force, with what eac
   expect(counts['known-providers']).toBe(0);
   const shown = await installation.succeed(['plan', '-f', restricted('')]);
   expect(shown).toMatch(
-    /eu-restricted\/residency +[\d,]+ +[\d,]+ +15 +enforce +data class restricted must stay in the EU/,
+    /eu-restricted\/residency +[\d,]+ +[\d,]+ +\S+:15 +enforce +data class restricted must stay in the EU/,
   );
   const refused = await landfall(['plan', '-f', restricted('  placement: {regions: [us-east-1]}')]);
   expect(refused.code).toBe(1);
@@ -394,6 +394,6 @@ test('a test machine that is too dear is refused by cost-guard with its message,
   await installation.succeed(['policy', 'put', '-f', audited]);
   const shown = await landfall(['plan', '-f', large]);
   expect(shown.code).toBe(0);
-  expect(shown.stdout).toMatch(/cost-guard\/price-cap +[\d,]+ +[\d,]+ +14 +audit/);
+  expect(shown.stdout).toMatch(/cost-guard\/price-cap +[\d,]+ +[\d,]+ +\S+:15 +audit/);
   await installation.succeed('policy delete cost-guard');
 }, 120_000);

@@ -128,7 +128,7 @@ test('ssh first -- cat /etc/os-release reads the file in the guest, and a comman
 }, 120_000);
 
 test('explain instance first shows the recorded decision as plan showed it', async () => {
-  const text = await succeed('explain instance first');
+  const text = await succeed('explain instance first --full');
   expect(text).toMatch(/^instance\/first lands on on-prem local .*kvm-1-0\.25/);
   expect(text).toMatch(/fits the request +1 /);
   const decision = JSON.parse(await succeed('explain instance first -o json')) as { id: string };
