@@ -20,12 +20,13 @@ export async function ensureMachine(setting: Setting, want: Want, context: CallC
   const beat = setInterval(() => context.heartbeat({ uuid: wanted.uuid }), setting.timing.heartbeat);
   try {
     const made = await exclusively(changing(wanted.uuid), () => createUnlessThere(setting, wanted, signal));
-    if (!made) {
+    const starts = made && wanted.spec.power === 'running';
+    if (!starts) {
       const before = await observed(setting, wanted);
       if (before.state === 'ready' && before.diff.length === 0) return before;
     }
     if (wanted.spec.power === 'stopped') await converge(setting, wanted, signal);
-    else await startAndWait(setting, wanted, made, signal);
+    else await startAndWait(setting, wanted, starts, signal);
     return await observed(setting, wanted);
   } finally {
     clearInterval(beat);
