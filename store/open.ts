@@ -64,15 +64,24 @@ export async function openStore(options: {
     async listen(channel, heard, lost) {
       const client = new pg.Client({ connectionString: options.databaseUrl, keepAlive: true });
       let ended = false;
+      let listening = false;
+      // A lost connection tells of an error and of its end: whoever listens is told once, or its listeners double each time.
+      const loss = (error: Error) => {
+        if (ended || !listening) return;
+        ended = true;
+        lost(error);
+      };
       client.on('notification', (message) => heard(message.payload ?? ''));
-      client.on('error', (error) => {
-        if (!ended) lost(error);
-      });
-      client.on('end', () => {
-        if (!ended) lost(new Error('the database closed the connection'));
-      });
-      await client.connect();
-      await client.query(`listen ${pg.escapeIdentifier(channel)}`);
+      client.on('error', loss);
+      client.on('end', () => loss(new Error('the database closed the connection')));
+      try {
+        await client.connect();
+        await client.query(`listen ${pg.escapeIdentifier(channel)}`);
+        listening = true;
+      } catch (error) {
+        await client.end().catch(() => undefined);
+        throw error;
+      }
       return {
         async end() {
           ended = true;
