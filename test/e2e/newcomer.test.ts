@@ -201,7 +201,7 @@ test('user data runs in the guest, and an instance with a ttl of 20 s deletes it
     'two.yaml',
     [
       manifest('brief', '  ttl: 20s\n'),
-      manifest('seeded', '  userData: |\n    #!/bin/sh\n    echo "seeded by $(hostname)" > /root/proof\n'),
+      manifest('seeded', '  userData: |\n    #!/bin/sh\n    echo "seeded by $(hostname)" > /etc/seeded-by\n'),
     ].join('---\n'),
   );
   // Not waited for: under load the time of `brief` may be over before it is up, which is as good.
@@ -209,13 +209,13 @@ test('user data runs in the guest, and an instance with a ttl of 20 s deletes it
   const proof = await eventually(
     'the user data’s proof',
     async () => {
-      const ran = await landfall('ssh seeded -- cat /root/proof');
+      const ran = await landfall('ssh seeded -- cat /etc/seeded-by');
       return ran.code === 0 && ran.stdout;
     },
     120_000,
   );
   expect(proof).toBe('seeded by seeded\n');
-  expect(await succeed('get instance seeded -o json')).not.toContain('/root/proof'); // user data may hold secrets
+  expect(await succeed('get instance seeded -o json')).not.toContain('/etc/seeded-by'); // user data may hold secrets
   await eventually(
     'the end of brief',
     async () => (await landfall('get instance brief')).code === 3,
