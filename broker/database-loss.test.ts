@@ -56,3 +56,14 @@ test('a listener that loses its connection again and again is one listener', asy
     await database.end();
   }
 });
+
+test('opening a database that does not answer says what it waits for, once, and ends with the reason', async () => {
+  const said: string[] = [];
+  const opened = openStore({
+    databaseUrl: 'postgres://nobody@127.0.0.1:9/none',
+    waitMs: 700,
+    waiting: (reason) => said.push(reason.message),
+  });
+  await expect(opened).rejects.toThrow('ECONNREFUSED');
+  expect(said).toEqual([expect.stringContaining('ECONNREFUSED')]);
+});

@@ -32,7 +32,11 @@ if (!Number.isInteger(port) || port < 0 || port > 65_535) {
   process.exit(1);
 }
 
-const store = await openStore({ databaseUrl, poolSize: 20 });
+const store = await openStore({
+  databaseUrl,
+  poolSize: 20,
+  waiting: ({ message }) => log.warn({ reason: message }, 'waiting for PostgreSQL'),
+});
 const signals = connectSignals();
 const broker = await assembleBroker({
   store,

@@ -2,6 +2,7 @@
 import createFetchClient, { type Client } from 'openapi-fetch';
 import type { components, operations, paths } from './generated/api.ts';
 
+export type { EstateMachine } from './estate.ts';
 export type { components, operations, paths };
 export type Schemas = components['schemas'];
 export type Instance = Schemas['Instance'];

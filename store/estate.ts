@@ -1,32 +1,7 @@
+import type { EstateMachine } from '@landfall/model';
 import { sql } from 'kysely';
 import type { LedgerSnapshot } from './limits.ts';
 import type { Queryable } from './open.ts';
-
-/** A machine as rules about other machines, limits and compliance see it; `resource` in CEL. */
-export interface EstateMachine {
-  id: string;
-  name: string;
-  project: string;
-  organization: string;
-  labels: Record<string, string>;
-  state: string;
-  site: string;
-  provider: string;
-  region: string;
-  zone: string | null;
-  host: string | null;
-  instanceType: string;
-  market: string;
-  architecture: string;
-  gpuName: string | null;
-  gpuCount: number;
-  vcpus: number;
-  memoryGiB: number;
-  diskGiB: number;
-  pricePerHour: number;
-  publicAddress: boolean;
-  createdAt: string;
-}
 
 const columns = sql`
     r.id, r.name, r.project, p.organization, r.labels, r.state,

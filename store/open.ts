@@ -24,7 +24,8 @@ export interface Store {
 }
 
 /**
- * Opens the database and brings its schema up to date. Retries for `waitMs` while the server is starting or away.
+ * Opens the database and brings its schema up to date. Retries for `waitMs` while the server is starting or away,
+ * and says so once to `waiting`.
  * The pool survives a server restart: broken connections are dropped, the next query gets a new one.
  */
 export async function openStore(options: {
@@ -32,6 +33,7 @@ export async function openStore(options: {
   poolSize?: number;
   waitMs?: number;
   migrate?: boolean;
+  waiting?: (reason: Error) => void;
 }): Promise<Store> {
   const pool = new pg.Pool({
     connectionString: options.databaseUrl,
@@ -44,7 +46,7 @@ export async function openStore(options: {
   // Nor may that of a connection in use: whoever uses it is told by its next query.
   pool.on('connect', (client) => client.on('error', () => undefined));
   const deadline = Date.now() + (options.waitMs ?? 30_000);
-  for (;;) {
+  for (let tries = 0; ; tries++) {
     try {
       if (options.migrate === false) await pool.query('select 1');
       else await migrate(pool);
@@ -54,6 +56,7 @@ export async function openStore(options: {
         await pool.end();
         throw error;
       }
+      if (tries === 0) options.waiting?.(error as Error);
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }

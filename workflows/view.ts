@@ -1,9 +1,8 @@
-import type { Offer } from '@landfall/model';
+import type { EstateMachine, Offer } from '@landfall/model';
 import type { Catalogue, CompiledPolicies, SetAside, SiteView } from '@landfall/policies';
 import {
   activeSetAsides,
   type CountedEstate,
-  type EstateMachine,
   type EstateReader,
   type InstanceRow,
   type LedgerHost,

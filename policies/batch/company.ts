@@ -1,8 +1,9 @@
 import { interpret } from '../cel/columnar.ts';
 import { celRequest, celResource, EVALUATION, reads } from '../cel/schema.ts';
 import { memo } from '../memo.ts';
+import { askedFor } from '../place/chosen-machines.ts';
 import type { CompiledRule } from '../place/compiled.ts';
-import type { EstateMachine, PlacementRequest } from '../place/types.ts';
+import type { PlacementRequest } from '../place/types.ts';
 import type { ApartRule } from './problem.ts';
 
 /** One kind of request, and whether the rule has a say over it. */
@@ -27,14 +28,14 @@ export function keptApart(
   const signatures = new Map<string, number>();
   const first: Company[] = [];
   const signature = kinds.map((kind) => {
-    const machine = asAskedFor(kind.request, now) as unknown as Record<string, unknown>;
+    const machine = askedFor(kind.request, now) as unknown as Record<string, unknown>;
     const values = [...asked].map((name) => kind.request[name as keyof PlacementRequest]);
     const own = [...seen].map((name) => machine[name]);
     return memo(signatures, JSON.stringify([kind.held, values, own]), () => first.push(kind) - 1);
   });
   const test = interpret(clause.to);
   const cel = first.map((kind) => celRequest(kind.request));
-  const resources = first.map((kind) => celResource(asAskedFor(kind.request, now), now));
+  const resources = first.map((kind) => celResource(askedFor(kind.request, now), now));
   const chooses = (a: number, b: number): boolean =>
     first[a]!.held && test(cel[a]!, {}, resources[b]!) === 'true';
   const alone = new Set<number>();
@@ -51,33 +52,5 @@ export function keptApart(
   return {
     rule: { words, alone, pairs },
     setOf: Int32Array.from(signature, (s) => (concerned.has(s) ? s : -1)),
-  };
-}
-
-/** A machine of the batch as rules about other machines see it before it has a place. */
-function asAskedFor(request: PlacementRequest, now: Date): EstateMachine {
-  return {
-    id: '',
-    name: request.name,
-    project: request.project,
-    organization: request.organization,
-    labels: request.labels,
-    state: 'Pending',
-    site: '',
-    provider: '',
-    region: '',
-    zone: null,
-    host: null,
-    instanceType: request.instanceType,
-    market: request.market,
-    architecture: request.architecture,
-    gpuName: request.gpuName,
-    gpuCount: request.gpuCount,
-    vcpus: request.vcpus,
-    memoryGiB: request.memoryGiB,
-    diskGiB: request.diskGiB,
-    pricePerHour: 0,
-    publicAddress: request.publicAddress,
-    createdAt: now.toISOString(),
   };
 }

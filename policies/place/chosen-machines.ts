@@ -41,10 +41,9 @@ export function chosenMachines(to: string, context: Circumstances): EstateMachin
   return all.filter((machine) => !isSelf(machine, request));
 }
 
-/** Whether the expression would be true for the machine that is asked for, as far as it is known before it has a place. */
-export function wouldBeChosen(to: string, context: Circumstances): boolean {
-  const { request, now } = context;
-  const asked: EstateMachine = {
+/** The machine that is asked for, as rules about other machines see it before it has a place. */
+export function askedFor(request: PlacementRequest, now: Date): EstateMachine {
+  return {
     id: '',
     name: request.name,
     project: request.project,
@@ -68,5 +67,9 @@ export function wouldBeChosen(to: string, context: Circumstances): boolean {
     publicAddress: request.publicAddress,
     createdAt: now.toISOString(),
   };
-  return testOf(to).chooses(asked, context);
+}
+
+/** Whether the expression would be true for the machine that is asked for. */
+export function wouldBeChosen(to: string, context: Circumstances): boolean {
+  return testOf(to).chooses(askedFor(context.request, context.now), context);
 }

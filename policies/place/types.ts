@@ -5,6 +5,8 @@
 import type { Explanation } from '../explain/types.ts';
 import type { Effect } from '../file/policy.ts';
 
+export type { EstateMachine } from '@landfall/model';
+
 /** What one machine must be. Every attribute is present; the neutral value is what "not asked for" means. */
 export interface PlacementRequest {
   /** The resource's name. */
@@ -101,34 +103,6 @@ export interface PlacedOffer {
   carbon?: number;
   /** What it is chosen by: the price, preferences and egress priced in, USD per hour. Absent where no rule prices anything: the price. */
   scorePerHour?: number;
-}
-
-/** A machine that exists, as rules about other machines, limits and compliance see it: `resource` in CEL. */
-export interface EstateMachine {
-  id: string;
-  name: string;
-  project: string;
-  organization: string;
-  labels: Record<string, string>;
-  /** As in the API: `Running`, `Stopped`, `Provisioning`, … */
-  state: string;
-  site: string;
-  provider: string;
-  region: string;
-  zone: string | null;
-  host: string | null;
-  instanceType: string;
-  market: string;
-  architecture: string;
-  gpuName: string | null;
-  gpuCount: number;
-  vcpus: number;
-  memoryGiB: number;
-  diskGiB: number;
-  pricePerHour: number;
-  publicAddress: boolean;
-  /** ISO time. */
-  createdAt: string;
 }
 
 /** A size of an on-prem host. */

@@ -1,7 +1,6 @@
-import type { InstanceSpec } from '@landfall/model';
+import type { EstateMachine, InstanceSpec } from '@landfall/model';
 import {
   deleteInstance,
-  type EstateMachine,
   EstateReader,
   estateMachines,
   getInstance,
