@@ -4,6 +4,7 @@ import type {
   Adapter,
   CallContext,
   Description,
+  Kind,
   Listed,
   Location,
   Observation,
@@ -25,8 +26,8 @@ import { ProviderError, type ProviderErrorCode } from './errors.ts';
 export interface AdapterActivities {
   describeSite(): Promise<Description>;
   /** Creates or converges; waits until ready, heartbeating. */
-  ensureResource(input: WantRef): Promise<Present>;
-  observeResource(input: { target: Target; want?: WantRef }): Promise<Observation>;
+  ensureResource(input: WantRef): Promise<Present<Kind>>;
+  observeResource(input: { target: Target; want?: WantRef }): Promise<Observation<Kind>>;
   removeResource(input: { target: Target }): Promise<Removal>;
   /** Lists everything with the broker's stamp into the backend, page by page; answers counts only. */
   takeInventory(input: {
@@ -35,7 +36,7 @@ export interface AdapterActivities {
     run: string;
   }): Promise<{ items: number; complete: boolean }>;
   refreshOffers(input: { site: string; run: string }): Promise<{ offers: number }>;
-  readConsole(input: { target: Target; maxBytes: number }): Promise<{ text: string }>;
+  readConsole(input: { target: Target<'Instance'>; maxBytes: number }): Promise<{ text: string }>;
 }
 
 /** Names one wanted state: the backend answers its `Want`. */
@@ -60,7 +61,7 @@ export interface InventoryPage {
  * in an agent (`GET /v1/sites/{site}/wants/{resource}/{attempt}`, `POST …/inventory`, `POST …/offers`).
  */
 export interface SiteBackend {
-  want(ref: WantRef): Promise<Want>;
+  want(ref: WantRef): Promise<Want<Kind>>;
   writeInventory(page: InventoryPage): Promise<void>;
   writeOffers(page: { site: string; run: string; offers: SiteOffer[]; last: boolean }): Promise<void>;
 }

@@ -6,7 +6,10 @@
  * Everything here crosses process borders as JSON: no class instances, no Dates, no bigints.
  */
 
-/** Kinds an adapter can be asked for. Widened by adding a kind to `Specs` and `Details`. */
+/**
+ * Kinds an adapter can be asked for. Widened by adding a kind to `Specs` and `Details`. Types with a kind parameter mean an
+ * Instance where none is given; what serves every kind says `<Kind>`.
+ */
 export type Kind = keyof Specs;
 
 /** Our stamp: on every resource we create and on every child of it (A3), and what `remove` checks (A5). */
@@ -29,10 +32,121 @@ export interface Location {
 
 export interface Specs {
   Instance: InstanceWant;
+  Volume: VolumeWant;
+  Snapshot: SnapshotWant;
+  Image: CustomImageWant;
+  Network: NetworkWant;
+  Firewall: FirewallWant;
+  Address: AddressWant;
 }
 
 export interface Details {
   Instance: InstanceDetails;
+  Volume: VolumeDetails;
+  Snapshot: SnapshotDetails;
+  Image: CustomImageDetails;
+  Network: NetworkDetails;
+  Firewall: FirewallDetails;
+  Address: AddressDetails;
+}
+
+/** What every kind is told: a name for people and labels, both of which may change later. */
+interface Named {
+  name: string;
+  labels: Record<string, string>;
+}
+
+/** A block volume apart from any instance's root disk. It outlives the instances it is attached to. */
+export interface VolumeWant extends Named {
+  /** Only grows. */
+  sizeGiB: number;
+  type: 'standard' | 'ssd';
+  /** External reference of the snapshot that it is made from; without one it is empty. Read only when it is created. */
+  snapshot?: string;
+  /** External reference of the instance that it is attached to, in the same zone (on-prem: on the same host); absent = of none. */
+  attachedTo?: string;
+}
+
+export interface VolumeDetails {
+  sizeGiB: number;
+  type: string;
+  /** External reference of the instance it is attached to now, ours or not. */
+  attachedTo?: string;
+  /** Where the guest finds it, e.g. `/dev/disk/by-id/…`, where the provider knows. */
+  device?: string;
+  children: string[];
+}
+
+/** The contents of a volume at one time. Independent of the volume afterwards: that may be deleted. */
+export interface SnapshotWant extends Named {
+  /** External reference of the volume. Read only when it is created. */
+  volume: string;
+}
+
+export interface SnapshotDetails {
+  sizeGiB: number;
+  children: string[];
+}
+
+/** An image of the user's own, in one region (on-prem: on one host). */
+export interface CustomImageWant extends Named {
+  /** Read only when it is created. */
+  source:
+    | { instance: string }
+    | { snapshot: string }
+    | { url: string; sha256: string; format: 'raw' | 'qcow2' | 'vhd' };
+  architecture: 'x86_64' | 'arm64';
+}
+
+export interface CustomImageDetails {
+  sizeGiB?: number;
+  children: string[];
+}
+
+/** A private network. Machines in it reach each other only as its firewalls allow. */
+export interface NetworkWant extends Named {
+  /** IPv4, e.g. `10.20.0.0/16`. */
+  cidr: string;
+  /** At least one; each inside `cidr`, none overlapping. `zone` only where the provider's subnets have one (AWS). */
+  subnets: { name: string; cidr: string; zone?: string }[];
+}
+
+export interface NetworkDetails {
+  cidr: string;
+  subnets: { name: string; cidr: string; zone?: string; ref: string }[];
+  children: string[];
+}
+
+/** What may come in to the instances that it holds for. Outgoing traffic and its answers are allowed. */
+export interface FirewallWant extends Named {
+  /** External reference of its network. */
+  network: string;
+  rules: FirewallRule[];
+}
+
+export interface FirewallRule {
+  protocol: 'tcp' | 'udp' | 'icmp' | 'all';
+  /** Both ends included; absent = all ports; never with `icmp` or `all`. */
+  ports?: { from: number; to: number };
+  /** IPv4 CIDRs. */
+  sources: string[];
+}
+
+export interface FirewallDetails {
+  rules: FirewallRule[];
+  children: string[];
+}
+
+/** A public IPv4 address that stays ours until it is deleted. */
+export interface AddressWant extends Named {
+  /** External reference of the instance that it leads to; absent = to none. */
+  attachedTo?: string;
+}
+
+export interface AddressDetails {
+  address: string;
+  attachedTo?: string;
+  children: string[];
 }
 
 /** What an instance must be. Sizes are exact: placement has chosen the instance type already. */
@@ -54,6 +168,13 @@ export interface InstanceWant {
   labels: Record<string, string>;
   /** Should it have an address reachable from outside the site? */
   publicAddress: boolean;
+  /** External references of the Network it is in and the subnet of it; absent = the site's default network. Read only when it is created. */
+  network?: { ref: string; subnet: string };
+  /**
+   * External references of the Firewalls that hold for it. In a Network of ours only they let anything in; in the site's
+   * default network SSH comes in as well where `publicAddress` is asked for.
+   */
+  firewalls?: string[];
   power: 'running' | 'stopped';
   /** How many reboots were asked for so far; one below → the adapter reboots once and records the number. */
   reboots: number;
@@ -68,8 +189,12 @@ export interface ImageWant {
   aws?: { owner: string; nameFilter: string };
   /** azure: newest version of a marketplace image that is offered in the region. */
   azure?: { publisher: string; offer: string; sku: string };
+  /** gcp: newest image of a family of a project. */
+  gcp?: { project: string; family: string };
   /** onprem: a built-in image of the agent, or a URL with its checksum. */
   onprem?: { builtin: string } | { url: string; sha256: string };
+  /** External reference of an Image of ours in this region; then the fields above are absent. */
+  custom?: string;
   /** User to log in as. */
   user: string;
 }
@@ -102,16 +227,13 @@ export interface Address {
 }
 
 /** A resource as wanted: kind, spec, stamp, place. */
-export interface Want<K extends Kind = Kind> {
-  kind: K;
-  spec: Specs[K];
-  stamp: Stamp;
-  location: Location;
-}
+export type Want<K extends Kind = 'Instance'> = {
+  [P in K]: { kind: P; spec: Specs[P]; stamp: Stamp; location: Location };
+}[K];
 
 /** What to look at or remove: by our stamp (always enough), by the provider's reference where known. */
-export interface Target {
-  kind: Kind;
+export interface Target<K extends Kind = Kind> {
+  kind: K;
   /** `attempt` absent = every attempt of the resource. */
   stamp: Omit<Stamp, 'attempt'> & { attempt?: number };
   location: Location;
@@ -123,7 +245,7 @@ export interface Target {
   since?: string;
 }
 
-export type Observation<K extends Kind = Kind> =
+export type Observation<K extends Kind = 'Instance'> =
   | { presence: 'absent' }
   /** Cannot be told yet (A6): ask again after `retryAfterMs`. */
   | { presence: 'unsettled'; retryAfterMs: number }
@@ -140,7 +262,7 @@ export type Observation<K extends Kind = Kind> =
       diff: string[];
     };
 
-export type Present<K extends Kind = Kind> = Extract<Observation<K>, { presence: 'present' }>;
+export type Present<K extends Kind = 'Instance'> = Extract<Observation<K>, { presence: 'present' }>;
 
 export type Removal =
   /** Absence was confirmed more than once (A4). */
@@ -163,7 +285,7 @@ export interface Listed {
   stamp: Stamp;
   location: Location;
   state: 'creating' | 'ready' | 'failed' | 'removing';
-  /** Kind of the provider's own object, e.g. `instance`, `volume`, `networkInterface`, `domain`. */
+  /** Kind of the provider's own object, e.g. `instance`, `volume`, `networkInterface`, `domain`. `kind` above is the resource's it is of. */
   providerKind: string;
   /** True for what was made for a parent (NIC, disk, key pair, …). */
   child: boolean;
@@ -204,21 +326,47 @@ export interface Quota {
   used: number;
 }
 
-export interface Capability {
-  kind: Kind;
-  verbs: Record<
-    'create' | 'start' | 'stop' | 'reboot' | 'resize' | 'delete' | 'console',
-    true | { reason: string }
-  >;
+/** What can be asked of each kind. `restore`: a volume from a snapshot. `publish`: an image from an instance. */
+export const verbsOfKinds = {
+  Instance: ['create', 'start', 'stop', 'reboot', 'resize', 'delete', 'console', 'spot'],
+  Volume: ['create', 'restore', 'attach', 'detach', 'grow', 'delete'],
+  Snapshot: ['create', 'delete'],
+  Image: ['publish', 'fromSnapshot', 'import', 'delete'],
+  Network: ['create', 'delete'],
+  Firewall: ['create', 'update', 'delete'],
+  Address: ['create', 'attach', 'detach', 'delete'],
+} as const satisfies Record<Kind, readonly string[]>;
+
+export type Verb<K extends Kind = Kind> = (typeof verbsOfKinds)[K][number];
+
+/** Every verb of the kind: true, or why not, for the person who asked. */
+export interface Capability<K extends Kind = Kind> {
+  kind: K;
+  verbs: Record<Verb<K>, true | { reason: string }>;
 }
 
 export interface Description {
   provider: 'aws' | 'azure' | 'gcp' | 'onprem';
   /** How long after creation a resource may be invisible (A6). */
   visibilityGraceMs: number;
-  capabilities: Capability[];
+  /** Every kind once. */
+  capabilities: { [K in Kind]: Capability<K> }[Kind][];
   /** Facts for people: accelerator in use, endpoint, account. No secrets. */
   facts: Record<string, string>;
+}
+
+/** What an adapter does with resources of one kind. */
+export interface KindAdapter<K extends Kind> {
+  /** The provider's own dry run where it has one. Resolves when it would be accepted, throws `Invalid`, `Denied`, … */
+  validate(want: Want<K>): Promise<void>;
+  observe(target: Target<K>, want?: Want<K>): Promise<Observation<K>>;
+  /**
+   * Creates or converges to `want` and waits until it is ready or `signal` fires. Same stamp, same attempt: same resource,
+   * whatever happened to the first answer (A1). May return a `creating` observation: call again.
+   */
+  ensure(want: Want<K>, context: CallContext): Promise<Present<K>>;
+  /** Removes the resource and its children; never what lacks this broker's stamp (A5). Absent is success (A4). `Conflict` while something else uses it. */
+  remove(target: Target<K>, context: CallContext): Promise<Removal>;
 }
 
 export interface Adapter {
@@ -226,18 +374,12 @@ export interface Adapter {
   /** Instance types × regions × zones × markets, streamed. */
   offers(context: CallContext): AsyncIterable<SiteOffer>;
   quota(region: string): Promise<Quota[]>;
-  /** The provider's own dry run where it has one. Resolves when it would be accepted, throws `Invalid`, `Denied`, … */
-  validate(want: Want): Promise<void>;
-  observe(target: Target, want?: Want): Promise<Observation>;
-  /**
-   * Creates or converges to `want` and waits until it is ready or `signal` fires. Same stamp, same attempt: same resource,
-   * whatever happened to the first answer (A1). May return a `creating` observation: call again.
-   */
-  ensure(want: Want, context: CallContext): Promise<Present>;
-  /** Removes the resource and its children; never what lacks this broker's stamp (A5). Absent is success (A4). */
-  remove(target: Target, context: CallContext): Promise<Removal>;
+  validate<K extends Kind>(want: Want<K>): Promise<void>;
+  observe<K extends Kind>(target: Target<K>, want?: Want<K>): Promise<Observation<K>>;
+  ensure<K extends Kind>(want: Want<K>, context: CallContext): Promise<Present<K>>;
+  remove<K extends Kind>(target: Target<K>, context: CallContext): Promise<Removal>;
   /** Everything in the site that carries the broker's stamp, children too. `page` from the previous answer. */
   list(broker: string, page?: string): Promise<ListPage>;
   /** The last `maxBytes` of the serial console. */
-  console(target: Target, maxBytes: number): Promise<string>;
+  console(target: Target<'Instance'>, maxBytes: number): Promise<string>;
 }

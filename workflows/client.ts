@@ -50,7 +50,7 @@ export interface Signals {
   wakeCompliance(): Promise<void>;
   /** True while Temporal answers. */
   ready(): Promise<boolean>;
-  readConsole(input: { queue: string; target: Target; maxBytes: number }): Promise<string>;
+  readConsole(input: { queue: string; target: Target<'Instance'>; maxBytes: number }): Promise<string>;
   close(): Promise<void>;
 }
 

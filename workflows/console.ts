@@ -4,7 +4,7 @@ import { proxyActivities } from '@temporalio/workflow';
 /** Reads the end of a serial console through the site's own queue. Short-lived; its caller waits for it. */
 export async function readConsole(input: {
   queue: string;
-  target: Target;
+  target: Target<'Instance'>;
   maxBytes: number;
 }): Promise<{ text: string }> {
   const adapter = proxyActivities<AdapterActivities>({

@@ -25,7 +25,7 @@ export async function recordOutcome(turn: Turn, outcome: Outcome): Promise<Step 
   if (!('seen' in outcome)) return undefined;
   if (outcome.seen.presence === 'unsettled') return { do: 'wait', ms: outcome.seen.retryAfterMs };
   if (outcome.seen.presence === 'absent') return recordAbsence(turn, intent);
-  return recordPresence(turn, intent, outcome.generation, outcome.of, outcome.seen);
+  return recordPresence(turn, intent, outcome.generation, outcome.of, outcome.seen as Present);
 }
 
 async function recordRemoval(turn: Turn, intent: Intent, outcome: Outcome): Promise<Step | undefined> {

@@ -1,4 +1,4 @@
-import type { Observation, Removal, Target, WantRef } from '@landfall/adapters';
+import type { Kind, Observation, Removal, Target, WantRef } from '@landfall/adapters';
 
 /**
  * What passes between an instance's workflow and the activity that decides for it. Small, JSON, and without specs: user
@@ -23,7 +23,7 @@ export interface Failure {
 }
 
 export type Outcome =
-  | { of: 'ensure' | 'observe'; attempt: number; generation: number; seen: Observation }
+  | { of: 'ensure' | 'observe'; attempt: number; generation: number; seen: Observation<Kind> }
   | { of: 'remove'; attempt: number; removal: Removal }
   | { of: 'ensure' | 'observe' | 'remove'; attempt: number; generation?: number; failed: Failure };
 

@@ -1,5 +1,6 @@
 import type { Adapter, CallContext, Description, Observation, Present, Target, Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
+import { capability, incapable, overKinds } from '../kinds.ts';
 import { type Account, type AzureAdapterOptions, openAccount } from './clients.ts';
 import { readConsole } from './console.ts';
 import { converge } from './converge.ts';
@@ -18,10 +19,14 @@ export function createAzureAdapter(options: AzureAdapterOptions): Adapter {
     describe: async () => description(account),
     offers: (context) => readOffers(account, context),
     quota: (region) => readQuota(account, region),
-    validate: (want) => checkWant(account, want),
-    observe: (target, want) => observe(account, target, want),
-    ensure: (want, context) => ensure(account, want, context),
-    remove: (target, context) => removeMachine(account, target, context),
+    ...overKinds({
+      Instance: {
+        validate: (want) => checkWant(account, want),
+        observe: (target, want) => observe(account, target, want),
+        ensure: (want, context) => ensure(account, want, context),
+        remove: (target, context) => removeMachine(account, target, context),
+      },
+    }),
     list: (broker, page) => listPage(account, broker, page),
     console: (target, maxBytes) => readConsole(account, target, maxBytes),
   };
@@ -74,20 +79,7 @@ function description(account: Account): Description {
   return {
     provider: 'azure',
     visibilityGraceMs: account.visibilityGraceMs,
-    capabilities: [
-      {
-        kind: 'Instance',
-        verbs: {
-          create: true,
-          start: true,
-          stop: true,
-          reboot: true,
-          resize: true,
-          delete: true,
-          console: true,
-        },
-      },
-    ],
+    capabilities: [capability('Instance'), ...otherKinds],
     facts: {
       regions: account.regions.join(', '),
       endpoint: account.endpoint ?? 'Azure',
@@ -97,3 +89,7 @@ function description(account: Account): Description {
     },
   };
 }
+
+const otherKinds = (['Volume', 'Snapshot', 'Image', 'Network', 'Firewall', 'Address'] as const).map((kind) =>
+  incapable(kind, 'not there yet'),
+);

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Adapter, CallContext, Listed, Observation, Present, Target, Want } from '../contract.ts';
+import type { Adapter, CallContext, Kind, Listed, Observation, Present, Target, Want } from '../contract.ts';
 import {
   isProviderError,
   type ProviderError,
@@ -36,8 +36,8 @@ export function tellUnsupported(rule: string, reason: string): void {
 }
 
 /** Sets a fault; where the provider cannot have it, says so and answers false. */
-export function setFault(subject: Subject, rule: string, fault: Fault): boolean {
-  const answer = subject.faults.set(fault);
+export function setFault(subject: Subject, rule: string, fault: Fault, kind?: Kind): boolean {
+  const answer = subject.faults.set(fault, kind);
   if (answer === true) return true;
   tellUnsupported(rule, answer.unsupported);
   return false;
@@ -60,7 +60,7 @@ export async function errorOf(call: Promise<unknown>, ...codes: ProviderErrorCod
 }
 
 /** Repeats `ensure` as a workflow does: while it is creating, throttled, away or of unknown outcome. */
-export async function ensureReady(adapter: Adapter, want: Want): Promise<Present> {
+export async function ensureReady<K extends Kind>(adapter: Adapter, want: Want<K>): Promise<Present<K>> {
   for (let tries = 0; tries < 30; tries += 1) {
     try {
       const present = await adapter.ensure(want, context());
@@ -77,11 +77,11 @@ export async function ensureReady(adapter: Adapter, want: Want): Promise<Present
 }
 
 /** Observes until the answer is settled. */
-export async function observeSettled(
+export async function observeSettled<K extends Kind>(
   adapter: Adapter,
-  target: Target,
-  want?: Want,
-): Promise<Exclude<Observation, { presence: 'unsettled' }>> {
+  target: Target<K>,
+  want?: Want<K>,
+): Promise<Exclude<Observation<K>, { presence: 'unsettled' }>> {
   for (let tries = 0; tries < 600; tries += 1) {
     const seen = await adapter.observe(target, want);
     if (seen.presence !== 'unsettled') return seen;

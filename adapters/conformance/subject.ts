@@ -1,4 +1,4 @@
-import type { Adapter, InstanceWant, Target, Want } from '../contract.ts';
+import type { Adapter, InstanceWant, Kind, Target, Want } from '../contract.ts';
 
 /**
  * What the conformance suite needs of a provider under test: the adapter, the fault knobs of the simulator or test
@@ -11,12 +11,12 @@ export interface Subject {
   /** A new adapter object over the same provider: nothing may be lost between two of them (A12). */
   adapter(): Promise<Adapter>;
   want(resource: string, attempt: number, change?: Partial<InstanceWant>): Want<'Instance'>;
-  target(resource: string, attempt?: number): Target;
+  target(resource: string, attempt?: number): Target<'Instance'>;
   faults: Faults;
   /** What exists at the provider now, seen without the adapter: machines, and children by their provider kind. */
   truth(): Promise<Truth[]>;
-  /** Makes a machine that is not ours (no stamp, or with `broker` another broker's stamp); answers its reference. */
-  plantForeign(resource: string, broker?: string): Promise<string>;
+  /** Makes a resource, by default a machine, that is not ours (no stamp, or with `broker` another broker's stamp); answers its reference. */
+  plantForeign(resource: string, broker?: string, kind?: Kind): Promise<string>;
   /** Removes everything and stops what was started. */
   close(): Promise<void>;
 }
@@ -25,12 +25,14 @@ export interface Truth {
   ref: string;
   providerKind: string;
   machine: boolean;
+  /** Of the object that stands for a resource: its kind. Absent on a child, which exists for one. */
+  kind?: Kind;
   resource?: string;
   attempt?: number;
   broker?: string;
 }
 
-/** The fault catalogue. Each lasts for `times` matching calls (default 1). */
+/** The fault catalogue. Each lasts for `times` matching calls (default 1). What is said of a create holds for the kind it is set for. */
 export type Fault =
   | { kind: 'latency'; ms: number; times?: number }
   /** What is created stays invisible to the next `lists` looks. */
@@ -49,7 +51,7 @@ export type Fault =
   | { kind: 'brokenList'; times?: number };
 
 export interface Faults {
-  /** Sets the fault, or answers why this provider cannot have it. */
-  set(fault: Fault): true | { unsupported: string };
+  /** Sets the fault, for creates of `kind` (default: Instance), or answers why this provider cannot have it. */
+  set(fault: Fault, kind?: Kind): true | { unsupported: string };
   clear(): void;
 }

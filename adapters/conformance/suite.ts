@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Adapter, Capability, Present } from '../contract.ts';
+import type { Adapter, Capability, Present, Verb } from '../contract.ts';
 import { createRules } from './creating.ts';
 import {
   type Conditions,
@@ -213,8 +213,10 @@ export function conformanceSuite(
       /** Foreign machines carry the same resource id on purpose. */
       const ofBroker = <T extends { broker?: string }>(things: T[]): T[] =>
         things.filter((thing) => thing.broker === subject.broker);
-      const can = async (verb: keyof Capability['verbs']): Promise<boolean> => {
-        const capability = (await adapter.describe()).capabilities.find(({ kind }) => kind === 'Instance');
+      const can = async (verb: Verb<'Instance'>): Promise<boolean> => {
+        const capability = (await adapter.describe()).capabilities.find(
+          (each): each is Capability<'Instance'> => each.kind === 'Instance',
+        );
         const able = capability?.verbs[verb];
         if (able === true) return true;
         tellUnsupported(verb, able?.reason ?? 'no such verb');

@@ -1,5 +1,6 @@
 import type { Adapter, Description, Location, Quota, SiteOffer } from '@landfall/adapters/contract.ts';
 import { ProviderError } from '@landfall/adapters/errors.ts';
+import { capability, incapable, overKinds } from '@landfall/adapters/kinds.ts';
 import type { Acceleration } from '../host/acceleration.ts';
 import { run } from '../host/command.ts';
 import type { Host } from '../host/prepare.ts';
@@ -76,13 +77,17 @@ export function createKvmAdapter(options: KvmOptions): Adapter {
       });
       return [row('vcpus'), row('memoryGiB')];
     },
-    async validate(want) {
-      const { spec, uuid } = wantedMachine(want, setting);
-      requireRoom(capacity, usedCapacity(await setting.libvirt.all(), uuid), spec);
-    },
-    observe: (target, want) => observeMachine(setting, target, want),
-    ensure: (want, context) => ensureMachine(setting, want, context),
-    remove: (target, context) => removeMachine(setting, target, context),
+    ...overKinds({
+      Instance: {
+        async validate(want) {
+          const { spec, uuid } = wantedMachine(want, setting);
+          requireRoom(capacity, usedCapacity(await setting.libvirt.all(), uuid), spec);
+        },
+        observe: (target, want) => observeMachine(setting, target, want),
+        ensure: (want, context) => ensureMachine(setting, want, context),
+        remove: (target, context) => removeMachine(setting, target, context),
+      },
+    }),
     list: (broker, page) => listMachines(setting, broker, page),
     async console(target, maxBytes) {
       const own = (await lookUp(setting, target)).filter((found) => matches(stampOf(found), target));
@@ -101,20 +106,7 @@ function describeHost(
   return {
     provider: 'onprem',
     visibilityGraceMs: timing.visibilityGrace,
-    capabilities: [
-      {
-        kind: 'Instance',
-        verbs: {
-          create: true,
-          start: true,
-          stop: true,
-          reboot: true,
-          resize: true,
-          delete: true,
-          console: true,
-        },
-      },
-    ],
+    capabilities: [capability('Instance', { spot: 'a host has no spot market' }), ...otherKinds],
     facts: {
       host: location.host,
       accel: acceleration.accel,
@@ -143,3 +135,7 @@ function offerOf({ location, capacity, currency, pricePerHour }: KvmOptions): Si
     currency,
   };
 }
+
+const otherKinds = (['Volume', 'Snapshot', 'Image', 'Network', 'Firewall', 'Address'] as const).map((kind) =>
+  incapable(kind, 'not there yet'),
+);

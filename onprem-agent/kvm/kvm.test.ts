@@ -20,7 +20,7 @@ let born: Present;
 
 const stamp = { broker: 'b-kvm', project: 'p', resource: '5d9d3b0e-54c1-4a6a-8a0c-5b0a3a3f7a10', attempt: 1 };
 const location = { region: 'lab', host: 'host-1' };
-const target: Target = { kind: 'Instance', stamp, location };
+const target: Target<'Instance'> = { kind: 'Instance', stamp, location };
 const userData = `#cloud-config
 write_files:
   - path: /etc/motd

@@ -90,7 +90,7 @@ export async function kvmSubject(): Promise<Subject> {
       stamp: { ...stamp, resource, attempt },
       location,
     }),
-    target: (resource, attempt): Target => ({
+    target: (resource, attempt): Target<'Instance'> => ({
       kind: 'Instance',
       stamp: { ...stamp, resource, attempt },
       location,

@@ -5,6 +5,7 @@ import {
   type Listed,
   type Location,
   type Observation,
+  overKinds,
   type Present,
   ProviderError,
   type Stamp,
@@ -71,10 +72,14 @@ export class MemoryProvider {
       }),
       offers: async function* () {},
       quota: async () => [],
-      validate: async () => undefined,
-      observe: async (target, want) => this.observe(target, want as Want<'Instance'> | undefined),
-      ensure: async (want) => this.ensure(want as Want<'Instance'>),
-      remove: async (target) => this.remove(target),
+      ...overKinds({
+        Instance: {
+          validate: async () => undefined,
+          observe: async (target, want) => this.observe(target, want),
+          ensure: async (want) => this.ensure(want),
+          remove: async (target) => this.remove(target),
+        },
+      }),
       list: async (broker) => ({
         items: this.list(broker).filter((item) => host === undefined || item.location.host === host),
         complete: true,

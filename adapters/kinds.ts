@@ -1,0 +1,44 @@
+import type { Adapter, Capability, Kind, KindAdapter, Verb } from './contract.ts';
+import { verbsOfKinds } from './contract.ts';
+import { ProviderError } from './errors.ts';
+
+/** What an adapter does, kind by kind; a kind that is absent is one that the provider cannot have. */
+export type KindAdapters = { [K in Kind]?: KindAdapter<K> };
+
+/** The verbs of an adapter, each handed to the adapter of its kind. `Invalid` for a kind that is absent. */
+export function overKinds(kinds: KindAdapters): Pick<Adapter, 'validate' | 'observe' | 'ensure' | 'remove'> {
+  const of = <K extends Kind>(kind: K): KindAdapter<K> => {
+    const found = kinds[kind] as KindAdapter<K> | undefined;
+    if (!found) throw new ProviderError('Invalid', `this provider has no ${kind}`, { field: '/kind' });
+    return found;
+  };
+  return {
+    validate: async (want) => (of<Kind>(want.kind) as KindAdapter<never>).validate(want as never),
+    observe: async (target, want) => of(target.kind).observe(target, want),
+    ensure: async (want, context) =>
+      (of<Kind>(want.kind) as KindAdapter<never>).ensure(want as never, context),
+    remove: async (target, context) => of(target.kind).remove(target, context),
+  };
+}
+
+/** The capability of a kind: every verb, but those for which a reason is given. */
+export function capability<K extends Kind>(
+  kind: K,
+  except: Partial<Record<Verb<K>, string>> = {},
+): Capability<K> {
+  const verbs = Object.fromEntries(
+    verbsOfKinds[kind].map((verb) => {
+      const reason = (except as Record<string, string | undefined>)[verb];
+      return [verb, reason === undefined ? true : { reason }];
+    }),
+  ) as Capability<K>['verbs'];
+  return { kind, verbs };
+}
+
+/** The capability of a kind that the provider cannot have at all. */
+export function incapable<K extends Kind>(kind: K, reason: string): Capability<K> {
+  return capability(
+    kind,
+    Object.fromEntries(verbsOfKinds[kind].map((verb) => [verb, reason])) as Record<Verb<K>, string>,
+  );
+}
