@@ -1,6 +1,6 @@
 import { durationMs, type Instance, type InstanceSpec, type Schemas } from '@landfall/model';
 import { parseRequestRules } from '@landfall/policies';
-import type { Db } from '@landfall/store';
+import { type Db, findResource } from '@landfall/store';
 import { hostNames } from '@landfall/store/hosts.ts';
 import { findImage, imageNames } from '@landfall/store/images.ts';
 import { siteNames } from '@landfall/store/sites.ts';
@@ -23,11 +23,23 @@ export async function checkInstanceSpec(
 
 /** What a spec may name, each list read once, when it is first needed. */
 interface Names {
-  image: (name: string) => ReturnType<typeof findImage>;
+  image: (name: string) => ReturnType<typeof findAnyImage>;
   images: () => Promise<string[]>;
   sshKeys: () => Promise<string[]>;
   sites: () => Promise<string[]>;
   hosts: () => Promise<string[]>;
+}
+
+/** What a request needs to know of an image: the project's own before a logical one of the same name. */
+async function findAnyImage(
+  db: Db,
+  organization: string,
+  project: string,
+  name: string,
+): Promise<{ name: string; architectures?: readonly string[]; minDiskGiB?: number } | null> {
+  const own = await findResource(db, 'CustomImage', project, name);
+  if (!own) return findImage(db, organization, name);
+  return { name, architectures: [own.spec.architecture ?? 'x86_64'], minDiskGiB: own.spec.minDiskGiB };
 }
 
 function namesIn(db: Db, organization: string, project: string): Names {
@@ -37,7 +49,7 @@ function namesIn(db: Db, organization: string, project: string): Names {
     return read.get(key) as Promise<T>;
   };
   return {
-    image: (name) => once(`image ${name}`, () => findImage(db, organization, name)),
+    image: (name) => once(`image ${name}`, () => findAnyImage(db, organization, project, name)),
     images: () => once('images', () => imageNames(db, organization)),
     sshKeys: () => once('sshKeys', () => sshKeyNames(db, project)),
     sites: () => once('sites', () => siteNames(db, organization)),

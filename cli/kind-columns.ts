@@ -9,17 +9,17 @@ function labels(value: Record<string, string> | undefined): string {
     .join(',');
 }
 
-const labelsColumn: Column<{ labels?: Record<string, string> }> = {
+export const labelsColumn: Column<{ labels?: Record<string, string> }> = {
   header: 'LABELS',
   wide: true,
   cell: (item) => labels(item.labels),
 };
-const idColumn: Column<{ id?: string }> = { header: 'ID', wide: true, cell: (item) => item.id };
-const ageColumn: Column<{ createdAt?: string }> = {
+export const idColumn: Column<{ id?: string }> = { header: 'ID', wide: true, cell: (item) => item.id };
+export const ageColumn: Column<{ createdAt?: string }> = {
   header: 'AGE',
   cell: (item, now) => age(item.createdAt, now),
 };
-const nameColumn: Column<{ name: string }> = { header: 'NAME', cell: (item) => item.name };
+export const nameColumn: Column<{ name: string }> = { header: 'NAME', cell: (item) => item.name };
 
 /** The address to reach an instance at: an external one before an internal one. */
 export function mainAddress(status: Schemas['InstanceStatus']): string | undefined {

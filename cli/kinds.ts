@@ -5,6 +5,7 @@ import { CommandError, exitCodes, usageError } from './errors.ts';
 import * as columns from './kind-columns.ts';
 import { suggestion } from './output/suggestion.ts';
 import type { Column } from './output/table.ts';
+import { resourceKinds } from './resource-kinds.ts';
 
 /** What a list may be narrowed by. */
 export interface Narrowing {
@@ -21,6 +22,8 @@ export interface Kind<T> {
   readonly columns: readonly Column<T>[];
   /** Lists of these grow without end: only so many are fetched unless more are asked for. */
   readonly defaultLimit?: number;
+  /** Names of these are unique within a project. */
+  readonly inProject?: boolean;
   /** Said of an empty list that was not filtered, where it shows only some by itself. */
   readonly noneListed?: string;
   name(item: T): string;
@@ -367,6 +370,7 @@ export const kinds: readonly Kind<unknown>[] = [
   images,
   sshKeys,
   instances,
+  ...resourceKinds,
   operations,
   policies,
   violations,
@@ -407,7 +411,9 @@ export function kindNamed(word: string): Kind<unknown> {
 /** The error for something that is not there. */
 export function notFound(kind: Kind<unknown>, name: string, broker: Broker): CommandError {
   const inProject =
-    kind === instances || kind === sshKeys || kind === decisions ? ` in project ${broker.project}` : '';
+    kind.inProject || kind === instances || kind === sshKeys || kind === decisions
+      ? ` in project ${broker.project}`
+      : '';
   return new CommandError(`There is no ${kind.singular} "${name}"${inProject}.`, {
     exitCode: exitCodes.notFound,
     hint: `\`landfall get ${kind.plural}\` lists what there is.`,

@@ -97,9 +97,63 @@ export interface Instances extends Named {
   expires_at: NullableTime;
   changed: Generated<string>;
   absent_since: NullableTime;
+  network: string | null;
   deleted_at: NullableTime;
   gone_at: NullableTime;
   updated_at: TimeNow;
+}
+
+export type ResourceKind = 'Volume' | 'Snapshot' | 'Network' | 'Firewall' | 'Address' | 'CustomImage';
+
+/** Every field that the spec of some kind has; which a kind has is the API document's to say. */
+export type ResourceSpec = Partial<
+  Schemas['VolumeSpec'] &
+    Schemas['SnapshotSpec'] &
+    Schemas['NetworkSpec'] &
+    Schemas['FirewallSpec'] &
+    Schemas['AddressSpec'] &
+    Schemas['CustomImageSpec']
+>;
+
+/** What every kind's status has, and what some kind's has. */
+export type ResourceStatus = Schemas['ResourceStatus'] &
+  Partial<
+    Schemas['Volume']['status'] &
+      Schemas['Network']['status'] &
+      Schemas['Firewall']['status'] &
+      Schemas['Address']['status']
+  >;
+
+export interface Resources extends Named {
+  kind: ResourceKind;
+  project: string;
+  labels: Json<Labels>;
+  spec: Json<ResourceSpec>;
+  status: Json<ResourceStatus>;
+  state: Generated<string>;
+  refers_to: ColumnType<string[], string[] | undefined, string[]>;
+  site: string | null;
+  generation: Generated<number>;
+  observed_generation: Generated<number>;
+  attempt: Generated<number>;
+  absent_since: NullableTime;
+  deleted_at: NullableTime;
+  gone_at: NullableTime;
+  updated_at: TimeNow;
+}
+
+export interface ResourceIntents {
+  resource: string;
+  attempt: number;
+  kind: string;
+  site: string;
+  region: string;
+  zone: string | null;
+  host: string | null;
+  state: Generated<'open' | 'adopted' | 'removing' | 'removed'>;
+  ref: string | null;
+  created_at: TimeNow;
+  settled_at: NullableTime;
 }
 
 export interface Operations {
@@ -217,7 +271,7 @@ export interface Events {
 
 export interface Outbox {
   id: Generated<number>;
-  workflow: 'instance' | 'audit' | 'compliance' | 'priceRefresh';
+  workflow: 'instance' | 'resource' | 'audit' | 'compliance' | 'priceRefresh';
   resource: string;
   leased_until: NullableTime;
   created_at: TimeNow;
@@ -388,6 +442,8 @@ export interface Database {
   images: Images;
   ssh_keys: SshKeys;
   instances: Instances;
+  resources: Resources;
+  resource_intents: ResourceIntents;
   operations: Operations;
   intents: Intents;
   claims: Claims;

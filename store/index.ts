@@ -2,12 +2,21 @@
 
 export * from './approvals.ts';
 export * from './catalogues.ts';
-export type { Database, ImageSpec, InventoryItem, Size } from './database.ts';
+export type {
+  Database,
+  ImageSpec,
+  InventoryItem,
+  ResourceKind,
+  ResourceSpec,
+  ResourceStatus,
+  Size,
+} from './database.ts';
 export * from './decisions.ts';
 export * from './errors.ts';
 export * from './estate.ts';
 export * from './events.ts';
 export * from './id.ts';
+export * from './instance-networks.ts';
 export * from './instances.ts';
 export * from './intents.ts';
 export * from './inventory.ts';
@@ -18,5 +27,9 @@ export * from './operations.ts';
 export * from './outbox.ts';
 export * from './price-lists.ts';
 export * from './price-refreshes.ts';
+export * from './resource-intents.ts';
+export * from './resource-kinds.ts';
+export * from './resource-references.ts';
+export * from './resources.ts';
 export * from './site-offers.ts';
 export * from './wants.ts';

@@ -9,6 +9,7 @@ import { newId } from './id.ts';
 import type { Db, Queryable, Tx } from './open.ts';
 import { insertOperation, type OperationVerb, type Requester, toOperation } from './operations.ts';
 import { enqueue } from './outbox.ts';
+import { detachFrom } from './resources.ts';
 
 export type InstanceRow = Selectable<Instances>;
 
@@ -105,6 +106,7 @@ export async function createInstance(
   try {
     return await db.transaction().execute(async (tx) => {
       await checkLimits(tx, request.project, spec, null);
+      const network = await networkId(tx, request.project, spec);
       const row = await tx
         .insertInto('instances')
         .values({
@@ -114,6 +116,7 @@ export async function createInstance(
           labels: JSON.stringify(request.labels),
           spec: JSON.stringify(spec),
           user_data: userData ?? null,
+          network,
           status: JSON.stringify({ state: 'Pending', observedGeneration: 0 }),
           expires_at: spec.ttl ? new Date(now + durationMs(spec.ttl)) : null,
         })
@@ -132,6 +135,39 @@ export async function createInstance(
     }
     throw error;
   }
+}
+
+/** Id of the network that the spec names. Throws `invalid` where there is none, or it has no such subnet. */
+async function networkId(tx: Tx, project: string, spec: Draft): Promise<string | null> {
+  if (spec.network === undefined) {
+    if (spec.subnet === undefined) return null;
+    throw new StoreError('invalid', 'is of a network: name that too', '/spec/subnet');
+  }
+  const row = await tx
+    .selectFrom('resources')
+    .select(['id', 'spec', 'deleted_at'])
+    .where('kind', '=', 'Network')
+    .where('project', '=', project)
+    .where('name', '=', spec.network)
+    .where('gone_at', 'is', null)
+    .forShare()
+    .executeTakeFirst();
+  if (!row)
+    throw new StoreError(
+      'invalid',
+      `there is no network ${spec.network} in project ${project}`,
+      '/spec/network',
+    );
+  if (row.deleted_at)
+    throw new StoreError('invalid', `network ${spec.network} is being deleted`, '/spec/network');
+  const names = (row.spec.subnets ?? []).map(({ name }) => name);
+  if (spec.subnet !== undefined && !names.includes(spec.subnet))
+    throw new StoreError(
+      'invalid',
+      `network ${spec.network} has no subnet ${spec.subnet}; it has ${names.join(', ')}`,
+      '/spec/subnet',
+    );
+  return row.id;
 }
 
 async function requestChange(
@@ -339,6 +375,7 @@ export async function deleteInstance(
       .where('id', '=', row.id)
       .returningAll()
       .executeTakeFirstOrThrow();
+    await detachFrom(tx, row, request);
     const operation = await requestChange(tx, updated, request, request.verb ?? 'delete');
     return { instance: toInstance(updated), operation };
   });
@@ -359,4 +396,30 @@ export async function expiredInstances(
     .orderBy('expires_at')
     .limit(limit)
     .execute();
+}
+
+/** The firewalls of a network changed: its instances are to be brought in line, each by an operation of its own. */
+export async function alignInstances(
+  tx: Tx,
+  network: string,
+  by: Requester & { concerns: (labels: Record<string, string>) => boolean },
+): Promise<void> {
+  const rows = await tx
+    .selectFrom('instances')
+    .selectAll()
+    .where('network', '=', network)
+    .where('gone_at', 'is', null)
+    .where('deleted_at', 'is', null)
+    .orderBy('id')
+    .forUpdate()
+    .execute();
+  for (const row of rows.filter(({ labels, attempt }) => attempt > 0 && by.concerns(labels))) {
+    const updated = await tx
+      .updateTable('instances')
+      .set({ generation: row.generation + 1, revision: row.revision + 1, updated_at: new Date() })
+      .where('id', '=', row.id)
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    await requestChange(tx, updated, by, 'update');
+  }
 }

@@ -109,6 +109,8 @@ export interface Comparison {
     site: string;
     host: string;
     ref: string;
+    /** The adapters' word for it. */
+    kind: string;
     resource: string;
     attempt: number;
     child: boolean;
@@ -125,6 +127,14 @@ export interface Comparison {
   machines: number;
 }
 
+/** Intents and resources of every kind, as far as an audit compares them. */
+const allIntents = sql<{ resource: string; attempt: number; state: string }>`(
+  select resource, attempt, site, host, state, ref, settled_at from intents
+  union all select resource, attempt, site, host, state, ref, settled_at from resource_intents)`;
+const allResources = sql<{ id: string; kind: string; name: string; project: string }>`(
+  select id, 'Instance' as kind, name, project from instances
+  union all select id, kind, name, project from resources)`;
+
 /**
  * Intents against inventory. Lists must have been taken before this reads the intents, or a machine made in between looks
  * like an orphan. `places` are the (site, host) whose lists were complete: elsewhere absence means nothing.
@@ -140,56 +150,57 @@ export async function compareInventory(
     sql<boolean>`${sql.ref(site)} || '/' || coalesce(${sql.ref(host)}, '') = any(${keys})`;
   const orphans = await db
     .selectFrom('inventory as v')
-    .leftJoin('intents as n', (join) =>
-      join
-        .onRef('n.resource', '=', 'v.resource')
-        .onRef('n.attempt', '=', 'v.attempt')
-        .on('n.state', '<>', 'removed'),
-    )
     .select(['v.site', 'v.host', 'v.ref', 'v.item', 'v.resource', 'v.attempt', 'v.first_seen_at'])
-    .where('n.resource', 'is', null)
+    .where(
+      sql<boolean>`not exists (select from ${allIntents} n where n.resource = v.resource and n.attempt = v.attempt and n.state <> 'removed')`,
+    )
     .where(inPlaces('v.site', 'v.host'))
     .orderBy('v.site')
     .orderBy('v.ref')
     .execute();
-  const missing = await db
-    .selectFrom('intents as n')
-    .innerJoin('instances as i', 'i.id', 'n.resource')
-    .leftJoin('inventory as v', (join) =>
-      join
-        .onRef('v.resource', '=', 'n.resource')
-        .onRef('v.attempt', '=', 'n.attempt')
-        .on(sql<boolean>`not (v.item->>'child')::boolean`),
-    )
-    .select(['n.site', 'n.host', 'n.resource', 'n.attempt', 'n.ref', 'i.name', 'i.project'])
-    .where('n.state', '=', 'adopted')
-    .where('n.settled_at', '<', settledBefore)
-    .where('v.ref', 'is', null)
-    .where(inPlaces('n.site', 'n.host'))
-    .execute();
+  const { rows: missing } = await sql<{
+    site: string;
+    host: string | null;
+    resource: string;
+    attempt: number;
+    ref: string | null;
+    kind: string;
+    name: string;
+    project: string;
+  }>`
+    select n.site, n.host, n.resource, n.attempt, n.ref, i.kind, i.name, i.project
+      from ${allIntents} n join ${allResources} i on i.id = n.resource
+     where n.state = 'adopted' and n.settled_at < ${settledBefore} and ${inPlaces('n.site', 'n.host')}
+       and not exists (select from inventory v where v.resource = n.resource and v.attempt = n.attempt
+                          and not (v.item->>'child')::boolean)`.execute(db);
   const doubled = await db
     .selectFrom('inventory as v')
-    .leftJoin('instances as i', 'i.id', 'v.resource')
+    .leftJoin(allResources.as('i'), 'i.id', 'v.resource')
     .select([
       'v.resource',
+      'i.kind',
       'i.name',
       sql<number>`count(*)::int`.as('machines'),
       sql<string[]>`array_agg(v.site || ' ' || v.ref order by v.ref)`.as('refs'),
     ])
     .where(sql<boolean>`not (v.item->>'child')::boolean`)
     .where(sql<boolean>`v.item->>'state' <> 'removing'`)
-    .groupBy(['v.resource', 'i.name'])
+    .groupBy(['v.resource', 'i.kind', 'i.name'])
     .having(sql<boolean>`count(*) > 1`)
     .execute();
   const counts = await sql<{ instances: number; machines: number; open: number }>`
     select (select count(*)::int from instances where gone_at is null) as instances,
-           (select count(*)::int from inventory where not (item->>'child')::boolean) as machines,
-           (select count(*)::int from intents where state in ('open', 'removing')) as open`.execute(db);
+           (select count(*)::int from inventory
+             where not (item->>'child')::boolean and coalesce(item->>'kind', 'Instance') = 'Instance') as machines,
+           (select count(*)::int from ${allIntents} n where state in ('open', 'removing')) as open`.execute(
+    db,
+  );
   return {
     orphans: orphans.map((row) => ({
       site: row.site,
       host: row.host,
       ref: row.ref,
+      kind: row.item.kind,
       resource: row.resource!,
       attempt: row.attempt!,
       child: row.item.child,
@@ -205,11 +216,11 @@ export async function compareInventory(
       ref: row.ref ?? undefined,
       resource: row.resource,
       attempt: row.attempt,
-      message: `instance ${row.project}/${row.name} should be ${row.ref} at ${row.site}${row.host ? ` on ${row.host}` : ''}, and a complete list does not show it`,
+      message: `${row.kind.toLowerCase()} ${row.project}/${row.name} should be ${row.ref} at ${row.site}${row.host ? ` on ${row.host}` : ''}, and a complete list does not show it`,
     })),
     doubled: doubled.map((row) => ({
       resource: row.resource ?? undefined,
-      message: `instance ${row.name ?? row.resource} has ${row.machines} machines: ${row.refs.join(', ')}`,
+      message: `${(row.kind ?? 'resource').toLowerCase()} ${row.name ?? row.resource} is there ${row.machines} times: ${row.refs.join(', ')}`,
     })),
     openIntents: counts.rows[0]!.open,
     instances: counts.rows[0]!.instances,

@@ -143,7 +143,7 @@ export async function cancelOperation(
       .set({ cancel_requested_at: sql`now()` })
       .where('id', '=', id)
       .execute();
-    await enqueue(tx, { workflow: 'instance', resource: row.resource_id! });
+    await enqueue(tx, { workflow: workflowOf(row.resource_kind), resource: row.resource_id! });
     await appendEvent(tx, {
       type: 'operation.cancelRequested',
       organization: row.organization,
@@ -195,6 +195,10 @@ export async function progressOperations(tx: Tx, ids: string[], message: string)
     .execute();
 }
 
+/** The workflow of a resource of this kind. */
+const workflowOf = (kind: string | null): 'instance' | 'resource' =>
+  kind === 'Instance' ? 'instance' : 'resource';
+
 /** Verbs whose operation has a workflow of its own. */
 const ofOneRun = { audit: 'audit', comply: 'compliance', refreshPrices: 'priceRefresh' } as const;
 
@@ -209,15 +213,17 @@ export async function openWork(
 ): Promise<Pick<OutboxRow, 'workflow' | 'resource'>[]> {
   const rows = await db
     .selectFrom('operations')
-    .select(['id', 'verb', 'resource_id'])
+    .select(['id', 'verb', 'resource_id', 'resource_kind'])
     .where('state', 'in', ['Pending', 'Running'])
     .where('created_at', '<', sql<Date>`now() - make_interval(secs => ${olderThanMs / 1000})`)
     .orderBy('created_at')
     .limit(limit)
     .execute();
-  const instances = new Set(rows.flatMap((row) => row.resource_id ?? []));
+  const resources = new Map(
+    rows.flatMap(({ resource_id, resource_kind }) => (resource_id ? [[resource_id, resource_kind]] : [])),
+  );
   return [
-    ...[...instances].map((resource) => ({ workflow: 'instance' as const, resource })),
+    ...[...resources].map(([resource, kind]) => ({ workflow: workflowOf(kind), resource })),
     ...rows.flatMap(({ id, verb }) =>
       verb in ofOneRun ? [{ workflow: ofOneRun[verb as keyof typeof ofOneRun], resource: id }] : [],
     ),

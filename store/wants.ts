@@ -1,9 +1,20 @@
 import type { ImageSpec } from './database.ts';
 import { StoreError } from './errors.ts';
+import { networkWant } from './instance-networks.ts';
 import type { Queryable } from './open.ts';
+import { resourceWantFor } from './resource-wants.ts';
+
+/** What one attempt of a resource or an instance must be: the adapters' `Want<Kind>`. */
+export async function wantOfAny(
+  db: Queryable,
+  ref: { resource: string; attempt: number },
+  broker: string,
+): Promise<{ site: string; want: object }> {
+  return (await resourceWantFor(db, ref, broker)) ?? wantFor(db, ref, broker);
+}
 
 /**
- * What one attempt of a resource must be, put together from the instance as wanted now, the offer and size its intent stands
+ * What one attempt of an instance must be, put together from the instance as wanted now, the offer and size its intent stands
  * for (what the ledger has claimed, and no more), its image and its keys. Structurally the adapters' `Want<'Instance'>`. Holds user data: never log it, never put it in a history.
  */
 export async function wantFor(db: Queryable, ref: { resource: string; attempt: number }, broker: string) {
@@ -31,12 +42,7 @@ export async function wantFor(db: Queryable, ref: { resource: string; attempt: n
       `attempt ${ref.attempt} of resource ${ref.resource} is to be removed, not made`,
     );
   }
-  const image = await db
-    .selectFrom('images')
-    .select(['name', 'spec'])
-    .where('name', '=', row.spec.image)
-    .executeTakeFirst();
-  if (!image) throw new StoreError('notFound', `there is no image ${row.spec.image}`);
+  const image = await imageWant(db, row.project, row.spec.image, row.offer.architecture);
   const keys = row.spec.sshKeys?.length
     ? await db
         .selectFrom('ssh_keys')
@@ -60,13 +66,14 @@ export async function wantFor(db: Queryable, ref: { resource: string; attempt: n
         memoryGiB: onprem ? row.sized_for.memoryGiB : row.offer.memoryGiB,
         diskGiB: row.sized_for.diskGiB,
         architecture,
-        image: resolveImage(image.name, image.spec, architecture),
+        image,
         sshKeys: keys.map((key) => key.public_key),
         ...(row.user_data === null ? {} : { userData: row.user_data }),
         labels: row.labels,
         publicAddress: row.spec.publicAddress ?? false,
         power: row.spec.power ?? ('running' as const),
         reboots: row.spec.reboots ?? 0,
+        ...(await networkWant(db, row, row.zone)),
       },
       stamp: { broker, project: row.project, resource: row.id, attempt: ref.attempt },
       location: {
@@ -76,6 +83,25 @@ export async function wantFor(db: Queryable, ref: { resource: string; attempt: n
       },
     },
   };
+}
+
+/** A project's own image comes before a logical one of the same name. */
+async function imageWant(db: Queryable, project: string, name: string, architecture: 'x86_64' | 'arm64') {
+  const own = await db
+    .selectFrom('resources')
+    .select(['spec', 'status'])
+    .where('kind', '=', 'CustomImage')
+    .where('project', '=', project)
+    .where('name', '=', name)
+    .where('gone_at', 'is', null)
+    .executeTakeFirst();
+  if (own) {
+    const custom = own.status.externalReference ?? '';
+    return { name, architecture, user: own.spec.user ?? 'root', custom };
+  }
+  const image = await db.selectFrom('images').select('spec').where('name', '=', name).executeTakeFirst();
+  if (!image) throw new StoreError('notFound', `there is no image ${name}`);
+  return resolveImage(name, image.spec, architecture);
 }
 
 function resolveImage(name: string, spec: ImageSpec, architecture: 'x86_64' | 'arm64') {

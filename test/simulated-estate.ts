@@ -27,6 +27,7 @@ import { decisions } from '@landfall/workflows/decide.ts';
 import { estateActivities } from '@landfall/workflows/estate-activities.ts';
 import { placer } from '@landfall/workflows/place.ts';
 import { priceActivities } from '@landfall/workflows/price-activities.ts';
+import { resourceDecisions } from '@landfall/workflows/resource-decisions.ts';
 import { storeBackend } from '@landfall/workflows/site-backend.ts';
 import { mainQueue, siteQueue } from '@landfall/workflows/steps.ts';
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
@@ -103,6 +104,7 @@ export async function startSimulatedEstate(options: EstateOptions = {}): Promise
       activities: {
         ...decisions(store.db, broker, placer()),
         ...estateActivities(store.db, broker, 'default', { orphanGraceMs: options.orphanGraceMs ?? 1 }),
+        ...resourceDecisions(store.db, broker),
         ...complianceActivities(store.db),
         ...priceActivities(store.db),
       },

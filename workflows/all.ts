@@ -5,3 +5,4 @@ export { readConsole } from './console.ts';
 export { audit, expire, refreshOffers, sweep } from './estate.ts';
 export { instance } from './instance.ts';
 export { catalogueUpkeep, priceRefresh } from './price-refresh.ts';
+export { resource } from './resource.ts';

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { Target } from '@landfall/adapters';
 import type { OutboxRow } from '@landfall/store';
 import { Client, Connection, ScheduleOverlapPolicy, WorkflowIdConflictPolicy } from '@temporalio/client';
-import { instanceWorkflowId, mainQueue } from './steps.ts';
+import { mainQueue } from './steps.ts';
 
 export { siteQueue } from './steps.ts';
 
@@ -41,6 +41,10 @@ export function engineFromEnvironment(env: NodeJS.ProcessEnv = process.env): Eng
 /** A workflow that is wanted: an instance's, or the one of an operation over everything. */
 export type Wanted = Pick<OutboxRow, 'workflow' | 'resource'>;
 
+/** Workflows of one resource each, which look again when they are signalled. */
+const isResource = (workflow: Wanted['workflow']): boolean =>
+  workflow === 'instance' || workflow === 'resource';
+
 export interface Signals {
   /** Wakes the workflow that a row of the outbox is for. Repeating is harmless. */
   signal(row: Wanted): Promise<void>;
@@ -64,16 +68,16 @@ export function connectSignals(env: NodeJS.ProcessEnv = process.env): Signals {
       taskQueue: mainQueue,
       workflowId: `${workflow}/${resource}`,
       workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
-      args: [workflow === 'instance' ? { id: resource } : { operation: resource }],
+      args: [isResource(workflow) ? { id: resource } : { operation: resource }],
     });
   };
   return {
     ensureStarted,
     async signal(row) {
-      if (row.workflow !== 'instance') return ensureStarted(row);
-      await client.workflow.signalWithStart('instance', {
+      if (!isResource(row.workflow)) return ensureStarted(row);
+      await client.workflow.signalWithStart(row.workflow, {
         taskQueue: mainQueue,
-        workflowId: instanceWorkflowId(row.resource),
+        workflowId: `${row.workflow}/${row.resource}`,
         args: [{ id: row.resource }],
         signal: 'changed',
         signalArgs: [],

@@ -16,8 +16,8 @@ import {
   sleep,
 } from '@temporalio/workflow';
 import type { ComplianceActivities } from './compliance-activities.ts';
-import { changed } from './instance.ts';
 import { mainQueue } from './steps.ts';
+import { changed } from './until-agreed.ts';
 
 const { comply, failComplianceRun } = proxyActivities<ComplianceActivities>({
   taskQueue: mainQueue,

@@ -1,4 +1,4 @@
-import type { Target } from '@landfall/adapters';
+import type { Kind, Target } from '@landfall/adapters';
 import type { AuditReport } from '@landfall/model';
 import {
   appendEvent,
@@ -149,7 +149,7 @@ export function estateActivities(
           site: orphan.site,
           message: orphan.message,
           target: {
-            kind: 'Instance' as const,
+            kind: orphan.kind as Kind,
             stamp: { broker, project: '', resource: orphan.resource, attempt: orphan.attempt },
             location: {
               region: orphan.region,

@@ -12,6 +12,7 @@ import { decisions } from './decide.ts';
 import { estateActivities } from './estate-activities.ts';
 import { placer } from './place.ts';
 import { dailyProviders, priceActivities } from './price-activities.ts';
+import { resourceDecisions } from './resource-decisions.ts';
 import { storeBackend } from './site-backend.ts';
 import { SiteWorkers } from './site-workers.ts';
 import { startStep } from './start-step.ts';
@@ -63,6 +64,7 @@ async function main(): Promise<void> {
         ...estateActivities(store.db, broker, 'default', {
           orphanGraceMs: milliseconds('LANDFALL_ORPHAN_GRACE_MS', 300_000),
         }),
+        ...resourceDecisions(store.db, broker),
         ...complianceActivities(store.db),
         ...priceActivities(store.db),
       },

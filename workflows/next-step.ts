@@ -1,6 +1,13 @@
-import { type ApprovalRow, type Intent, supersedeApprovals } from '@landfall/store';
+import {
+  type ApprovalRow,
+  type Intent,
+  supersedeApprovals,
+  tiedPlace,
+  wakeNeighbours,
+} from '@landfall/store';
 import { untilExpiry, waitingMessage } from './approvals.ts';
 import type { Placer } from './place.ts';
+import { narrowedTo } from './place-input.ts';
 import type { Step } from './steps.ts';
 import { type OpenOperation, placeOf, type Turn } from './turn.ts';
 
@@ -72,6 +79,7 @@ async function finishDeletion(turn: Turn): Promise<Step> {
     .set({ gone_at: new Date(), user_data: null })
     .where('id', '=', turn.row.id)
     .execute();
+  await wakeNeighbours(turn.tx, turn.row.id);
   await turn.event('instance.deleted', `instance ${turn.row.name} is deleted`, {}, deletion[0]);
   return { do: 'done' };
 }
@@ -85,8 +93,18 @@ async function place(turn: Turn, placer: Placer, open: OpenOperation): Promise<S
     });
     return nextStep(turn, placer);
   }
+  const tied = await tiedPlace(turn.tx, turn.row);
+  if (tied && 'waitsFor' in tied) {
+    await turn.report(`waiting for ${tied.waitsFor}`);
+    return { do: 'wait', ms: 3_000 };
+  }
+  if (tied && 'refused' in tied) {
+    await turn.fail(tied.refused, { code: 'Conflict' });
+    return nextStep(turn, placer);
+  }
+  const row = tied ? { ...turn.row, spec: narrowedTo(turn.row.spec, tied) } : turn.row;
   const attempt = turn.row.attempt + 1;
-  const placed = await placer.place(turn.tx, turn.row, turn.organization, attempt, turn.asker);
+  const placed = await placer.place(turn.tx, row, turn.organization, attempt, turn.asker);
   if ('waitsFor' in placed) {
     if (Date.now() - open.created_at.getTime() < silentHostMs) {
       await turn.report(`waiting for ${placed.waitsFor}, which is not answering`);

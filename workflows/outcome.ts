@@ -1,5 +1,5 @@
 import type { Present } from '@landfall/adapters';
-import { adoptIntent, closeIntent, type Intent, setAside } from '@landfall/store';
+import { adoptIntent, closeIntent, type Intent, setAside, wakeNeighbours } from '@landfall/store';
 import { stillFits } from './place.ts';
 import type { Outcome, Step } from './steps.ts';
 import { placeOf, type Turn } from './turn.ts';
@@ -166,6 +166,7 @@ async function recordPresence(
   const address = details.addresses[0]?.address;
   const message = `${state} at ${intent.site}${intent.host ? ` on ${intent.host}` : ''}${address ? `, ${address}` : ''}`;
   await turn.finish(served, { state: 'Succeeded', message });
+  await wakeNeighbours(turn.tx, turn.row.id);
   await turn.event(
     `instance.${state.toLowerCase()}`,
     `instance ${turn.row.name} is ${message}`,

@@ -9,7 +9,7 @@ import {
   type SiteView,
 } from '@landfall/policies';
 import type { ParsedRule } from '@landfall/policies/file/policy.ts';
-import type { Database, LedgerHost, Queryable } from '@landfall/store';
+import type { Database, LedgerHost, Queryable, Tied } from '@landfall/store';
 import type { Selectable } from 'kysely';
 
 /** What a placement is decided on, as the store has it: the request, the sites, the policies. */
@@ -53,11 +53,38 @@ export function placementRequest(subject: PlacementSubject, imageProviders: stri
   };
 }
 
+/** The request narrowed to where its network and its own image are. */
+export function narrowedTo(spec: InstanceSpec, tied: Tied): InstanceSpec {
+  const { site, region, zone, host } = tied;
+  const both = (asked: string[] | undefined, only: string): string[] =>
+    asked === undefined || asked.length === 0 || asked.includes(only) ? [only] : asked;
+  const { placement = {} } = spec;
+  return {
+    ...spec,
+    placement: {
+      ...placement,
+      sites: both(placement.sites, site),
+      regions: both(placement.regions, region),
+      ...(zone ? { zones: both(placement.zones, zone) } : {}),
+      ...(host ? { hosts: both(placement.hosts, host) } : {}),
+    },
+  };
+}
+
 /** Providers that have the image. Empty = none has it. */
 export async function imageProviders(db: Queryable, image: string): Promise<string[]> {
   const row = await db.selectFrom('images').select('spec').where('name', '=', image).executeTakeFirst();
-  if (!row) return [];
-  return (['aws', 'azure', 'gcp', 'onprem'] as const).filter((provider) => row.spec[provider] !== undefined);
+  // One of a project's own is where it is, to which `narrowedTo` keeps the request.
+  const own = await db
+    .selectFrom('resources')
+    .select('status')
+    .where('kind', '=', 'CustomImage')
+    .where('name', '=', image)
+    .where('gone_at', 'is', null)
+    .execute();
+  return (['aws', 'azure', 'gcp', 'onprem'] as const).filter(
+    (provider) => row?.spec[provider] !== undefined || own.some(({ status }) => status.provider === provider),
+  );
 }
 
 /** A site's row, as far as placement reads it. */

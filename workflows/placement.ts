@@ -1,10 +1,16 @@
 /** Placement for those who only ask: the dry run behind `plan` and `validateOnly`. No Temporal, nothing is claimed. */
 import type { Decision, Schemas } from '@landfall/model';
-import { type Db, EstateReader } from '@landfall/store';
+import { type Db, EstateReader, tiedPlace } from '@landfall/store';
 import { type AdmissionRefusal, admissionRefusals } from './admission.ts';
 import { runPlacement } from './place.ts';
 import { type BatchSubject, runBatch } from './place-batch.ts';
-import { type PlacementSubject, placementRequest, policiesInForce, UnreadablePolicy } from './place-input.ts';
+import {
+  narrowedTo,
+  type PlacementSubject,
+  placementRequest,
+  policiesInForce,
+  UnreadablePolicy,
+} from './place-input.ts';
 import { View } from './view.ts';
 
 export { catalogueByVersion, catalogueInForce, packCatalogue, shippedCatalogue } from './catalogue.ts';
@@ -28,9 +34,11 @@ export async function planPlacement(
   subject: PlacementSubject,
   options: { includeUnconfigured: boolean },
 ): Promise<Decision> {
+  const tied = await tiedPlace(db, { ...subject, network: null });
+  const spec = tied && 'site' in tied ? narrowedTo(subject.spec, tied) : subject.spec;
   const { decision } = await runPlacement(
     new View(db, subject.organization, estatesOf(db)),
-    subject,
+    { ...subject, spec },
     options,
   );
   return decision;

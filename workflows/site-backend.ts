@@ -1,5 +1,6 @@
 import {
   type InventoryPage,
+  type Kind,
   ProviderError,
   type SiteBackend,
   type SiteOffer,
@@ -10,7 +11,7 @@ import {
   type Db,
   type InventoryItem,
   isStoreError,
-  wantFor,
+  wantOfAny,
   writeInventory,
   writeSiteOffers,
 } from '@landfall/store';
@@ -18,9 +19,9 @@ import {
 /** The store as the adapter of a cloud site reaches it: directly, in the worker that holds the site's credentials. */
 export function storeBackend(db: Db, broker: string, host = ''): SiteBackend {
   return {
-    async want(ref: WantRef): Promise<Want> {
+    async want(ref: WantRef): Promise<Want<Kind>> {
       try {
-        return (await wantFor(db, ref, broker)).want;
+        return (await wantOfAny(db, ref, broker)).want as Want<Kind>;
       } catch (error) {
         // To be removed, or gone: nothing may be made any more. The workflow looks again.
         if (isStoreError(error)) throw new ProviderError('Conflict', error.message, {}, error);

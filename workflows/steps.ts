@@ -34,5 +34,3 @@ export const mainQueue = 'landfall';
 export function siteQueue(site: string, host: string | null | undefined): string {
   return host ? `site/${site}/${host}` : `site/${site}`;
 }
-
-export const instanceWorkflowId = (resource: string): string => `instance/${resource}`;

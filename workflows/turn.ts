@@ -154,17 +154,7 @@ export class Turn {
     cause: { code: string; field?: string },
     state: 'Failed' | 'Lost' = 'Failed',
   ): Promise<void> {
-    const code = cause.code.replace(
-      /[A-Z]/g,
-      (letter, index) => `${index ? '-' : ''}${letter.toLowerCase()}`,
-    );
-    const error: Problem = {
-      type: `https://landfall.dev/problems/${code}`,
-      title: 'The operation failed',
-      status: 422,
-      detail: message,
-      ...(cause.field ? { errors: [{ pointer: cause.field, message }] } : {}),
-    };
+    const error = problemOf(message, cause);
     const ids = this.operations.map((operation) => operation.id);
     if (ids.length > 0) {
       await this.tx
@@ -260,6 +250,18 @@ export class Turn {
       location: locationOf(intent),
     };
   }
+}
+
+/** What an operation says of its failure. */
+export function problemOf(message: string, cause: { code: string; field?: string }): Problem {
+  const code = cause.code.replace(/[A-Z]/g, (letter, index) => `${index ? '-' : ''}${letter.toLowerCase()}`);
+  return {
+    type: `https://landfall.dev/problems/${code}`,
+    title: 'The operation failed',
+    status: 422,
+    detail: message,
+    ...(cause.field ? { errors: [{ pointer: cause.field, message }] } : {}),
+  };
 }
 
 function locationOf(intent: Intent): Target['location'] {

@@ -9,6 +9,7 @@ import { instanceHandlers } from './instances.ts';
 import { operationHandlers } from './operations.ts';
 import { placementHandlers } from './placement.ts';
 import { policyHandlers } from './policies.ts';
+import { resourceHandlers } from './resources.ts';
 import { agentHandlers, siteHandlers } from './sites.ts';
 import { violationHandlers } from './violations.ts';
 import { whatIfHandlers } from './what-if.ts';
@@ -21,6 +22,7 @@ export const handlers: Handlers = {
   ...agentHandlers,
   ...imageAndKeyHandlers,
   ...instanceHandlers,
+  ...resourceHandlers,
   ...operationHandlers,
   ...placementHandlers,
   ...policyHandlers,

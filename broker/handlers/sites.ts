@@ -1,6 +1,6 @@
 import type { Schemas, Site } from '@landfall/model';
 import type { Db, InventoryItem } from '@landfall/store';
-import { installationId, wantFor, writeInventory, writeSiteOffers } from '@landfall/store';
+import { installationId, wantOfAny, writeInventory, writeSiteOffers } from '@landfall/store';
 import { deleteHost, getHost, hostsOfSite, listHosts, registerHost } from '@landfall/store/hosts.ts';
 import { createSite, deleteSite, getSite, listSites, updateSite } from '@landfall/store/sites.ts';
 import { ownOrganization } from '../authorization.ts';
@@ -114,7 +114,7 @@ export const agentHandlers = {
     };
   },
   async getWant({ params }, { db }) {
-    const { site, want } = await wantFor(
+    const { site, want } = await wantOfAny(
       db,
       { resource: params.resource, attempt: params.attempt },
       await installationId(db),

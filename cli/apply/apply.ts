@@ -1,6 +1,6 @@
 /** Makes what manifests say so: creates what is absent, changes what differs, leaves the rest. */
 import { CommandError, exitCodes, ProblemError } from '../errors.ts';
-import { manifestKinds } from '../manifests/fields.ts';
+import { type ManifestKind, manifestKinds } from '../manifests/fields.ts';
 import { locateIn, type Manifest, manifestSubject } from '../manifests/manifest.ts';
 import { renderFailure } from '../output/problem.ts';
 import type { Session } from '../session.ts';
@@ -9,6 +9,7 @@ import { renderDifferences } from './compare.ts';
 import { applyInstance } from './instance.ts';
 import { applyPolicy, applySite, createOnly } from './others.ts';
 import type { ApplyOptions, Outcome } from './outcome.ts';
+import { applyResource } from './resource.ts';
 
 /** One manifest's result. */
 export interface Applied {
@@ -17,9 +18,34 @@ export interface Applied {
   error?: unknown;
 }
 
-/** What others refer to first; the order of the files within a kind. */
+/** What others refer to first: kind by kind, but what one refers to before it; the order of the files within a kind. */
 export function inOrder(manifests: readonly Manifest[]): Manifest[] {
-  return [...manifests].sort((a, b) => manifestKinds.indexOf(a.kind) - manifestKinds.indexOf(b.kind));
+  const byKind = [...manifests].sort((a, b) => manifestKinds.indexOf(a.kind) - manifestKinds.indexOf(b.kind));
+  const ordered = new Set<Manifest>();
+  const visited = new Set<Manifest>();
+  const visit = (manifest: Manifest): void => {
+    if (visited.has(manifest)) return;
+    visited.add(manifest);
+    for (const [kind, name] of referencesOf(manifest)) {
+      const other = byKind.find((each) => each.kind === kind && each.name === name);
+      if (other) visit(other);
+    }
+    ordered.add(manifest);
+  };
+  byKind.forEach(visit);
+  return [...ordered];
+}
+
+/** What a manifest names, by kind and name. */
+function referencesOf({ spec }: Manifest): [ManifestKind, unknown][] {
+  const from = (spec.from ?? {}) as { instance?: string; snapshot?: string };
+  return [
+    ['Network', spec.network],
+    ['Volume', spec.volume],
+    ['Snapshot', spec.snapshot ?? from.snapshot],
+    ['Instance', spec.attachedTo ?? from.instance],
+    ['CustomImage', spec.image],
+  ];
 }
 
 /**
@@ -75,6 +101,13 @@ function applyOne(session: Session, manifest: Manifest, options: ApplyOptions): 
       return applySite(broker, manifest, options);
     case 'PlacementPolicy':
       return applyPolicy(broker, manifest, options);
+    case 'Network':
+    case 'Firewall':
+    case 'Volume':
+    case 'Snapshot':
+    case 'Address':
+    case 'CustomImage':
+      return applyResource(broker, { ...manifest, kind: manifest.kind }, options);
     default:
       return createOnly(broker, manifest, options);
   }

@@ -31,6 +31,8 @@ const instance = {
   publicAddress: 'value',
   ttl: 'value',
   power: 'value',
+  network: 'value',
+  subnet: 'value',
   placement,
   userData: 'value',
 } satisfies Keys<Omit<Required<Schemas['InstanceSpec']>, 'userDataDigest' | 'reboots'>>;
@@ -61,6 +63,33 @@ const project = {
   limits: { instances: 'value', vcpus: 'value', memoryGiB: 'value' },
 } satisfies Keys<Required<SpecOf<Schemas['ProjectInput']>>>;
 
+const place = { site: 'value', region: 'value', zone: 'value', host: 'value' } as const;
+const volume = {
+  ...place,
+  sizeGiB: 'value',
+  type: 'value',
+  snapshot: 'value',
+  attachedTo: 'value',
+} satisfies Keys<Required<Schemas['VolumeSpec']>>;
+const snapshot = { ...place, volume: 'value' } satisfies Keys<Required<Schemas['SnapshotSpec']>>;
+const network = { ...place, cidr: 'value', subnets: 'value' } satisfies Keys<
+  Required<Schemas['NetworkSpec']>
+>;
+const firewall = {
+  ...place,
+  network: 'value',
+  appliesTo: { labels: 'value' },
+  rules: 'value',
+} satisfies Keys<Required<Schemas['FirewallSpec']>>;
+const address = { ...place, attachedTo: 'value' } satisfies Keys<Required<Schemas['AddressSpec']>>;
+const customImage = {
+  ...place,
+  from: { instance: 'value', snapshot: 'value', url: { url: 'value', sha256: 'value', format: 'value' } },
+  architecture: 'value',
+  user: 'value',
+  minDiskGiB: 'value',
+} satisfies Keys<Required<Schemas['CustomImageSpec']>>;
+
 /** The kinds in the order they are applied: what others refer to comes first. */
 export const manifestKinds = [
   'Organization',
@@ -69,7 +98,13 @@ export const manifestKinds = [
   'Image',
   'SshKey',
   'PlacementPolicy',
+  'Network',
+  'Firewall',
   'Instance',
+  'Volume',
+  'Snapshot',
+  'Address',
+  'CustomImage',
 ] as const;
 export type ManifestKind = (typeof manifestKinds)[number];
 
@@ -80,7 +115,13 @@ export const specFields: Record<Exclude<ManifestKind, 'PlacementPolicy'>, { [fie
   Site: site,
   Image: image,
   SshKey: { publicKey: 'value', publicKeyFile: 'value' },
+  Network: network,
+  Firewall: firewall,
   Instance: instance,
+  Volume: volume,
+  Snapshot: snapshot,
+  Address: address,
+  CustomImage: customImage,
 };
 
 /** The fields of `metadata`. */
@@ -90,5 +131,11 @@ export const metadataFields: Record<Exclude<ManifestKind, 'PlacementPolicy'>, st
   Site: ['name', 'labels', 'organization'],
   Image: ['name', 'labels', 'organization'],
   SshKey: ['name', 'labels', 'project'],
+  Network: ['name', 'labels', 'project'],
+  Firewall: ['name', 'labels', 'project'],
   Instance: ['name', 'labels', 'project'],
+  Volume: ['name', 'labels', 'project'],
+  Snapshot: ['name', 'labels', 'project'],
+  Address: ['name', 'labels', 'project'],
+  CustomImage: ['name', 'labels', 'project'],
 };

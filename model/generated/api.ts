@@ -551,6 +551,264 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project}/volumes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        /** Volumes of the project. */
+        get: operations["listVolumes"];
+        put?: never;
+        /** Ask for a Volume: A block volume that outlives the instances it is attached to. */
+        post: operations["createVolume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project}/volumes/{resource}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        /** One Volume, by id or name. */
+        get: operations["getVolume"];
+        put?: never;
+        post?: never;
+        /** Delete it with all that was made for it. 409 while something that stays still uses it. */
+        delete: operations["deleteVolume"];
+        options?: never;
+        head?: never;
+        /** Change labels, grow it, attach or detach it (JSON merge patch). `attachedTo: null` detaches. */
+        patch: operations["updateVolume"];
+        trace?: never;
+    };
+    "/v1/projects/{project}/snapshots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        /** Snapshots of the project. */
+        get: operations["listSnapshots"];
+        put?: never;
+        /** Ask for a Snapshot: The contents of a volume at one time; it does not need the volume afterwards. */
+        post: operations["createSnapshot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project}/snapshots/{resource}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        /** One Snapshot, by id or name. */
+        get: operations["getSnapshot"];
+        put?: never;
+        post?: never;
+        /** Delete it with all that was made for it. 409 while something that stays still uses it. */
+        delete: operations["deleteSnapshot"];
+        options?: never;
+        head?: never;
+        /** Change labels (JSON merge patch). */
+        patch: operations["updateSnapshot"];
+        trace?: never;
+    };
+    "/v1/projects/{project}/networks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        /** Networks of the project. */
+        get: operations["listNetworks"];
+        put?: never;
+        /** Ask for a Network: A private network with subnets. */
+        post: operations["createNetwork"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project}/networks/{resource}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        /** One Network, by id or name. */
+        get: operations["getNetwork"];
+        put?: never;
+        post?: never;
+        /** Delete it with all that was made for it. 409 while something that stays still uses it. */
+        delete: operations["deleteNetwork"];
+        options?: never;
+        head?: never;
+        /** Change labels (JSON merge patch). */
+        patch: operations["updateNetwork"];
+        trace?: never;
+    };
+    "/v1/projects/{project}/firewalls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        /** Firewalls of the project. */
+        get: operations["listFirewalls"];
+        put?: never;
+        /** Ask for a Firewall: What may come in to the instances of a network that carry its labels. */
+        post: operations["createFirewall"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project}/firewalls/{resource}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        /** One Firewall, by id or name. */
+        get: operations["getFirewall"];
+        put?: never;
+        post?: never;
+        /** Delete it with all that was made for it. 409 while something that stays still uses it. */
+        delete: operations["deleteFirewall"];
+        options?: never;
+        head?: never;
+        /** Change labels, rules, or which instances it holds for (JSON merge patch). */
+        patch: operations["updateFirewall"];
+        trace?: never;
+    };
+    "/v1/projects/{project}/addresses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        /** Addresss of the project. */
+        get: operations["listAddresses"];
+        put?: never;
+        /** Ask for an Address: A public address that stays yours until it is deleted. */
+        post: operations["createAddress"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project}/addresses/{resource}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        /** One Address, by id or name. */
+        get: operations["getAddress"];
+        put?: never;
+        post?: never;
+        /** Delete it with all that was made for it. 409 while something that stays still uses it. */
+        delete: operations["deleteAddress"];
+        options?: never;
+        head?: never;
+        /** Change labels, attach or detach it (JSON merge patch). `attachedTo: null` detaches. */
+        patch: operations["updateAddress"];
+        trace?: never;
+    };
+    "/v1/projects/{project}/customImages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        /** CustomImages of the project. */
+        get: operations["listCustomImages"];
+        put?: never;
+        /** Ask for a CustomImage: An image of your own, from an instance, a snapshot or a URL. */
+        post: operations["createCustomImage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project}/customImages/{resource}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        /** One CustomImage, by id or name. */
+        get: operations["getCustomImage"];
+        put?: never;
+        post?: never;
+        /** Delete it with all that was made for it. 409 while something that stays still uses it. */
+        delete: operations["deleteCustomImage"];
+        options?: never;
+        head?: never;
+        /** Change labels (JSON merge patch). */
+        patch: operations["updateCustomImage"];
+        trace?: never;
+    };
     "/v1/operations": {
         parameters: {
             query?: never;
@@ -1426,6 +1684,371 @@ export interface components {
             items: components["schemas"]["SshKey"][];
             nextPageToken?: string;
         };
+        /** @enum {string} */
+        ResourceState: "Pending" | "Creating" | "Ready" | "Updating" | "Deleting" | "Deleted" | "Failed" | "Lost";
+        ResourceStatus: {
+            state: components["schemas"]["ResourceState"];
+            message?: string;
+            observedGeneration: number;
+            site?: string;
+            provider?: components["schemas"]["Provider"];
+            region?: string;
+            zone?: string;
+            host?: string;
+            attempt?: number;
+            /** @description The provider's own id of it. */
+            externalReference?: string;
+            /** @description External references of what was made for it. */
+            children?: string[];
+            readyAt?: components["schemas"]["Time"];
+        };
+        /**
+         * @description An IPv4 CIDR.
+         * @example 10.20.0.0/16
+         */
+        Cidr: string;
+        /** @description What the volume must be. It is in the zone (on-prem: on the host) of the instance that it is attached to. */
+        VolumeSpec: {
+            /** @description Where. Not needed where it follows from what it names, or where there is one site. */
+            site?: components["schemas"]["Name"];
+            /** @description Default: what it names is there, else the site's first region. */
+            region?: string;
+            zone?: string;
+            /** @description On-prem. */
+            host?: components["schemas"]["HostName"];
+            /** @description Only grows. Default: the size of the snapshot that it is made from. */
+            sizeGiB?: number;
+            /**
+             * @default standard
+             * @enum {string}
+             */
+            type: "standard" | "ssd";
+            /** @description Made with the contents of this snapshot. */
+            snapshot?: components["schemas"]["Name"];
+            /** @description The instance it is attached to. */
+            attachedTo?: components["schemas"]["Name"];
+        };
+        VolumeInput: {
+            name: components["schemas"]["Name"];
+            labels?: components["schemas"]["Labels"];
+            spec: components["schemas"]["VolumeSpec"];
+        };
+        VolumePatch: {
+            labels?: {
+                [key: string]: string | null;
+            };
+            spec?: {
+                sizeGiB?: number;
+                attachedTo?: components["schemas"]["Name"] | null;
+            };
+        };
+        Volume: {
+            id: components["schemas"]["Id"];
+            /** @constant */
+            kind: "Volume";
+            name: string;
+            project: string;
+            labels: components["schemas"]["Labels"];
+            spec: components["schemas"]["VolumeSpec"];
+            status: components["schemas"]["ResourceStatus"] & {
+                sizeGiB?: number;
+                type?: string;
+                /** @description External reference of the instance. */
+                attachedTo?: string;
+                /** @description Where the guest finds it. */
+                device?: string;
+            };
+            generation: number;
+            revision: number;
+            createdAt: components["schemas"]["Time"];
+            updatedAt: components["schemas"]["Time"];
+            /** Format: date-time */
+            deletedAt?: string | null;
+        };
+        VolumeList: {
+            items: components["schemas"]["Volume"][];
+            nextPageToken?: string;
+        };
+        /** @description A snapshot is where its volume is. */
+        SnapshotSpec: {
+            /** @description Where. Not needed where it follows from what it names, or where there is one site. */
+            site?: components["schemas"]["Name"];
+            /** @description Default: what it names is there, else the site's first region. */
+            region?: string;
+            zone?: string;
+            /** @description On-prem. */
+            host?: components["schemas"]["HostName"];
+            volume: components["schemas"]["Name"];
+        };
+        SnapshotInput: {
+            name: components["schemas"]["Name"];
+            labels?: components["schemas"]["Labels"];
+            spec: components["schemas"]["SnapshotSpec"];
+        };
+        SnapshotPatch: {
+            labels?: {
+                [key: string]: string | null;
+            };
+        };
+        Snapshot: {
+            id: components["schemas"]["Id"];
+            /** @constant */
+            kind: "Snapshot";
+            name: string;
+            project: string;
+            labels: components["schemas"]["Labels"];
+            spec: components["schemas"]["SnapshotSpec"];
+            status: components["schemas"]["ResourceStatus"] & {
+                sizeGiB?: number;
+            };
+            generation: number;
+            revision: number;
+            createdAt: components["schemas"]["Time"];
+            updatedAt: components["schemas"]["Time"];
+            /** Format: date-time */
+            deletedAt?: string | null;
+        };
+        SnapshotList: {
+            items: components["schemas"]["Snapshot"][];
+            nextPageToken?: string;
+        };
+        /** @description A network is in one region (on-prem: on one host). */
+        NetworkSpec: {
+            /** @description Where. Not needed where it follows from what it names, or where there is one site. */
+            site?: components["schemas"]["Name"];
+            /** @description Default: what it names is there, else the site's first region. */
+            region?: string;
+            zone?: string;
+            /** @description On-prem. */
+            host?: components["schemas"]["HostName"];
+            /** @default 10.20.0.0/16 */
+            cidr: components["schemas"]["Cidr"];
+            /** @description One, named default, of the whole network where none is given. */
+            subnets?: {
+                name: components["schemas"]["Name"];
+                cidr: components["schemas"]["Cidr"];
+                /** @description AWS only. */
+                zone?: string;
+            }[];
+        };
+        NetworkInput: {
+            name: components["schemas"]["Name"];
+            labels?: components["schemas"]["Labels"];
+            spec: components["schemas"]["NetworkSpec"];
+        };
+        NetworkPatch: {
+            labels?: {
+                [key: string]: string | null;
+            };
+        };
+        Network: {
+            id: components["schemas"]["Id"];
+            /** @constant */
+            kind: "Network";
+            name: string;
+            project: string;
+            labels: components["schemas"]["Labels"];
+            spec: components["schemas"]["NetworkSpec"];
+            status: components["schemas"]["ResourceStatus"] & {
+                cidr?: string;
+                subnets?: {
+                    name: string;
+                    cidr: string;
+                    zone?: string;
+                    ref: string;
+                }[];
+            };
+            generation: number;
+            revision: number;
+            createdAt: components["schemas"]["Time"];
+            updatedAt: components["schemas"]["Time"];
+            /** Format: date-time */
+            deletedAt?: string | null;
+        };
+        NetworkList: {
+            items: components["schemas"]["Network"][];
+            nextPageToken?: string;
+        };
+        FirewallRule: {
+            /** @enum {string} */
+            protocol: "tcp" | "udp" | "icmp" | "all";
+            /** @description Both ends included; absent: all. Not with icmp and all. */
+            ports?: {
+                from: number;
+                to: number;
+            };
+            /**
+             * @default [
+             *       "0.0.0.0/0"
+             *     ]
+             */
+            sources: components["schemas"]["Cidr"][];
+        };
+        /** @description A firewall is where its network is. */
+        FirewallSpec: {
+            /** @description Where. Not needed where it follows from what it names, or where there is one site. */
+            site?: components["schemas"]["Name"];
+            /** @description Default: what it names is there, else the site's first region. */
+            region?: string;
+            zone?: string;
+            /** @description On-prem. */
+            host?: components["schemas"]["HostName"];
+            network: components["schemas"]["Name"];
+            /** @description Which instances of the network: those with all of these labels. Absent: all. */
+            appliesTo?: {
+                labels?: components["schemas"]["Labels"];
+            };
+            /** @description What may come in. Everything may go out. */
+            rules: components["schemas"]["FirewallRule"][];
+        };
+        FirewallInput: {
+            name: components["schemas"]["Name"];
+            labels?: components["schemas"]["Labels"];
+            spec: components["schemas"]["FirewallSpec"];
+        };
+        FirewallPatch: {
+            labels?: {
+                [key: string]: string | null;
+            };
+            spec?: {
+                rules?: components["schemas"]["FirewallRule"][];
+                appliesTo?: {
+                    labels?: components["schemas"]["Labels"];
+                };
+            };
+        };
+        Firewall: {
+            id: components["schemas"]["Id"];
+            /** @constant */
+            kind: "Firewall";
+            name: string;
+            project: string;
+            labels: components["schemas"]["Labels"];
+            spec: components["schemas"]["FirewallSpec"];
+            status: components["schemas"]["ResourceStatus"] & {
+                rules?: components["schemas"]["FirewallRule"][];
+            };
+            generation: number;
+            revision: number;
+            createdAt: components["schemas"]["Time"];
+            updatedAt: components["schemas"]["Time"];
+            /** Format: date-time */
+            deletedAt?: string | null;
+        };
+        FirewallList: {
+            items: components["schemas"]["Firewall"][];
+            nextPageToken?: string;
+        };
+        /** @description An address is in the region of the instance that it leads to. */
+        AddressSpec: {
+            /** @description Where. Not needed where it follows from what it names, or where there is one site. */
+            site?: components["schemas"]["Name"];
+            /** @description Default: what it names is there, else the site's first region. */
+            region?: string;
+            zone?: string;
+            /** @description On-prem. */
+            host?: components["schemas"]["HostName"];
+            /** @description The instance that it leads to. */
+            attachedTo?: components["schemas"]["Name"];
+        };
+        AddressInput: {
+            name: components["schemas"]["Name"];
+            labels?: components["schemas"]["Labels"];
+            spec: components["schemas"]["AddressSpec"];
+        };
+        AddressPatch: {
+            labels?: {
+                [key: string]: string | null;
+            };
+            spec?: {
+                attachedTo?: components["schemas"]["Name"] | null;
+            };
+        };
+        Address: {
+            id: components["schemas"]["Id"];
+            /** @constant */
+            kind: "Address";
+            name: string;
+            project: string;
+            labels: components["schemas"]["Labels"];
+            spec: components["schemas"]["AddressSpec"];
+            status: components["schemas"]["ResourceStatus"] & {
+                address?: string;
+                /** @description External reference of the instance. */
+                attachedTo?: string;
+            };
+            generation: number;
+            revision: number;
+            createdAt: components["schemas"]["Time"];
+            updatedAt: components["schemas"]["Time"];
+            /** Format: date-time */
+            deletedAt?: string | null;
+        };
+        AddressList: {
+            items: components["schemas"]["Address"][];
+            nextPageToken?: string;
+        };
+        /** @description An image is in one region (on-prem: on one host); instances that name it are placed there. */
+        CustomImageSpec: {
+            /** @description Where. Not needed where it follows from what it names, or where there is one site. */
+            site?: components["schemas"]["Name"];
+            /** @description Default: what it names is there, else the site's first region. */
+            region?: string;
+            zone?: string;
+            /** @description On-prem. */
+            host?: components["schemas"]["HostName"];
+            /** @description One of them. */
+            from: {
+                /** @description Published from this instance. */
+                instance?: components["schemas"]["Name"];
+                snapshot?: components["schemas"]["Name"];
+                url?: {
+                    /** Format: uri */
+                    url: string;
+                    sha256: string;
+                    /** @enum {string} */
+                    format: "raw" | "qcow2" | "vhd";
+                };
+            };
+            /** @default x86_64 */
+            architecture: components["schemas"]["Architecture"];
+            /** @description User to log in as. Default: the user of the image that the instance was made from, else root. */
+            user?: string;
+            /** @default 1 */
+            minDiskGiB: number;
+        };
+        CustomImageInput: {
+            name: components["schemas"]["Name"];
+            labels?: components["schemas"]["Labels"];
+            spec: components["schemas"]["CustomImageSpec"];
+        };
+        CustomImagePatch: {
+            labels?: {
+                [key: string]: string | null;
+            };
+        };
+        CustomImage: {
+            id: components["schemas"]["Id"];
+            /** @constant */
+            kind: "CustomImage";
+            name: string;
+            project: string;
+            labels: components["schemas"]["Labels"];
+            spec: components["schemas"]["CustomImageSpec"];
+            status: components["schemas"]["ResourceStatus"] & {
+                sizeGiB?: number;
+            };
+            generation: number;
+            revision: number;
+            createdAt: components["schemas"]["Time"];
+            updatedAt: components["schemas"]["Time"];
+            /** Format: date-time */
+            deletedAt?: string | null;
+        };
+        CustomImageList: {
+            items: components["schemas"]["CustomImage"][];
+            nextPageToken?: string;
+        };
         InstanceSpec: {
             image: components["schemas"]["ImageName"];
             /** @description At least this many. */
@@ -1463,6 +2086,10 @@ export interface components {
             ttl?: components["schemas"]["Duration"];
             /** @default running */
             power: components["schemas"]["Power"];
+            /** @description The network it is in; it is placed where that is. Absent: the default network of wherever it is placed. */
+            network?: components["schemas"]["Name"];
+            /** @description Of the network. Default: the first that is in its zone. */
+            subnet?: components["schemas"]["Name"];
             placement?: components["schemas"]["PlacementConstraints"];
             /** @description cloud-init user data. Never given back; see userDataDigest. */
             userData?: string;
@@ -2290,6 +2917,8 @@ export interface components {
         image: components["schemas"]["ImageName"];
         /** @description Id or name. */
         sshKey: components["schemas"]["IdOrName"];
+        /** @description Id or name. */
+        resource: components["schemas"]["IdOrName"];
         /** @description Id or name. */
         instance: components["schemas"]["IdOrName"];
         operation: components["schemas"]["Id"];
@@ -3758,6 +4387,1128 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ConsoleLog"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listVolumes: {
+        parameters: {
+            query?: {
+                pageSize?: components["parameters"]["pageSize"];
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: components["parameters"]["pageToken"];
+                /** @description Terms joined by " AND ": `field=value`, `field!=value`; labels as `labels.env=prod`. */
+                filter?: components["parameters"]["filter"];
+                /** @description `name`, `createdAt`, each with ` desc`. */
+                orderBy?: components["parameters"]["orderBy"];
+            };
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VolumeList"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    createVolume: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VolumeInput"];
+            };
+        };
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getVolume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The Volume. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Volume"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    deleteVolume: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                /** @description The ETag last read, or `*`. 428 without it. */
+                "If-Match"?: components["parameters"]["ifMatch"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    updateVolume: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                /** @description The ETag last read, or `*`. 428 without it. */
+                "If-Match"?: components["parameters"]["ifMatch"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["VolumePatch"];
+                "application/json": components["schemas"]["VolumePatch"];
+            };
+        };
+        responses: {
+            /** @description Valid or already so; nothing done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Volume"];
+                };
+            };
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listSnapshots: {
+        parameters: {
+            query?: {
+                pageSize?: components["parameters"]["pageSize"];
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: components["parameters"]["pageToken"];
+                /** @description Terms joined by " AND ": `field=value`, `field!=value`; labels as `labels.env=prod`. */
+                filter?: components["parameters"]["filter"];
+                /** @description `name`, `createdAt`, each with ` desc`. */
+                orderBy?: components["parameters"]["orderBy"];
+            };
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnapshotList"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    createSnapshot: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SnapshotInput"];
+            };
+        };
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getSnapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The Snapshot. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Snapshot"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    deleteSnapshot: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                /** @description The ETag last read, or `*`. 428 without it. */
+                "If-Match"?: components["parameters"]["ifMatch"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    updateSnapshot: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                /** @description The ETag last read, or `*`. 428 without it. */
+                "If-Match"?: components["parameters"]["ifMatch"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["SnapshotPatch"];
+                "application/json": components["schemas"]["SnapshotPatch"];
+            };
+        };
+        responses: {
+            /** @description Valid or already so; nothing done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Snapshot"];
+                };
+            };
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listNetworks: {
+        parameters: {
+            query?: {
+                pageSize?: components["parameters"]["pageSize"];
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: components["parameters"]["pageToken"];
+                /** @description Terms joined by " AND ": `field=value`, `field!=value`; labels as `labels.env=prod`. */
+                filter?: components["parameters"]["filter"];
+                /** @description `name`, `createdAt`, each with ` desc`. */
+                orderBy?: components["parameters"]["orderBy"];
+            };
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NetworkList"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    createNetwork: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NetworkInput"];
+            };
+        };
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getNetwork: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The Network. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Network"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    deleteNetwork: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                /** @description The ETag last read, or `*`. 428 without it. */
+                "If-Match"?: components["parameters"]["ifMatch"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    updateNetwork: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                /** @description The ETag last read, or `*`. 428 without it. */
+                "If-Match"?: components["parameters"]["ifMatch"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["NetworkPatch"];
+                "application/json": components["schemas"]["NetworkPatch"];
+            };
+        };
+        responses: {
+            /** @description Valid or already so; nothing done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Network"];
+                };
+            };
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listFirewalls: {
+        parameters: {
+            query?: {
+                pageSize?: components["parameters"]["pageSize"];
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: components["parameters"]["pageToken"];
+                /** @description Terms joined by " AND ": `field=value`, `field!=value`; labels as `labels.env=prod`. */
+                filter?: components["parameters"]["filter"];
+                /** @description `name`, `createdAt`, each with ` desc`. */
+                orderBy?: components["parameters"]["orderBy"];
+            };
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FirewallList"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    createFirewall: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FirewallInput"];
+            };
+        };
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getFirewall: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The Firewall. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Firewall"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    deleteFirewall: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                /** @description The ETag last read, or `*`. 428 without it. */
+                "If-Match"?: components["parameters"]["ifMatch"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    updateFirewall: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                /** @description The ETag last read, or `*`. 428 without it. */
+                "If-Match"?: components["parameters"]["ifMatch"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["FirewallPatch"];
+                "application/json": components["schemas"]["FirewallPatch"];
+            };
+        };
+        responses: {
+            /** @description Valid or already so; nothing done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Firewall"];
+                };
+            };
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listAddresses: {
+        parameters: {
+            query?: {
+                pageSize?: components["parameters"]["pageSize"];
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: components["parameters"]["pageToken"];
+                /** @description Terms joined by " AND ": `field=value`, `field!=value`; labels as `labels.env=prod`. */
+                filter?: components["parameters"]["filter"];
+                /** @description `name`, `createdAt`, each with ` desc`. */
+                orderBy?: components["parameters"]["orderBy"];
+            };
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddressList"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    createAddress: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddressInput"];
+            };
+        };
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getAddress: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The Address. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Address"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    deleteAddress: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                /** @description The ETag last read, or `*`. 428 without it. */
+                "If-Match"?: components["parameters"]["ifMatch"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    updateAddress: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                /** @description The ETag last read, or `*`. 428 without it. */
+                "If-Match"?: components["parameters"]["ifMatch"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["AddressPatch"];
+                "application/json": components["schemas"]["AddressPatch"];
+            };
+        };
+        responses: {
+            /** @description Valid or already so; nothing done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Address"];
+                };
+            };
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listCustomImages: {
+        parameters: {
+            query?: {
+                pageSize?: components["parameters"]["pageSize"];
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: components["parameters"]["pageToken"];
+                /** @description Terms joined by " AND ": `field=value`, `field!=value`; labels as `labels.env=prod`. */
+                filter?: components["parameters"]["filter"];
+                /** @description `name`, `createdAt`, each with ` desc`. */
+                orderBy?: components["parameters"]["orderBy"];
+            };
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomImageList"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    createCustomImage: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CustomImageInput"];
+            };
+        };
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getCustomImage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The CustomImage. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomImage"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    deleteCustomImage: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                /** @description The ETag last read, or `*`. 428 without it. */
+                "If-Match"?: components["parameters"]["ifMatch"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    updateCustomImage: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                /** @description The ETag last read, or `*`. 428 without it. */
+                "If-Match"?: components["parameters"]["ifMatch"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["CustomImagePatch"];
+                "application/json": components["schemas"]["CustomImagePatch"];
+            };
+        };
+        responses: {
+            /** @description Valid or already so; nothing done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomImage"];
+                };
+            };
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
                 };
             };
             "4XX": components["responses"]["Problem"];

@@ -12,6 +12,7 @@ import {
   type Target,
   type Want,
 } from '@landfall/adapters';
+import { MemoryResources } from './memory-resources.ts';
 
 /** A machine or a child as the simulated provider keeps it. */
 interface Machine {
@@ -54,6 +55,17 @@ export class MemoryProvider {
     denied: 0,
   };
   created = 0;
+  /** Everything that is no machine. */
+  readonly resources = new MemoryResources(
+    (fault) => this.take(fault),
+    () =>
+      new Set(
+        [...this.machines.values()].flatMap(({ want: { spec } }) => [
+          ...(spec.network ? [spec.network.ref] : []),
+          ...(spec.firewalls ?? []),
+        ]),
+      ),
+  );
 
   private take(fault: keyof MemoryFaults): boolean {
     if (this.faults[fault] <= 0) return false;
@@ -79,9 +91,17 @@ export class MemoryProvider {
           ensure: async (want) => this.ensure(want),
           remove: async (target) => this.remove(target),
         },
+        Volume: this.resources.adapter(),
+        Snapshot: this.resources.adapter(),
+        Image: this.resources.adapter(),
+        Network: this.resources.adapter(),
+        Firewall: this.resources.adapter(),
+        Address: this.resources.adapter(),
       }),
       list: async (broker) => ({
-        items: this.list(broker).filter((item) => host === undefined || item.location.host === host),
+        items: [...this.list(broker), ...this.resources.list(broker)].filter(
+          (item) => host === undefined || item.location.host === host,
+        ),
         complete: true,
       }),
       console: async () => 'simulated console\n',

@@ -1,0 +1,116 @@
+import type { ResourceSpec, ResourceStatus } from './database.ts';
+import type { InstanceRow } from './instances.ts';
+import type { Queryable } from './open.ts';
+
+/** Where an instance may be because of what it names, or what that has to wait for. */
+export interface Tied {
+  site: string;
+  region: string;
+  zone?: string;
+  host?: string;
+}
+
+type Named = Pick<InstanceRow, 'network' | 'project' | 'spec' | 'labels'>;
+
+/** The subnet of the network that an instance in `zone` goes into: the one it names, else the first that may be in its zone. */
+export function subnetOf(
+  status: Pick<ResourceStatus, 'subnets'>,
+  wanted: string | undefined,
+  zone: string | null,
+): { name: string; ref: string; zone?: string } | undefined {
+  const subnets = status.subnets ?? [];
+  if (wanted !== undefined) return subnets.find(({ name }) => name === wanted);
+  return subnets.find((subnet) => !zone || !subnet.zone || subnet.zone === zone);
+}
+
+/** The network and firewalls of an instance as the adapters' want has them; empty for one in its site's default network. */
+export async function networkWant(
+  db: Queryable,
+  row: Named,
+  zone: string | null,
+): Promise<{ network?: { ref: string; subnet: string }; firewalls?: string[] }> {
+  if (!row.network) return {};
+  const network = await db
+    .selectFrom('resources')
+    .select('status')
+    .where('id', '=', row.network)
+    .executeTakeFirstOrThrow();
+  const subnet = subnetOf(network.status, row.spec.subnet, zone);
+  return {
+    network: { ref: network.status.externalReference ?? '', subnet: subnet?.ref ?? '' },
+    firewalls: await firewallsOf(db, row),
+  };
+}
+
+/** References of the firewalls that hold for an instance: ready, staying, of its network, and for its labels. */
+async function firewallsOf(db: Queryable, { network, labels }: Named): Promise<string[]> {
+  const rows = await db
+    .selectFrom('resources')
+    .select(['spec', 'status', 'refers_to'])
+    .where('kind', '=', 'Firewall')
+    .where('deleted_at', 'is', null)
+    .where('gone_at', 'is', null)
+    .orderBy('created_at')
+    .orderBy('id')
+    .execute();
+  return rows
+    .filter(({ spec, refers_to }) => refers_to.includes(network!) && holdsFor(spec, labels))
+    .flatMap(({ status }) => (status.readyAt && status.externalReference ? [status.externalReference] : []));
+}
+
+/** Whether a firewall is for an instance with these labels. */
+export function holdsFor(spec: ResourceSpec, labels: Record<string, string>): boolean {
+  return Object.entries(spec.appliesTo?.labels ?? {}).every(([key, value]) => labels[key] === value);
+}
+
+/**
+ * Where the network and the image of an instance let it be; `waitsFor` while one of them is not ready, `refused` where it
+ * can no longer become ready. Undefined: anywhere.
+ */
+export async function tiedPlace(
+  db: Queryable,
+  row: Named,
+): Promise<Tied | { waitsFor: string } | { refused: string } | undefined> {
+  const named = await db
+    .selectFrom('resources')
+    .select(['kind', 'name', 'state', 'status'])
+    .where((eb) =>
+      eb.or([
+        eb('id', '=', row.network),
+        eb.and([
+          eb('kind', '=', 'Network'),
+          eb('project', '=', row.project),
+          eb('name', '=', row.network === null ? (row.spec.network ?? '') : ''),
+          eb('gone_at', 'is', null),
+        ]),
+        eb.and([
+          eb('kind', '=', 'CustomImage'),
+          eb('project', '=', row.project),
+          eb('name', '=', row.spec.image),
+          eb('gone_at', 'is', null),
+        ]),
+      ]),
+    )
+    .orderBy('kind', 'desc')
+    .execute();
+  let tied: Tied | undefined;
+  for (const { kind, name, state, status } of named) {
+    const what = `${kind === 'Network' ? 'network' : 'image'} ${name}`;
+    if (['Failed', 'Lost', 'Deleting', 'Deleted'].includes(state)) return { refused: `${what} is ${state}` };
+    if (!status.readyAt || !status.site || !status.region) return { waitsFor: what };
+    const subnet = kind === 'Network' ? subnetOf(status, row.spec.subnet, null) : undefined;
+    if (kind === 'Network' && row.spec.subnet !== undefined && !subnet)
+      return { refused: `${what} has no subnet ${row.spec.subnet}` };
+    const zone = row.spec.subnet === undefined ? undefined : subnet?.zone;
+    const place: Tied = {
+      site: status.site,
+      region: status.region,
+      ...(zone ? { zone } : {}),
+      ...(status.host ? { host: status.host } : {}),
+    };
+    if (tied && (tied.site !== place.site || tied.region !== place.region || tied.host !== place.host))
+      return { refused: `${what} is at ${place.site} ${place.host ?? place.region}, and its network is not` };
+    tied = { ...place, ...tied };
+  }
+  return tied;
+}
