@@ -39,7 +39,7 @@ test('commands and their commands are completed, hidden ones are not', async () 
 });
 
 test('kinds, and then real names of that kind, are completed', async () => {
-  expect(await words('get', 's')).toEqual(['sites', 'sshkeys']);
+  expect(await words('get', 's')).toEqual(['sites', 'sshkeys', 'snapshots']);
   expect((await words('get', 'instances', '')).sort()).toEqual(['debian', 'first']);
   expect(await words('stop', 'instance', 'f')).toEqual(['first']);
   expect(await words('get', 'instances', 'first', '')).toEqual(['debian']);

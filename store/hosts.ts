@@ -7,6 +7,7 @@ import { checkRevision, type IfMatch } from './identity.ts';
 import type { Db, Queryable } from './open.ts';
 import type { Requester } from './operations.ts';
 import { field, type ListRules, type Paged, type PageRequest, readPage } from './pages.ts';
+import { resourcesHeld } from './resources-held.ts';
 
 /** An agent says every ten seconds that its host lives; after this long without it the host is `Unreachable`. */
 export const unreachableAfterSeconds = 30;
@@ -211,9 +212,13 @@ export async function deleteHost(
       .where('state', '<>', 'removed')
       .limit(10)
       .execute();
-    const held = [...new Set([...claims, ...intents].map((each) => each.resource))];
-    if (held.length > 0)
-      throw new StoreError('conflict', `host ${name} still holds what was made for ${held.join(', ')}`);
+    const held = [
+      ...[...new Set([...claims, ...intents].map((each) => each.resource))].map(
+        (id) => `what was made for ${id}`,
+      ),
+      ...(await resourcesHeld(tx, { site, host: name })),
+    ];
+    if (held.length > 0) throw new StoreError('conflict', `host ${name} still holds ${held.join(', ')}`);
     if (validateOnly) return;
     await tx.deleteFrom('hosts').where('id', '=', host.id).execute();
     await tx.deleteFrom('inventory').where('site', '=', site).where('host', '=', name).execute();

@@ -7,6 +7,7 @@ import { newId } from './id.ts';
 import type { Db, Queryable } from './open.ts';
 import type { Requester } from './operations.ts';
 import { field, type ListRules, type Paged, type PageRequest, readPage } from './pages.ts';
+import { resourcesHeld } from './resources-held.ts';
 
 type Organization = Schemas['Organization'];
 type Project = Schemas['Project'];
@@ -304,6 +305,7 @@ export async function deleteProject(
       .execute();
     const left = [
       ...instances.map((each) => `instance ${each.name}`),
+      ...(await resourcesHeld(tx, { project: name })),
       ...keys.map((each) => `SSH key ${each.name}`),
     ];
     if (left.length > 0) throw new StoreError('conflict', `project ${name} still has ${left.join(', ')}`);
@@ -311,6 +313,9 @@ export async function deleteProject(
     const gone = tx.selectFrom('instances').select('id').where('project', '=', name);
     await tx.deleteFrom('intents').where('resource', 'in', gone).execute();
     await tx.deleteFrom('instances').where('project', '=', name).execute();
+    const goneToo = tx.selectFrom('resources').select('id').where('project', '=', name);
+    await tx.deleteFrom('resource_intents').where('resource', 'in', goneToo).execute();
+    await tx.deleteFrom('resources').where('project', '=', name).execute();
     await tx.deleteFrom('tokens').where('project', '=', name).execute();
     await tx.deleteFrom('projects').where('id', '=', row.id).execute();
     await appendEvent(tx, {

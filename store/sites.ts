@@ -9,6 +9,7 @@ import { checkRevision, type IfMatch } from './identity.ts';
 import type { Db, Queryable, Tx } from './open.ts';
 import type { Requester } from './operations.ts';
 import { field, type ListRules, type Paged, type PageRequest, readPage } from './pages.ts';
+import { resourcesHeld } from './resources-held.ts';
 
 function siteRows(db: Queryable) {
   return db
@@ -257,6 +258,7 @@ export async function deleteSite(
       .execute();
     const left = new Set([
       ...instances.map((each) => `instance ${each.name} of project ${each.project}`),
+      ...(await resourcesHeld(tx, { site: name })),
       ...(instances.length > 0
         ? []
         : [...intents, ...claims].map((each) => `what was made for ${each.resource}`)),

@@ -22,4 +22,4 @@ test('writes what is stale, names it, and checks without writing', async () => {
   } finally {
     rmSync(folder, { recursive: true });
   }
-}, 30_000);
+}, 120_000);

@@ -28,6 +28,8 @@ export async function resourcePlace(
     .selectFrom('sites')
     .select(['name', 'provider', 'spec'])
     .where('organization', '=', organization)
+    // A site stays while something is being placed at it (R10).
+    .forShare()
     .$if(wanted !== null && wanted !== undefined, (query) => query.where('name', '=', wanted!))
     .execute();
   if (sites.length !== 1)

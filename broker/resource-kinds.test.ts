@@ -1,0 +1,126 @@
+import { instanceInput, TestBroker } from './testing/test-broker.ts';
+
+let broker: TestBroker;
+beforeAll(async () => {
+  broker = await TestBroker.start();
+}, 60_000);
+afterAll(() => broker?.stop(), 20_000);
+
+const at = '/v1/projects/default';
+const any = { 'if-match': '*' };
+const post = (kind: string, name: string, spec: object, query = '') =>
+  broker.call('POST', `${at}/${kind}${query}`, { body: { name, spec } });
+
+test('a resource of each kind is asked for with 202, read back, listed, changed and deleted', async () => {
+  const specs: [string, string, object][] = [
+    ['networks', 'Network', { cidr: '10.3.0.0/16' }],
+    [
+      'firewalls',
+      'Firewall',
+      { network: 'my-networks', rules: [{ protocol: 'tcp', ports: { from: 22, to: 22 } }] },
+    ],
+    ['volumes', 'Volume', { sizeGiB: 3 }],
+    ['snapshots', 'Snapshot', { volume: 'my-volumes' }],
+    ['addresses', 'Address', {}],
+    ['customImages', 'CustomImage', { from: { snapshot: 'my-snapshots' } }],
+  ];
+  for (const [plural, kind, spec] of specs) {
+    const name = `my-${plural.toLowerCase()}`;
+    const made = await post(plural, name, spec);
+    expect(made).toMatchObject({
+      status: 202,
+      body: { kind: 'Operation', verb: 'create', resource: { kind, name } },
+    });
+    expect(made.headers.get('operation-location')).toBe(`/v1/operations/${made.body.id}`);
+    const read = await broker.call('GET', `${at}/${plural}/${name}`);
+    expect(read).toMatchObject({
+      status: 200,
+      body: { kind, name, status: { state: 'Pending' }, generation: 1 },
+    });
+    expect((await broker.call('GET', `${at}/${plural}?filter=name=${name}`)).body.items).toMatchObject([
+      { name },
+    ]);
+    expect(await post(plural, name, spec)).toMatchObject({
+      status: 409,
+      body: { errors: [{ pointer: '/name' }] },
+    });
+    const patch = (headers: Record<string, string>) =>
+      broker.call('PATCH', `${at}/${plural}/${name}`, { body: { labels: { a: 'b' } }, headers });
+    expect((await patch({})).status).toBe(428);
+    expect((await patch({ 'if-match': '"99"' })).status).toBe(412);
+    expect(await patch({ 'if-match': read.headers.get('etag')! })).toMatchObject({
+      status: 202,
+      body: { verb: 'update' },
+    });
+    expect(await patch(any)).toMatchObject({ status: 200, body: { labels: { a: 'b' }, generation: 2 } });
+  }
+  for (const [plural, kind] of specs.reverse()) {
+    const gone = await broker.call('DELETE', `${at}/${plural}/my-${plural.toLowerCase()}`, { headers: any });
+    expect(gone).toMatchObject({ status: 202, body: { verb: 'delete', resource: { kind } } });
+    const again = await broker.call('DELETE', `${at}/${plural}/my-${plural.toLowerCase()}`, { headers: any });
+    expect(again.body.id).toBe(gone.body.id);
+  }
+  expect(broker.signals.rows.filter(({ workflow }) => workflow === 'resource').length).toBeGreaterThan(0);
+});
+
+test('validateOnly checks everything and keeps nothing', async () => {
+  expect((await post('volumes', 'dry', { sizeGiB: 1 }, '?validateOnly=true')).status).toBe(204);
+  expect((await broker.call('GET', `${at}/volumes/dry`)).status).toBe(404);
+  expect((await post('volumes', 'dry', { snapshot: 'none' }, '?validateOnly=true')).status).toBe(422);
+});
+
+test('what cannot be is refused with its field, by the document and by the store alike', async () => {
+  expect((await post('volumes', 'v', { sizeGiB: 0 })).body.errors).toMatchObject([
+    { pointer: '/spec/sizeGiB' },
+  ]);
+  expect((await post('volumes', 'v', { size: 1 })).body.errors).toMatchObject([
+    { pointer: '/spec/size', suggestion: expect.anything() },
+  ]);
+  expect((await post('networks', 'n', { cidr: '10.0.0.1/24' })).body.errors).toMatchObject([
+    { pointer: '/spec/cidr' },
+  ]);
+  expect((await post('customImages', 'i', { from: {} })).status).toBe(400);
+});
+
+test('an instance may name a network that is there, and keeps it from being deleted', async () => {
+  const make = (spec: object) =>
+    broker.call('POST', `${at}/instances`, {
+      body: instanceInput('inside', spec as Record<string, unknown>),
+    });
+  expect((await make({ network: 'nowhere' })).body.errors).toMatchObject([
+    { pointer: '/spec/network', message: expect.stringContaining('there is no network nowhere') },
+  ]);
+  await post('networks', 'home', { cidr: '10.4.0.0/16', subnets: [{ name: 'a', cidr: '10.4.1.0/24' }] });
+  expect((await make({ network: 'home', subnet: 'b' })).body.errors).toMatchObject([
+    { pointer: '/spec/subnet', message: expect.stringContaining('it has a') },
+  ]);
+  expect((await make({ network: 'home' })).status).toBe(202);
+  const refused = await broker.call('DELETE', `${at}/networks/home`, { headers: any });
+  expect(refused).toMatchObject({
+    status: 409,
+    body: { detail: expect.stringContaining('instance/inside') },
+  });
+});
+
+test('a viewer reads and does not change; another project’s resources are not there', async () => {
+  const { secret: token } = await broker.token('viewer');
+  await post('volumes', 'seen', { sizeGiB: 1 });
+  expect((await broker.call('GET', `${at}/volumes/seen`, { token })).status).toBe(200);
+  expect((await broker.call('DELETE', `${at}/volumes/seen`, { token, headers: any })).status).toBe(403);
+  await broker.call('POST', '/v1/projects', { body: { name: 'other' } });
+  expect((await broker.call('GET', '/v1/projects/other/volumes/seen')).status).toBe(404);
+  await broker.call('POST', '/v1/projects/other/volumes', { body: { name: 'held', spec: { sizeGiB: 1 } } });
+  const refused = await broker.call('DELETE', '/v1/projects/other', { headers: any });
+  expect(refused).toMatchObject({ status: 409, body: { detail: expect.stringContaining('volume held') } });
+});
+
+test('R10: a site that holds a volume is not removed', async () => {
+  await post('volumes', 'placed', { sizeGiB: 1 });
+  const { id } = (await broker.call('GET', `${at}/volumes/placed`)).body;
+  await broker.store.db
+    .insertInto('resource_intents')
+    .values({ resource: id, attempt: 1, kind: 'Volume', site: 'local', region: 'local' })
+    .execute();
+  const refused = await broker.call('DELETE', '/v1/sites/local', { headers: any });
+  expect(refused).toMatchObject({ status: 409, body: { detail: expect.stringContaining('volume placed') } });
+});
