@@ -181,7 +181,7 @@ describe('the Azure adapter before the simulated Azure', () => {
         image: {
           name: 'x',
           architecture: 'arm64',
-          azure: { publisher: 'Debian', offer: 'debian-12', sku: '12-gen2' },
+          azure: { publisher: 'Canonical', offer: 'ubuntu-24_04-lts', sku: 'server' },
           user: 'x',
         },
       },
