@@ -66,6 +66,7 @@ describe('the Azure adapter before the simulated Azure', () => {
   test('a create goes on from the operation in the heartbeat, and asks for no second machine', async () => {
     const resource = randomUUID();
     subject.simulator.faults.set({ kind: 'transitions', machineMs: 1000 });
+    subject.simulator.faults.set({ kind: 'lag', lists: 2 });
     const beats: unknown[] = [];
     const cancel = new AbortController();
     const before = creates();

@@ -50,10 +50,10 @@ export function createAzureAdapter(options: AzureAdapterOptions): Adapter {
 async function ensure(account: Account, want: Want, context: CallContext): Promise<Present> {
   const { location, spec, stamp } = want;
   account.checkRegion(location.region);
-  await naming(account, want, resumeCreate(account, context));
+  const begun = await naming(account, want, resumeCreate(account, context));
   const found = await findMachine(account, location.region, stamp);
   context.signal.throwIfAborted();
-  if (!found) await createMachine(account, want, context);
+  if (!found && !begun) await createMachine(account, want, context);
   const machine = await naming(
     account,
     want,

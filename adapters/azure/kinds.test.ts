@@ -163,6 +163,8 @@ describe('volumes, networks and what else is no instance on the simulated Azure'
               subnets: [{ name: 'a', cidr: '10.30.0.0/24' }],
             });
       subject.simulator.faults.set({ kind: 'transitions', networkMs: 700 });
+      // Also when it cannot be seen once it is made.
+      subject.simulator.faults.set({ kind: 'lag', lists: 4 });
       const before = called(operation).length;
       const cancel = new AbortController();
       let resumed: unknown;

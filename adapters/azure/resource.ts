@@ -113,10 +113,10 @@ export function kindAdapter<K extends OtherKind, T extends Seen>(
       const spec = want.spec as Specs[K];
       account.checkRegion(location.region);
       const place = placeOf(stamp, location.region);
-      await naming(account, want, resumeCreate(account, context));
+      const begun = await naming(account, want, resumeCreate(account, context));
       const found = await find(stamp, place);
       context.signal.throwIfAborted();
-      if (!found)
+      if (!found && !begun)
         await making(account, want, context, async (make) => {
           const tags = { ...stampAsTags(stamp, kind), ...mutableTags(spec) };
           await sort.check(want, place);
