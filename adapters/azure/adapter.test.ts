@@ -66,6 +66,7 @@ describe('the Azure adapter before the simulated Azure', () => {
   test('a create goes on from the operation in the heartbeat, and asks for no second machine', async () => {
     const resource = randomUUID();
     subject.simulator.faults.set({ kind: 'transitions', machineMs: 1000 });
+    subject.simulator.faults.set({ kind: 'lag', lists: 2 });
     const beats: unknown[] = [];
     const cancel = new AbortController();
     const before = creates();
@@ -181,7 +182,7 @@ describe('the Azure adapter before the simulated Azure', () => {
         image: {
           name: 'x',
           architecture: 'arm64',
-          azure: { publisher: 'Debian', offer: 'debian-12', sku: '12-gen2' },
+          azure: { publisher: 'Canonical', offer: 'ubuntu-24_04-lts', sku: 'server' },
           user: 'x',
         },
       },

@@ -1,16 +1,25 @@
 import type { Adapter, CallContext, Description, Observation, Present, Target, Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
-import { capability, incapable, overKinds } from '../kinds.ts';
+import { capability, overKinds } from '../kinds.ts';
 import { type Account, type AzureAdapterOptions, openAccount } from './clients.ts';
 import { readConsole } from './console.ts';
 import { converge } from './converge.ts';
-import { checkWant, createMachine, resumeCreate } from './create.ts';
+import { checkWant, createMachine } from './create.ts';
+import { imageReasons, images } from './custom-image.ts';
+import { firewalls } from './firewall.ts';
 import { listPage } from './list.ts';
-import { attemptsOf, findMachine, toPresent } from './machine.ts';
-import { idOf, objectKinds } from './objects.ts';
+import { failureOf, findMachine, stateOf, toPresent } from './machine.ts';
+import { naming } from './objects.ts';
 import { readOffers, readQuota } from './offers.ts';
-import { graceLeftMs, removeMachine } from './remove.ts';
-import { groupName, objectName } from './stamp.ts';
+import { networks } from './private-network.ts';
+import { graceLeftMs, removeResource } from './remove.ts';
+import { addresses } from './reserved-address.ts';
+import { resumeCreate } from './resume.ts';
+import { snapshots } from './snapshot.ts';
+import { objectName } from './stamp.ts';
+import { stepMachine } from './step.ts';
+import { attemptsOf } from './tagged.ts';
+import { volumes } from './volume.ts';
 
 /** The adapter contract over Azure Resource Manager. See `AzureAdapterOptions`; errors are those of rule A7. */
 export function createAzureAdapter(options: AzureAdapterOptions): Adapter {
@@ -24,8 +33,14 @@ export function createAzureAdapter(options: AzureAdapterOptions): Adapter {
         validate: (want) => checkWant(account, want),
         observe: (target, want) => observe(account, target, want),
         ensure: (want, context) => ensure(account, want, context),
-        remove: (target, context) => removeMachine(account, target, context),
+        remove: (target, context) => removeResource(account, target, context),
       },
+      Volume: volumes(account),
+      Snapshot: snapshots(account),
+      Image: images(account),
+      Network: networks(account),
+      Firewall: firewalls(account),
+      Address: addresses(account),
     }),
     list: (broker, page) => listPage(account, broker, page),
     console: (target, maxBytes) => readConsole(account, target, maxBytes),
@@ -35,33 +50,28 @@ export function createAzureAdapter(options: AzureAdapterOptions): Adapter {
 async function ensure(account: Account, want: Want, context: CallContext): Promise<Present> {
   const { location, spec, stamp } = want;
   account.checkRegion(location.region);
-  await naming(account, want, resumeCreate(account, context));
+  const begun = await naming(account, want, resumeCreate(account, context));
   const found = await findMachine(account, location.region, stamp);
   context.signal.throwIfAborted();
-  if (!found) await createMachine(account, want, context);
-  const machine = await naming(account, want, converge(account, want, context));
+  if (!found && !begun) await createMachine(account, want, context);
+  const machine = await naming(
+    account,
+    want,
+    converge(account, context, {
+      name: `the machine ${objectName(stamp)}`,
+      find: () => findMachine(account, location.region, stamp),
+      stateOf,
+      failureOf,
+      step: (seen, run) => stepMachine(account, seen, want, run),
+    }),
+  );
   // Made, and not to be seen for as long as this call may wait.
   if (!machine)
     throw new ProviderError('OutcomeUnknown', `the machine ${objectName(stamp)} cannot be seen yet`);
   return toPresent(account, location.region, machine, stamp, spec);
 }
 
-/**
- * Adds the machine to what an error says exists: no capacity to start a stopped machine is another thing than no
- * capacity to make one, and nobody may replace the user's machine for it (R11).
- */
-async function naming<T>(account: Account, { stamp, location }: Want, work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    if (!(error instanceof ProviderError) || error.details.made) throw error;
-    const group = groupName(stamp.broker, location.region);
-    const made = objectKinds.map((kind) => idOf(account, group, kind, objectName(stamp)));
-    throw new ProviderError(error.code, error.message, { ...error.details, made }, error.cause ?? error);
-  }
-}
-
-async function observe(account: Account, target: Target, want?: Want): Promise<Observation> {
+async function observe(account: Account, target: Target<'Instance'>, want?: Want): Promise<Observation> {
   const { region } = target.location;
   for (const stamp of await attemptsOf(account, target)) {
     const machine = await findMachine(account, region, stamp);
@@ -79,17 +89,23 @@ function description(account: Account): Description {
   return {
     provider: 'azure',
     visibilityGraceMs: account.visibilityGraceMs,
-    capabilities: [capability('Instance'), ...otherKinds],
+    capabilities: [
+      capability('Instance'),
+      capability('Volume'),
+      capability('Snapshot'),
+      capability('Image', imageReasons),
+      capability('Network'),
+      capability('Firewall'),
+      capability('Address'),
+    ],
     facts: {
       regions: account.regions.join(', '),
       endpoint: account.endpoint ?? 'Azure',
       subscription: account.subscription,
       stop: 'stopping deallocates: the machine is no longer paid for, its disk and address are',
       spot: 'an evicted spot machine is deleted',
+      address: 'a reserved address takes the place of the instance’s own while it is attached',
+      volume: 'past 4 TiB a volume grows only while its instance is stopped or it is not attached',
     },
   };
 }
-
-const otherKinds = (['Volume', 'Snapshot', 'Image', 'Network', 'Firewall', 'Address'] as const).map((kind) =>
-  incapable(kind, 'not there yet'),
-);

@@ -1,8 +1,8 @@
 import type { Target } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import { type Account, reading } from './clients.ts';
-import { attemptsOf } from './machine.ts';
 import { groupName, objectName } from './stamp.ts';
+import { attemptsOf } from './tagged.ts';
 
 /**
  * The end of the serial console, from the machine's boot diagnostics.

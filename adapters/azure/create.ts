@@ -1,12 +1,12 @@
-import { restorePoller, type VirtualMachine } from '@azure/arm-compute';
+import type { VirtualMachine } from '@azure/arm-compute';
 import type { CallContext, InstanceWant, Want } from '../contract.ts';
-import { isProviderError, ProviderError } from '../errors.ts';
-import { type Account, changing } from './clients.ts';
-import { providerCodeOf } from './errors.ts';
+import { ProviderError } from '../errors.ts';
+import type { Account } from './clients.ts';
 import { type ImageReference, resolveImage } from './image.ts';
+import { checkNetwork, refsOfFirewalls } from './interface.ts';
 import { readSizes } from './machine.ts';
-import { ensureNetwork } from './network.ts';
-import { idOf, type ObjectKind, type Poller, settle } from './objects.ts';
+import { ensureGroup, ensureNetwork } from './network.ts';
+import { idOf, making, type ObjectKind } from './objects.ts';
 import { groupName, mutableTags, objectName, stampAsTags, stampTags } from './stamp.ts';
 
 /** Azure's limit on custom data before base64. */
@@ -26,52 +26,39 @@ export async function createMachine(
   const { compute, network } = account;
   const group = groupName(stamp.broker, location.region);
   const name = objectName(stamp);
-  const made: string[] = [];
   const id = (kind: ObjectKind) => idOf(account, group, kind, name);
-
-  async function make(kinds: ObjectKind[], start: () => Poller, serialized = false): Promise<void> {
-    context.signal.throwIfAborted();
-    context.heartbeat();
-    const poller = start();
-    try {
-      await changing(poller.submitted());
-      made.push(...kinds.map(id));
-    } catch (error) {
-      if (isProviderError(error, 'OutcomeUnknown')) made.push(...kinds.map(id));
-      throw error;
-    }
-    await settle(account, poller, context, serialized);
-  }
-
-  try {
-    const image = await resolveImage(account, location.region, spec.image);
+  await making(account, want, context, async (make) => {
+    const image = await resolveImage(account, location.region, stamp.broker, spec.image);
     const machine = machineBody(want, image, { nic: id('networkInterface'), disk: name });
+    await checkNetwork(account, group, spec);
     context.signal.throwIfAborted();
-    const subnet = await ensureNetwork(account, stamp, location.region, context);
+    await ensureGroup(account, stamp, location.region);
+    const subnet = spec.network
+      ? spec.network.subnet
+      : await ensureNetwork(account, stamp, location.region, context);
     const common = { location: location.region, tags: stampAsTags(stamp) };
-    await make(['networkSecurityGroup'], () =>
-      network.networkSecurityGroups.createOrUpdate(group, name, {
-        ...common,
-        securityRules: spec.publicAddress ? [sshRule] : [],
-      }),
-    );
+    // In a Network of ours the network's own security group holds, for all that is in it.
+    if (!spec.network)
+      await make(['networkSecurityGroup'], () =>
+        network.networkSecurityGroups.createOrUpdate(group, name, {
+          ...common,
+          securityRules: spec.publicAddress ? [sshRule] : [],
+        }),
+      );
     if (spec.publicAddress)
       await make(['publicIPAddress'], () =>
-        network.publicIPAddresses.createOrUpdate(group, name, {
-          ...common,
-          sku: { name: 'Standard' },
-          publicIPAllocationMethod: 'Static',
-        }),
+        network.publicIPAddresses.createOrUpdate(group, name, { ...common, ...reserved }),
       );
     await make(['networkInterface'], () =>
       network.networkInterfaces.createOrUpdate(group, name, {
         ...common,
-        networkSecurityGroup: { id: id('networkSecurityGroup') },
+        networkSecurityGroup: spec.network ? undefined : { id: id('networkSecurityGroup') },
         ipConfigurations: [
           {
             name: 'primary',
             subnet: { id: subnet },
             publicIPAddress: spec.publicAddress ? { id: id('publicIPAddress') } : undefined,
+            applicationSecurityGroups: refsOfFirewalls(account, group, spec).map((ref) => ({ id: ref })),
           },
         ],
       }),
@@ -81,28 +68,11 @@ export async function createMachine(
       () => compute.virtualMachines.createOrUpdate(group, name, machine, { ifNoneMatch: '*' }),
       true,
     );
-  } catch (error) {
-    // The name is taken: an earlier try of this attempt made it, and it only cannot be seen yet.
-    if (providerCodeOf(error) === 'PreconditionFailed') return;
-    if (!(error instanceof ProviderError)) throw error;
-    throw new ProviderError(error.code, error.message, { ...error.details, made }, error.cause ?? error);
-  }
+  });
 }
 
-/** Waits for the create that an earlier try of this call had begun, when its heartbeat tells of one. */
-export async function resumeCreate(account: Account, context: CallContext): Promise<void> {
-  const details = context.resumed;
-  const operation =
-    typeof details === 'object' && details && 'operation' in details ? details.operation : undefined;
-  if (typeof operation !== 'string') return;
-  const { compute } = account;
-  await settle(
-    account,
-    restorePoller(compute, operation, compute.virtualMachines.createOrUpdate),
-    context,
-    true,
-  );
-}
+/** A public address that keeps its number. */
+export const reserved = { sku: { name: 'Standard' }, publicIPAllocationMethod: 'Static' } as const;
 
 const sshRule = {
   name: 'ssh',
@@ -173,10 +143,11 @@ function userData({ userData: text }: InstanceWant): string | undefined {
 
 /** Azure has no dry run of a machine: what can be checked without making anything is checked. */
 export async function checkWant(account: Account, want: Want): Promise<void> {
-  const { spec, location } = want;
+  const { spec, stamp, location } = want;
   account.checkRegion(location.region);
-  const image = await resolveImage(account, location.region, spec.image);
+  const image = await resolveImage(account, location.region, stamp.broker, spec.image);
   machineBody(want, image, { nic: '', disk: '' });
+  await checkNetwork(account, groupName(stamp.broker, location.region), spec);
   const sizes = await readSizes(account, location.region);
   if (!sizes.some(({ name }) => name === spec.instanceType))
     throw new ProviderError('Invalid', `Azure has no size ${spec.instanceType} in ${location.region}`, {

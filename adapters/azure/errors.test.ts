@@ -60,6 +60,47 @@ test.each([
   expect(toProviderError(error, true)).toMatchObject({ code, cause: error });
 });
 
+test.each([
+  ['a disk that a machine has', 'OperationNotAllowed', 'Disk d is attached to VM m.', 'Conflict'],
+  ['a disk that another machine owns', 'ConflictingUserInput', 'already owned by VM m', 'Conflict'],
+  ['a disk on its way out', 'AttachDiskWhileBeingDetached', 'being detached', 'Conflict'],
+  ['a number that a disk has', 'InvalidParameter', 'A disk at LUN 0 already exists.', 'Conflict'],
+  ['a machine full of disks', 'OperationNotAllowed', 'maximum number of data disks allowed', 'Conflict'],
+  ['a disk made smaller', 'ResizeDiskError', 'Disk size reduction is not supported.', 'Invalid'],
+  ['a disk changed as none can be', 'PropertyChangeNotAllowed', 'creationData', 'Conflict'],
+  [
+    'too many disks',
+    'OperationNotAllowed',
+    'exceeding approved StandardSSDDiskCount quota.',
+    'QuotaExceeded',
+  ],
+  ['a subnet in use', 'InUseSubnetCannotBeDeleted', 'in use', 'Conflict'],
+  ['a security group in use', 'InUseNetworkSecurityGroupCannotBeDeleted', 'in use', 'Conflict'],
+  ['an address in use', 'PublicIPAddressCannotBeDeleted', 'in use', 'Conflict'],
+  ['an address that another has', 'PublicIPAddressInUse', 'already allocated', 'Conflict'],
+  [
+    'an application group in use, whatever its code',
+    'SomethingNew',
+    'Application Security Group a cannot be deleted because it is referenced by IpConfiguration(s) c.',
+    'Conflict',
+  ],
+  ['two rules of one priority', 'SecurityRuleConflict', 'same Priority and Direction', 'Conflict'],
+  ['a rule with a bad source', 'SecurityRuleInvalidAddressPrefix', 'bad', 'Invalid'],
+  ['a subnet outside', 'NetcfgSubnetRangeOutsideVnet', 'outside', 'Invalid'],
+  ['subnets that overlap', 'NetcfgSubnetRangesOverlap', 'overlap', 'Invalid'],
+  ['a prefix that is none', 'InvalidCIDRNotation', 'bad', 'Invalid'],
+  ['a group of another network', 'ApplicationSecurityGroupsNotInSameVnet', 'other', 'Invalid'],
+  ['a full subnet', 'SubnetIsFull', 'full', 'CapacityExhausted'],
+  ['too many addresses', 'IPv4StandardSkuPublicIpCountLimitReached', 'limit', 'QuotaExceeded'],
+  ['too many rules', 'SecurityRuleCountLimitReached', 'limit', 'QuotaExceeded'],
+  ['a write over somebody else’s', 'PreconditionFailed', 'etag', 'Conflict'],
+])('%s is told alike by a status and by an operation that failed', (_title, code, message, meaning) => {
+  for (const status of [400, 409])
+    expect(toProviderError(refused(status, code, message), true).code).toBe(meaning);
+  const failure = new Error(`The long-running operation has failed. ${code}. ${message}`);
+  expect(toProviderError(failure, true)).toMatchObject({ code: meaning, details: { providerCode: code } });
+});
+
 test('a read without an answer has changed nothing', () => {
   for (const error of [refused(500, 'InternalServerError'), { name: 'RestError', code: 'ECONNRESET' }])
     expect(toProviderError(error, false).code).toBe('Unavailable');
@@ -86,4 +127,8 @@ test('what is invalid names the field', () => {
     code: 'Invalid',
     details: { field: '/image' },
   });
+  const fieldOf = (code: string) => toProviderError(refused(400, code), true).details.field;
+  expect(fieldOf('NetcfgSubnetRangesOverlap')).toBe('/subnets');
+  expect(fieldOf('SecurityRuleInvalidPortRange')).toBe('/rules');
+  expect(fieldOf('ResizeDiskError')).toBe('/sizeGiB');
 });

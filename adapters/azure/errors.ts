@@ -10,10 +10,10 @@ const meanings: Partial<Record<ProviderErrorCode, string>> = {
   Denied:
     'AuthorizationFailed AuthenticationFailed InvalidAuthenticationToken ExpiredAuthenticationToken InvalidAuthenticationTokenTenant LinkedAuthorizationFailed RequestDisallowedByPolicy ReadOnlyDisabledSubscription SubscriptionNotFound SubscriptionNotRegistered MissingSubscriptionRegistration ScopeLocked CredentialUnavailableError AuthenticationError AggregateAuthenticationError AuthenticationRequiredError',
   Conflict:
-    'Conflict AnotherOperationInProgress OperationPreempted PreconditionFailed PropertyChangeNotAllowed NicInUse NicReservedForAnotherVm NetworkInterfaceInUse PublicIPAddressCannotBeDeleted PublicIPAddressInUse InUseNetworkSecurityGroupCannotBeDeleted InUseSubnetCannotBeDeleted AttachDiskWhileBeingDetached ResourceGroupBeingDeleted',
+    'Conflict AnotherOperationInProgress OperationPreempted PreconditionFailed PropertyChangeNotAllowed NicInUse NicReservedForAnotherVm NetworkInterfaceInUse PublicIPAddressCannotBeDeleted PublicIPAddressInUse InUseNetworkSecurityGroupCannotBeDeleted InUseSubnetCannotBeDeleted AttachDiskWhileBeingDetached ConflictingUserInput SecurityRuleConflict ResourceGroupBeingDeleted',
   NotFound: 'ResourceNotFound ResourceGroupNotFound ParentResourceNotFound',
   Invalid:
-    'InvalidParameter InvalidRequestContent InvalidRequestFormat InvalidResourceReference InvalidAvailabilityZone PlatformImageNotFound ImageNotFound LocationNotAvailableForResourceType InvalidTemplate VMSizeDoesntSupportImage InvalidTagName',
+    'InvalidParameter InvalidRequestContent InvalidRequestFormat InvalidResourceReference InvalidAvailabilityZone PlatformImageNotFound ImageNotFound LocationNotAvailableForResourceType InvalidTemplate VMSizeDoesntSupportImage InvalidTagName InvalidCIDRNotation NetcfgSubnetRangesOverlap NetcfgSubnetRangeOutsideVnet SecurityRuleInvalidAddressPrefix SecurityRuleInvalidPortRange SecurityRuleInvalidPriority ApplicationSecurityGroupsNotInSameVnet ResizeDiskError',
 };
 
 const byCode = new Map<string, ProviderErrorCode>(
@@ -30,6 +30,14 @@ const fields: Record<string, string> = {
   vmSize: '/instanceType',
   InvalidAvailabilityZone: '/location/zone',
   InvalidTagName: '/labels',
+  NetcfgSubnetRangesOverlap: '/subnets',
+  NetcfgSubnetRangeOutsideVnet: '/subnets',
+  InvalidCIDRNotation: '/cidr',
+  SecurityRuleInvalidAddressPrefix: '/rules',
+  SecurityRuleInvalidPortRange: '/rules',
+  ApplicationSecurityGroupsNotInSameVnet: '/firewalls',
+  ResizeDiskError: '/sizeGiB',
+  diskSizeGB: '/sizeGiB',
 };
 
 /** The connection was never made: nothing can have happened. */
@@ -96,6 +104,8 @@ export function toProviderError(error: unknown, changing: boolean): ProviderErro
   return answer(changing ? 'OutcomeUnknown' : 'Unavailable');
 }
 
+const inUse = /cannot be deleted because it is (in use|referenced)/i;
+
 /** What one of Azure's codes means, a failed machine's too; `undefined` when only its status can tell. */
 export function meaningOf(
   providerCode: string,
@@ -108,7 +118,14 @@ export function meaningOf(
     if (inner.includes('TooManyRequests')) return 'Throttled';
     return providerCode === 'BadRequest' ? 'Invalid' : 'Conflict';
   }
-  return byCode.get(providerCode) ?? (/CountLimitReached$/.test(providerCode) ? 'QuotaExceeded' : undefined);
+  // Somebody else's disk took the number in between.
+  if (providerCode === 'InvalidParameter' && /\bLUN \d/.test(message)) return 'Conflict';
+  const known = byCode.get(providerCode);
+  if (known) return known;
+  if (/CountLimitReached$/.test(providerCode)) return 'QuotaExceeded';
+  // Every type has a code of its own for this, and not all of them are written down.
+  const used = /InUse$|^InUse|CannotBeDeleted$/.test(providerCode) || inUse.test(message);
+  return used ? 'Conflict' : undefined;
 }
 
 /** The error as Azure wrote it: the SDK keeps the answer's body as `details`. */

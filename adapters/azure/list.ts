@@ -1,8 +1,10 @@
 import type { Listed, ListPage } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import type { Account } from './clients.ts';
-import { findMachine, findTagged, stateOf, type Tagged } from './machine.ts';
-import { stampOf, stampTags } from './stamp.ts';
+import { findMachine, stateOf } from './machine.ts';
+import { partsOf } from './objects.ts';
+import { kindOfTags, stampOf, stampTags } from './stamp.ts';
+import { findTagged, type Tagged } from './tagged.ts';
 
 /** Where a list goes on: one region, one of Azure's pages at a time. */
 interface Cursor {
@@ -41,15 +43,16 @@ async function listed(account: Account, region: string, one: Tagged): Promise<Li
   const stamp = stampOf(one.tags);
   // The network that machines share carries the broker alone.
   if (!stamp) return [];
-  const child = one.kind !== 'virtualMachine';
+  const kind = kindOfTags(one.tags);
+  const child = one.kind !== partsOf[kind][0];
   let state = states[one.provisioningState ?? ''] ?? 'ready';
   // Only the machine itself tells whether it ever ran (R11).
-  if (!child && one.provisioningState === 'Failed') {
+  if (one.kind === 'virtualMachine' && one.provisioningState === 'Failed') {
     const machine = await findMachine(account, region, stamp);
     state = machine ? stateOf(machine) : 'removing';
   }
   const { id: ref, kind: providerKind, createdAt } = one;
-  return [{ ref, kind: 'Instance', stamp, location: { region }, state, providerKind, child, createdAt }];
+  return [{ ref, kind, stamp, location: { region }, state, providerKind, child, createdAt }];
 }
 
 const states: Record<string, Listed['state']> = {

@@ -1,10 +1,12 @@
 import type { VirtualMachine } from '@azure/arm-compute';
-import type { InstanceDetails, InstanceWant, Location, Present, Stamp, Target } from '../contract.ts';
+import type { NetworkInterface } from '@azure/arm-network';
+import type { InstanceDetails, InstanceWant, Location, Present, Stamp } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import { type Account, ifThere, readingAll } from './clients.ts';
 import { meaningOf } from './errors.ts';
-import { idOf, kindOf, type ObjectKind } from './objects.ts';
-import { carries, groupName, mutableTags, objectName, stampOf, stampTags, type Tags } from './stamp.ts';
+import { firewallsOf, readInterface, refsOfFirewalls } from './interface.ts';
+import { idOf, type ObjectKind, placeOf } from './objects.ts';
+import { carries, groupName, namesThatDiffer, objectName, stampOf, stampTags } from './stamp.ts';
 
 /** The machine of one attempt with its run-time view, or undefined. @throws ProviderError `Conflict` for a foreign one (A5). */
 export async function findMachine(
@@ -18,66 +20,6 @@ export async function findMachine(
   if (machine && !carries(machine.tags, stamp))
     throw new ProviderError('Conflict', `${name} does not carry its stamp`, { providerCode: 'NotOurs' });
   return machine;
-}
-
-/** An object of one attempt, found by its tags. */
-export interface Tagged {
-  id: string;
-  name: string;
-  kind: ObjectKind;
-  tags: Tags;
-  location?: string;
-  provisioningState?: string;
-  createdAt?: string;
-}
-
-/** A page of everything in the region with this tag, over all types. */
-export async function findTagged(
-  account: Account,
-  broker: string,
-  region: string,
-  tag: { name: string; value: string },
-  continuationToken?: string,
-): Promise<{ found: Tagged[]; next?: string }> {
-  const group = groupName(broker, region);
-  const filter = `tagName eq '${tag.name}' and tagValue eq '${tag.value}'`;
-  const options = { filter, expand: 'createdTime,provisioningState' };
-  const pages = account.resources.resources.listByResourceGroup(group, options).byPage({ continuationToken });
-  const answer = await ifThere(pages.next());
-  // Without a group there is nothing in it.
-  if (!answer || answer.done) return { found: [] };
-  const found = answer.value.flatMap((item): Tagged[] => {
-    const kind = kindOf(item.type);
-    if (!kind || !item.name) return [];
-    const { name, tags = {}, location, provisioningState, createdTime } = item;
-    const id = idOf(account, group, kind, name);
-    return [
-      {
-        id,
-        name,
-        kind,
-        tags,
-        location,
-        provisioningState,
-        createdAt: createdTime?.toISOString(),
-      },
-    ];
-  });
-  return { found, next: answer.value.continuationToken };
-}
-
-/** The attempts that a target means: the one it names, else every one that something carries the stamp of. Newest first. */
-export async function attemptsOf(account: Account, { stamp, location }: Target): Promise<Stamp[]> {
-  if (stamp.attempt !== undefined) return [{ ...stamp, attempt: stamp.attempt }];
-  const attempts = new Set<number>();
-  let next: string | undefined;
-  do {
-    const tag = { name: stampTags.resource, value: stamp.resource };
-    const page = await findTagged(account, stamp.broker, location.region, tag, next);
-    for (const { tags } of page.found) if (carries(tags, stamp)) attempts.add(stampOf(tags)?.attempt ?? 0);
-    next = page.next;
-  } while (next);
-  return [...attempts].sort((one, other) => other - one).map((attempt) => ({ ...stamp, attempt }));
 }
 
 /** Azure's words for the machine's power, absent until it first ran. */
@@ -110,20 +52,21 @@ export function failureOf(machine: VirtualMachine): ProviderError {
   });
 }
 
-export function detailsOf(
+function detailsOf(
   account: Account,
   group: string,
   machine: VirtualMachine,
   size: { vcpus: number; memoryGiB: number },
-  addresses: InstanceDetails['addresses'],
+  { nic, own, addresses }: Reached,
 ): InstanceDetails {
   const azurePower = powerOf(machine);
   const power = powers[azurePower ?? ''] ?? 'pending';
   const user = machine.osProfile?.adminUsername;
   const host = (addresses.find(({ type }) => type === 'external') ?? addresses[0])?.address;
   const name = machine.name ?? '';
-  const children: ObjectKind[] = ['networkInterface', 'networkSecurityGroup', 'disk'];
-  if (addresses.some(({ type }) => type === 'external')) children.push('publicIPAddress');
+  const children: ObjectKind[] = ['networkInterface', 'disk'];
+  if (nic?.networkSecurityGroup) children.push('networkSecurityGroup');
+  if (own) children.push('publicIPAddress');
   return {
     power,
     ...size,
@@ -145,20 +88,29 @@ const powers: Record<string, InstanceDetails['power']> = {
   deallocated: 'stopped',
 };
 
-async function addressesOf(
-  account: Account,
-  group: string,
-  name: string,
-): Promise<InstanceDetails['addresses']> {
-  const [nic, external] = await Promise.all([
-    ifThere(account.network.networkInterfaces.get(group, name)),
-    ifThere(account.network.publicIPAddresses.get(group, name)),
+/** How a machine is reached. */
+interface Reached {
+  nic?: NetworkInterface;
+  /** Whether a public address was made for it: its child, also while a reserved one takes its place. */
+  own: boolean;
+  addresses: InstanceDetails['addresses'];
+}
+
+async function reachedBy(account: Account, group: string, name: string): Promise<Reached> {
+  const { publicIPAddresses } = account.network;
+  const [nic, own] = await Promise.all([
+    readInterface(account, group, name),
+    ifThere(publicIPAddresses.get(group, name)),
   ]);
   const addresses: InstanceDetails['addresses'] = [];
-  for (const { privateIPAddress } of nic?.ipConfigurations ?? [])
+  for (const { privateIPAddress, publicIPAddress } of nic?.ipConfigurations ?? []) {
     if (privateIPAddress) addresses.push({ type: 'internal', address: privateIPAddress });
-  if (external?.ipAddress) addresses.push({ type: 'external', address: external.ipAddress });
-  return addresses;
+    const place = placeOf(publicIPAddress?.id);
+    const external =
+      place && (place.name === name ? own : await ifThere(publicIPAddresses.get(place.group, place.name)));
+    if (external?.ipAddress) addresses.push({ type: 'external', address: external.ipAddress });
+  }
+  return { nic, own: own !== undefined, addresses };
 }
 
 async function sizeOf(
@@ -192,11 +144,11 @@ export async function toPresent(
   const group = groupName(stamp.broker, region);
   const name = objectName(stamp);
   const type = machine.hardwareProfile?.vmSize ?? '';
-  const [size, addresses] = await Promise.all([
+  const [size, reached] = await Promise.all([
     want?.instanceType === type
       ? { vcpus: want.vcpus, memoryGiB: want.memoryGiB }
       : sizeOf(account, region, type),
-    addressesOf(account, group, name),
+    reachedBy(account, group, name),
   ]);
   return {
     presence: 'present',
@@ -204,25 +156,24 @@ export async function toPresent(
     stamp: stampOf(machine.tags) ?? stamp,
     location: locationOf(machine, region),
     state: stateOf(machine),
-    details: detailsOf(account, group, machine, size, addresses),
-    diff: want ? differences(machine, want) : [],
+    details: detailsOf(account, group, machine, size, reached),
+    diff: want ? differences(account, group, machine, reached.nic, want) : [],
   };
 }
 
 /** Fields of the wanted spec that the machine does not have. What Azure fixes at creation is not compared. */
-export function differences(machine: VirtualMachine, want: InstanceWant): string[] {
+function differences(
+  account: Account,
+  group: string,
+  machine: VirtualMachine,
+  nic: NetworkInterface | undefined,
+  want: InstanceWant,
+): string[] {
   const diff: string[] = [];
   if (powers[powerOf(machine) ?? ''] !== want.power) diff.push('power');
   if (machine.hardwareProfile?.vmSize !== want.instanceType) diff.push('instanceType');
   if (Number(machine.tags?.[stampTags.reboots] ?? 0) < want.reboots) diff.push('reboots');
-  if (machine.tags?.[stampTags.name] !== want.name) diff.push('name');
-  if (Object.entries(want.labels).some(([key, value]) => machine.tags?.[key] !== value)) diff.push('labels');
-  return diff;
-}
-
-/** The machine's tags with name and labels as wanted, or undefined when they are right: Azure replaces all tags at once. */
-export function tagsToWrite(machine: VirtualMachine, want: InstanceWant): Tags | undefined {
-  const wanted = mutableTags(want);
-  if (Object.entries(wanted).every(([key, value]) => machine.tags?.[key] === value)) return undefined;
-  return { ...machine.tags, ...wanted };
+  const firewalls = refsOfFirewalls(account, group, want);
+  if (firewallsOf(account, group, nic).join() !== firewalls.join()) diff.push('firewalls');
+  return [...diff, ...namesThatDiffer(machine.tags, want)];
 }

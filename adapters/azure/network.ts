@@ -7,9 +7,18 @@ import { groupName, stampTags } from './stamp.ts';
 const networkName = 'landfall';
 const subnetName = 'default';
 
+/** The broker's resource group in the region: made when first needed, kept afterwards (it costs nothing). */
+export async function ensureGroup(account: Account, stamp: Stamp, region: string): Promise<void> {
+  const { resourceGroups } = account.resources;
+  const group = groupName(stamp.broker, region);
+  const tags = { [stampTags.broker]: stamp.broker };
+  if (!(await ifThere(resourceGroups.get(group))))
+    await changing(resourceGroups.createOrUpdate(group, { location: region, tags }));
+}
+
 /**
- * The broker's resource group in the region, with the network that its machines share: made when first needed, kept
- * afterwards (they cost nothing), never one machine's children.
+ * The network that machines share which are in no Network of ours: made when first needed, kept afterwards, never one
+ * machine's child.
  * @returns the subnet's id.
  */
 export async function ensureNetwork(
@@ -18,11 +27,9 @@ export async function ensureNetwork(
   region: string,
   context: CallContext,
 ): Promise<string> {
-  const { network, resources } = account;
+  const { network } = account;
   const group = groupName(stamp.broker, region);
   const tags = { [stampTags.broker]: stamp.broker };
-  if (!(await ifThere(resources.resourceGroups.get(group))))
-    await changing(resources.resourceGroups.createOrUpdate(group, { location: region, tags }));
   const found = await ifThere(network.virtualNetworks.get(group, networkName));
   // Never written over: a network that exists may have got other subnets, and a full body would remove them.
   if (!found) {

@@ -1,61 +1,122 @@
-import type { CallContext } from '../contract.ts';
-import { isProviderError } from '../errors.ts';
+import type { CallContext, Kind, Stamp } from '../contract.ts';
+import { isProviderError, ProviderError } from '../errors.ts';
 import { waitFor } from '../wait.ts';
 import { type Account, changing, ifThere } from './clients.ts';
-import { toProviderError } from './errors.ts';
-import type { Tags } from './stamp.ts';
-
-/** What a machine is made of, in the order that deleting takes: each is free once those before it are gone. */
-export const objectKinds = [
-  'virtualMachine',
-  'disk',
-  'networkInterface',
-  'publicIPAddress',
-  'networkSecurityGroup',
-] as const;
-
-export type ObjectKind = (typeof objectKinds)[number];
-
-const types: Record<ObjectKind, string> = {
-  virtualMachine: 'Microsoft.Compute/virtualMachines',
-  disk: 'Microsoft.Compute/disks',
-  networkInterface: 'Microsoft.Network/networkInterfaces',
-  publicIPAddress: 'Microsoft.Network/publicIPAddresses',
-  networkSecurityGroup: 'Microsoft.Network/networkSecurityGroups',
-};
-
-/** The kind of one of Azure's types, whose case varies between answers. */
-export function kindOf(type: string | undefined): ObjectKind | undefined {
-  return objectKinds.find((kind) => types[kind].toLowerCase() === type?.toLowerCase());
-}
-
-/** The id of an object, always in the same case: Azure's own answers differ in it. */
-export function idOf(account: Account, group: string, kind: ObjectKind, name: string): string {
-  return `/subscriptions/${account.subscription}/resourceGroups/${group}/providers/${types[kind]}/${name}`;
-}
+import { providerCodeOf, toProviderError } from './errors.ts';
+import { groupName, objectName, type Tags } from './stamp.ts';
 
 /** What is read of any object. */
 export interface Seen {
+  id?: string;
+  name?: string;
   tags?: Tags;
+  zones?: string[];
   provisioningState?: string;
 }
 
-/** The object as it is now, or undefined where there is none. */
-export function look(
+/** The SDK's operations on objects of one type, as far as all types have them. */
+interface Objects {
+  get(group: string, name: string): Promise<Seen>;
+  delete(group: string, name: string): Poller;
+}
+
+const table = {
+  virtualMachine: ['Microsoft.Compute/virtualMachines', ({ compute }) => compute.virtualMachines],
+  disk: ['Microsoft.Compute/disks', ({ compute }) => compute.disks],
+  snapshot: ['Microsoft.Compute/snapshots', ({ compute }) => compute.snapshots],
+  image: ['Microsoft.Compute/images', ({ compute }) => compute.images],
+  networkInterface: ['Microsoft.Network/networkInterfaces', ({ network }) => network.networkInterfaces],
+  publicIPAddress: ['Microsoft.Network/publicIPAddresses', ({ network }) => network.publicIPAddresses],
+  virtualNetwork: ['Microsoft.Network/virtualNetworks', ({ network }) => network.virtualNetworks],
+  networkSecurityGroup: [
+    'Microsoft.Network/networkSecurityGroups',
+    ({ network }) => network.networkSecurityGroups,
+  ],
+  applicationSecurityGroup: [
+    'Microsoft.Network/applicationSecurityGroups',
+    ({ network }) => network.applicationSecurityGroups,
+  ],
+} as const satisfies Record<string, [string, (account: Account) => Objects]>;
+
+export type ObjectKind = keyof typeof table;
+
+/**
+ * What a resource is made of: first the object that stands for it, then its children, in the order that deleting takes:
+ * each is free once those before it are gone.
+ */
+export const partsOf: Record<Kind, readonly [ObjectKind, ...ObjectKind[]]> = {
+  Instance: ['virtualMachine', 'disk', 'networkInterface', 'publicIPAddress', 'networkSecurityGroup'],
+  Volume: ['disk'],
+  Snapshot: ['snapshot'],
+  Image: ['image'],
+  Network: ['virtualNetwork', 'networkSecurityGroup'],
+  Firewall: ['applicationSecurityGroup'],
+  Address: ['publicIPAddress'],
+};
+
+const kindsOfObjects = Object.keys(table) as ObjectKind[];
+
+/** The kind of one of Azure's types, whose case varies between answers. */
+export function kindOf(type: string | undefined): ObjectKind | undefined {
+  return kindsOfObjects.find((kind) => table[kind][0].toLowerCase() === type?.toLowerCase());
+}
+
+/** The id of an object, always in the same case: Azure's own answers differ in it. */
+export function idOf(account: Pick<Account, 'subscription'>, group: string, kind: ObjectKind, name: string) {
+  return `/subscriptions/${account.subscription}/resourceGroups/${group}/providers/${table[kind][0]}/${name}`;
+}
+
+/** Group and name of what an id leads to, one of a part of it (an address's configuration) too. */
+export function placeOf(id: string | undefined): { group: string; name: string } | undefined {
+  const [, group, name] = /\/resourceGroups\/([^/]+)\/providers\/[^/]+\/[^/]+\/([^/]+)/i.exec(id ?? '') ?? [];
+  return group && name ? { group, name } : undefined;
+}
+
+/** The reference in the form that this adapter gives, where it is of the group; else as Azure wrote it. */
+export function refOf(account: Account, group: string, kind: ObjectKind, id: string): string {
+  const place = placeOf(id);
+  const ours = place && idOf(account, group, kind, place.name);
+  return ours?.toLowerCase() === id.toLowerCase() ? ours : id;
+}
+
+/**
+ * The name of the object that a reference of ours leads to.
+ * @throws ProviderError `Invalid` at `field` for one of another kind, broker, region or subscription.
+ */
+export function nameOf(
   account: Account,
   group: string,
   kind: ObjectKind,
-  name: string,
-): Promise<Seen | undefined> {
-  const { compute, network } = account;
-  const looks: Record<ObjectKind, () => Promise<Seen>> = {
-    virtualMachine: () => compute.virtualMachines.get(group, name),
-    disk: () => compute.disks.get(group, name),
-    networkInterface: () => network.networkInterfaces.get(group, name),
-    publicIPAddress: () => network.publicIPAddresses.get(group, name),
-    networkSecurityGroup: () => network.networkSecurityGroups.get(group, name),
-  };
-  return ifThere(looks[kind]());
+  reference: string,
+  field: string,
+): string {
+  const name = placeOf(reference)?.name ?? '';
+  if (idOf(account, group, kind, name).toLowerCase() !== reference.toLowerCase())
+    throw new ProviderError('Invalid', `${reference} is no ${kind} of this site and region`, { field });
+  return name;
+}
+
+/** The object as it is now, or undefined where there is none. */
+export function look(account: Account, group: string, kind: ObjectKind, name: string) {
+  const objects: Objects = table[kind][1](account);
+  return ifThere(objects.get(group, name));
+}
+
+/**
+ * Sees that there is what a reference of ours leads to. @returns its name.
+ * @throws ProviderError `Invalid` at `field`
+ */
+export async function needObject(
+  account: Account,
+  group: string,
+  kind: ObjectKind,
+  reference: string,
+  field: string,
+): Promise<string> {
+  const name = nameOf(account, group, kind, reference, field);
+  if (!(await look(account, group, kind, name)))
+    throw new ProviderError('Invalid', `there is no ${kind} ${name}`, { field });
+  return name;
 }
 
 /** Asks for the deletion, and does not wait for it. Nothing to delete is fine. */
@@ -65,16 +126,9 @@ export async function askToDelete(
   kind: ObjectKind,
   name: string,
 ): Promise<void> {
-  const { compute, network } = account;
-  const deletions: Record<ObjectKind, () => Poller> = {
-    virtualMachine: () => compute.virtualMachines.delete(group, name),
-    disk: () => compute.disks.delete(group, name),
-    networkInterface: () => network.networkInterfaces.delete(group, name),
-    publicIPAddress: () => network.publicIPAddresses.delete(group, name),
-    networkSecurityGroup: () => network.networkSecurityGroups.delete(group, name),
-  };
+  const objects: Objects = table[kind][1](account);
   try {
-    await changing(deletions[kind]().submitted());
+    await changing(objects.delete(group, name).submitted());
   } catch (error) {
     if (!isProviderError(error, 'NotFound')) throw error;
   }
@@ -86,6 +140,60 @@ export interface Poller {
   poll(): Promise<unknown>;
   submitted(): Promise<void>;
   serialize(): Promise<string>;
+}
+
+/** Makes objects by one operation. `serialized`: the heartbeat carries it, so that a later try of the call goes on with it. */
+export type Make = (kinds: readonly ObjectKind[], start: () => Poller, serialized?: boolean) => Promise<void>;
+
+/**
+ * Makes what an attempt consists of. Every name is made of the stamp, so that repeating meets what is there.
+ * @throws ProviderError with `made`: what exists after the failure (A9).
+ */
+export async function making(
+  account: Account,
+  { stamp, location }: { stamp: Stamp; location: { region: string } },
+  context: CallContext,
+  work: (make: Make) => Promise<void>,
+): Promise<void> {
+  const made: string[] = [];
+  const group = groupName(stamp.broker, location.region);
+  const id = (kind: ObjectKind) => idOf(account, group, kind, objectName(stamp));
+  try {
+    await work(async (kinds, start, serialized = false) => {
+      context.signal.throwIfAborted();
+      context.heartbeat();
+      const poller = start();
+      try {
+        await changing(poller.submitted());
+        made.push(...kinds.map(id));
+      } catch (error) {
+        if (isProviderError(error, 'OutcomeUnknown')) made.push(...kinds.map(id));
+        throw error;
+      }
+      await settle(account, poller, context, serialized);
+    });
+  } catch (error) {
+    // The name is taken: an earlier try of this attempt made it, and it only cannot be seen yet.
+    if (providerCodeOf(error) === 'PreconditionFailed') return;
+    if (!(error instanceof ProviderError)) throw error;
+    throw new ProviderError(error.code, error.message, { ...error.details, made }, error.cause ?? error);
+  }
+}
+
+/** Adds to what an error says exists all that the attempt consists of, where nothing is said yet (A9, R11). */
+export async function naming<T>(
+  account: Account,
+  { kind, stamp, location }: { kind: Kind; stamp: Stamp; location: { region: string } },
+  work: Promise<T>,
+): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof ProviderError) || error.details.made) throw error;
+    const group = groupName(stamp.broker, location.region);
+    const made = partsOf[kind].map((part) => idOf(account, group, part, objectName(stamp)));
+    throw new ProviderError(error.code, error.message, { ...error.details, made }, error.cause ?? error);
+  }
 }
 
 /**

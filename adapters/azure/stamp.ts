@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { InstanceWant, Stamp, Target } from '../contract.ts';
+import type { Kind, Stamp, Target } from '../contract.ts';
+import { verbsOfKinds } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 
 /** Tag names that are ours; a user's label may not look like one. */
@@ -10,8 +11,12 @@ export const stampTags = {
   attempt: 'landfall:attempt',
   /** How many reboots were carried out. */
   reboots: 'landfall:reboots',
-  /** The instance's name: the machine's own is made of the stamp. */
+  /** The resource's name: the object's own is made of the stamp. */
   name: 'landfall:name',
+  /** Kind of the resource; absent on an instance and what was made for one. */
+  kind: 'landfall:kind',
+  /** Of a firewall: the object name of its network. */
+  network: 'landfall:network',
 } as const;
 
 export type Tags = Record<string, string>;
@@ -20,7 +25,7 @@ export type Tags = Record<string, string>;
 const mostTags = 50;
 const forbidden = /[<>%&\\?/]/;
 
-function hash(text: string): string {
+export function hash(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
@@ -30,16 +35,17 @@ export function groupName(broker: string, region: string): string {
 }
 
 /**
- * Name of the attempt's machine and of every child of it. Azure's idempotency is the name: a repeated create meets what
+ * Name of the attempt's main object and of every child of it. Azure's idempotency is the name: a repeated create meets what
  * the first one made (A1), and another broker's can never be met (A5).
  */
 export function objectName(stamp: Stamp): string {
   return `lf-${stamp.resource}-${stamp.attempt}-${hash(`${stamp.broker}\n${stamp.resource}\n${stamp.attempt}`).slice(0, 8)}`;
 }
 
-/** The stamp as tags, for children. */
-export function stampAsTags(stamp: Stamp): Tags {
+/** The stamp as tags, for everything that is made. */
+export function stampAsTags(stamp: Stamp, kind: Kind = 'Instance'): Tags {
   return {
+    ...(kind === 'Instance' ? {} : { [stampTags.kind]: kind }),
     [stampTags.broker]: stamp.broker,
     [stampTags.project]: stamp.project,
     [stampTags.resource]: stamp.resource,
@@ -47,8 +53,14 @@ export function stampAsTags(stamp: Stamp): Tags {
   };
 }
 
+/** What may change of any resource. */
+export interface Named {
+  name: string;
+  labels: Record<string, string>;
+}
+
 /** Name and labels as tags: what may change later. @throws ProviderError `Invalid` for a label that Azure cannot carry. */
-export function mutableTags(spec: Pick<InstanceWant, 'name' | 'labels'>): Tags {
+export function mutableTags(spec: Named): Tags {
   const keys = Object.keys(spec.labels);
   const reserved = keys.find((key) => /^(landfall:|azure|microsoft|windows)/i.test(key));
   if (reserved)
@@ -72,6 +84,21 @@ export function mutableTags(spec: Pick<InstanceWant, 'name' | 'labels'>): Tags {
   return { [stampTags.name]: spec.name, ...spec.labels };
 }
 
+/** Which of name and labels an object does not have as wanted. */
+export function namesThatDiffer(tags: Tags | undefined, { name, labels }: Named): string[] {
+  const diff: string[] = [];
+  if (tags?.[stampTags.name] !== name) diff.push('name');
+  if (Object.entries(labels).some(([key, value]) => tags?.[key] !== value)) diff.push('labels');
+  return diff;
+}
+
+/** An object's tags with name and labels as wanted, or undefined when they are right: Azure replaces all tags at once. */
+export function tagsToWrite(tags: Tags | undefined, want: Named): Tags | undefined {
+  const wanted = mutableTags(want);
+  if (Object.entries(wanted).every(([key, value]) => tags?.[key] === value)) return undefined;
+  return { ...tags, ...wanted };
+}
+
 /** JSON pointer to a label. */
 function pointerTo(label: string): string {
   return `/labels/${label.replaceAll('~', '~0').replaceAll('/', '~1')}`;
@@ -85,6 +112,12 @@ export function stampOf(tags: Tags | undefined): Stamp | undefined {
   const attempt = Number(tags?.[stampTags.attempt]);
   if (!broker || project === undefined || !resource || !Number.isInteger(attempt)) return undefined;
   return { broker, project, resource, attempt };
+}
+
+/** Of which kind the resource is that an object stands for or was made for. */
+export function kindOfTags(tags: Tags): Kind {
+  const kind = tags[stampTags.kind] ?? '';
+  return kind in verbsOfKinds ? (kind as Kind) : 'Instance';
 }
 
 /** Does an object carry the target's stamp? */

@@ -22,7 +22,7 @@ export type OtherKind = Exclude<Kind, 'Instance'>;
 export interface Life<K extends OtherKind> {
   kind: K;
   /** The verb by which such a one is made. */
-  madeBy: 'create' | 'publish';
+  madeBy: 'create' | 'publish' | 'fromSnapshot';
   /** The least that it must be; read when a rule runs, since it names what it stands on. */
   spec(): Specs[K];
   location(): Location;

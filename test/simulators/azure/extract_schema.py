@@ -1,6 +1,6 @@
 """Writes what Microsoft's own generated Python SDKs say about the wire as JSON:
    python extract_schema.py compute|network <file>
-   {operations:[{id,method,url,apiVersion,query:[..],body,expect:[..]}], models:{Name:{base,props:{wire:{type,required,readonly}}}}, enums:{Name:[..]}}"""
+   {operations:[{id,method,url,apiVersion,query:[..],body,expect:[..],answer:{model,list}}], models:{Name:{base,props:{wire:{type,required,readonly}}}}, enums:{Name:[..]}}"""
 import ast, enum, importlib, json, re, sys, typing, inspect
 svc = sys.argv[1]
 pkg = f"azure.mgmt.{svc}"
@@ -43,7 +43,7 @@ for c in [x for x in tree.body if isinstance(x, ast.ClassDef)]:
     models[c.name] = {"base": [ast.unparse(b) for b in c.bases if ast.unparse(b) not in ("_Model",)], "props": props}
 # operations
 import os
-ops = []; body = {}; expect = {}
+ops = []; body = {}; expect = {}; answer = {}
 for fn in ("_operations.py",):
     src = open(f"{root}/operations/{fn}").read(); t = ast.parse(src)
     for f in t.body:
@@ -53,8 +53,14 @@ for fn in ("_operations.py",):
             q = re.findall(r"_params\['([^']+)'\]", s)
             if url and m: ops.append({"id": f.name[6:-8], "method": m[1], "url": url[1], "apiVersion": av[1] if av else None, "query": q, "requiredQuery": [x for x in q if x == "api-version" or not re.search(r"is not None:\s*_params\['" + re.escape(x), s)]})
     for c in [x for x in t.body if isinstance(x, ast.ClassDef)]:
+        initial = {}
         for f in [x for x in c.body if isinstance(x, ast.FunctionDef)]:
             s = ast.unparse(f); r = re.search(r"_request = build_(\w+)_request\(", s)
+            # What the answer holds: of a long-running operation it stands in the function that begins it.
+            b = re.search(r"self\.(_\w+_initial)\(", s); d = re.search(r"(?<![a-z])_deserialize\((list|List)?\[?_models\.(\w+)\]?, (response\.json|deserialized)", s)
+            of = r[1] if r else initial.get(b[1]) if b else None
+            if r: initial[f.name] = r[1]
+            if of and d: answer[of] = {"model": d[2], "list": None if not d[1] else "value" if d[3] == "deserialized" else "array"}
             if not r: continue
             for a in f.args.args + f.args.kwonlyargs:
                 if a.annotation is not None:
@@ -62,6 +68,6 @@ for fn in ("_operations.py",):
                     if z and "IO[bytes]" in ast.unparse(a.annotation): body[r[1]] = {"model": z[1], "optional": "Optional" in ast.unparse(a.annotation)}
             x = re.search(r"status_code not in \[([\d, ]+)\]", s)
             if x: expect[r[1]] = [int(i) for i in x[1].split(",")]
-for o in ops: o["body"] = body.get(o["id"]); o["expect"] = expect.get(o["id"])
+for o in ops: o["body"] = body.get(o["id"]); o["expect"] = expect.get(o["id"]); o["answer"] = answer.get(o["id"])
 out = {"source": f"{pkg} {importlib.import_module(pkg).__version__} (PyPI, MIT)", "operations": ops, "models": models, "enums": enums}
 json.dump(out, open(sys.argv[2], "w"))

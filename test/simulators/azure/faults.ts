@@ -1,4 +1,5 @@
 import type { Fault } from '../../../adapters/conformance/subject.ts';
+import type { Kind } from '../../../adapters/contract.ts';
 
 /** The catalogue of the conformance suite, and what only Azure has. Each lasts for `times` matching calls (default 1). */
 export type AzureFault =
@@ -41,16 +42,30 @@ export interface Called {
 }
 
 export interface FaultPlan {
-  set(fault: AzureFault): void;
+  /** What is said of a create holds for creates of the type that stands for `kind` (default: machines). */
+  set(fault: AzureFault, kind?: Kind): void;
   clear(): void;
   fate(call: Called): Fate;
+  /** How long deleting a thing of the type takes. */
+  deleteMs(type: string): number;
   lag(): number;
   pageSize(): number;
-  times(): { machineMs: number; networkMs: number; deleteMs: number };
+  times(): { machineMs: number; networkMs: number };
 }
 
 const children = ['networksecuritygroups', 'publicipaddresses', 'networkinterfaces', 'virtualmachines'];
-const defaults = { machineMs: 150, networkMs: 30, deleteMs: 150 };
+const types: Record<Kind, string> = {
+  Instance: 'virtualmachines',
+  Volume: 'disks',
+  Snapshot: 'snapshots',
+  Image: 'images',
+  Network: 'virtualnetworks',
+  Firewall: 'applicationsecuritygroups',
+  Address: 'publicipaddresses',
+};
+const computeTypes = ['virtualmachines', 'disks', 'snapshots', 'images'];
+const defaults = { machineMs: 150, networkMs: 30 };
+const defaultDeletes = { virtualmachines: 150 };
 
 const throttled: Refusal = {
   status: 429,
@@ -75,19 +90,31 @@ const noQuota: Refusal = {
   details: [{ code: 'QuotaExceeded', message: 'Current Limit: 4, Current Usage: 4, Additional Required: 2' }],
 };
 
+/** Of the network's objects; only the code for addresses is known to be Azure's. */
+const noMore = (type: string): Refusal => ({
+  status: 400,
+  code:
+    type === 'publicipaddresses' ? 'IPv4StandardSkuPublicIpCountLimitReached' : 'ResourceCountLimitReached',
+  message: `Cannot create more than 0 ${type} for this subscription in this region.`,
+});
+
 export function createFaultPlan(): FaultPlan {
-  let active: { fault: AzureFault; left: number; seen: number }[] = [];
+  let active: { fault: AzureFault; left: number; seen: number; type: string }[] = [];
   let lists = 0;
   let pageSize = 1000;
   let times = { ...defaults };
+  let deletes: Record<string, number> = { ...defaultDeletes };
 
-  /** Takes one use of the first fault of this kind, after `skip` matching calls. */
+  /** Takes one use of the first fault of this kind (set for creates of `type`, where one is given), after `skip` matching calls. */
   function use<K extends AzureFault['kind']>(
     kind: K,
     matches: (fault: Extract<AzureFault, { kind: K }>) => boolean = () => true,
     skip: (fault: Extract<AzureFault, { kind: K }>) => number = () => 0,
+    type?: string,
   ): Extract<AzureFault, { kind: K }> | undefined {
-    const entry = active.find(({ fault, left }) => fault.kind === kind && left > 0);
+    const entry = active.find(
+      (one) => one.fault.kind === kind && one.left > 0 && (type === undefined || one.type === type),
+    );
     const fault = entry?.fault as Extract<AzureFault, { kind: K }> | undefined;
     if (!entry || !fault || !matches(fault)) return undefined;
     entry.seen += 1;
@@ -96,7 +123,11 @@ export function createFaultPlan(): FaultPlan {
     return fault;
   }
 
-  function refusal({ method, type, list }: Called, creates: boolean): Refusal | undefined {
+  const ofCreate = (kind: AzureFault['kind'], { method, type }: Called) =>
+    method === 'PUT' && use(kind, undefined, undefined, type) !== undefined;
+
+  function refusal(call: Called): Refusal | undefined {
+    const { method, type, list } = call;
     if (use('denied'))
       return {
         status: 403,
@@ -115,21 +146,22 @@ export function createFaultPlan(): FaultPlan {
         code: 'ResourceCountLimitReached',
         message: 'Cannot create more than 0 resources of this type for this subscription in this region.',
       };
-    if (creates && use('capacity')) return noSku;
-    if (creates && use('quota')) return noQuota;
+    if (ofCreate('capacity', call)) return noSku;
+    if (ofCreate('quota', call)) return computeTypes.includes(type) ? noQuota : noMore(type);
     return undefined;
   }
 
   return {
-    set(fault) {
+    set(fault, kind = 'Instance') {
       if (fault.kind === 'lag') lists = fault.lists;
       else if (fault.kind === 'pages') pageSize = fault.size;
-      else if (fault.kind === 'slowDelete') times = { ...times, deleteMs: fault.ms };
+      else if (fault.kind === 'slowDelete') deletes = { ...deletes, [types[kind]]: fault.ms };
       else if (fault.kind === 'transitions') times = { ...times, ...fault };
       else {
         // A list fails in the middle only if it has more than one page.
         if (fault.kind === 'brokenList') pageSize = 2;
-        active.push({ fault, left: ('times' in fault ? fault.times : undefined) ?? 1, seen: 0 });
+        const left = ('times' in fault ? fault.times : undefined) ?? 1;
+        active.push({ fault, left, seen: 0, type: types[kind] });
       }
     },
     clear() {
@@ -137,7 +169,9 @@ export function createFaultPlan(): FaultPlan {
       lists = 0;
       pageSize = 1000;
       times = { ...defaults };
+      deletes = { ...defaultDeletes };
     },
+    deleteMs: (type) => deletes[type] ?? times.networkMs,
     lag: () => lists,
     pageSize: () => pageSize,
     times: () => times,
@@ -146,8 +180,8 @@ export function createFaultPlan(): FaultPlan {
       const fate: Fate = {
         delayMs: (use('latency') ?? use('slowAnswers', ({ method }) => method === call.method))?.ms ?? 0,
       };
-      if (creates && use('requestLost')) return { ...fate, requestLost: true };
-      fate.refusal = refusal(call, creates);
+      if (ofCreate('requestLost', call)) return { ...fate, requestLost: true };
+      fate.refusal = refusal(call);
       if (fate.refusal) return fate;
       const of = creates ? 'create' : call.action === 'start' ? 'start' : undefined;
       const allocation = of && use('allocation', (fault) => (fault.of ?? 'create') === of);
@@ -157,7 +191,7 @@ export function createFaultPlan(): FaultPlan {
           message:
             'Allocation failed. We do not have sufficient capacity for the requested VM size in this region.',
         };
-      if (creates && use('responseLost')) fate.responseLost = true;
+      if (ofCreate('responseLost', call)) fate.responseLost = true;
       return fate;
     },
   };

@@ -1,17 +1,19 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import type { Kind } from '../../../adapters/contract.ts';
 import { type AzureFault, createFaultPlan } from './faults.ts';
 import { installSchemas } from './install.ts';
 import { createChecker } from './schema.ts';
 import { type Call, startServer } from './server.ts';
-import { type Body, createWorld } from './world.ts';
+import type { Body } from './thing.ts';
+import { createWorld } from './world.ts';
 
 export type { AzureFault, Call };
 
 export interface AzureSimulator {
   /** For the adapter's `endpoint`; any bearer token and any subscription is accepted. */
   endpoint: string;
-  faults: { set(fault: AzureFault): void; clear(): void };
+  faults: { set(fault: AzureFault, kind?: Kind): void; clear(): void };
   /** Every request so far but polls of operations, newest last. */
   calls: Call[];
   /** What exists, seen past the faults: nothing hidden. What is being deleted counts. */
@@ -30,7 +32,7 @@ export interface AzureSimulatorOptions {
 
 /**
  * Starts a simulated Azure Resource Manager: resource groups, networks, disks, addresses and machines with states and
- * operations that take time, and faults. Requests to Compute and Network are held to Microsoft's published schema,
+ * operations that take time, and faults. Requests to Compute and Network, and the answers, are held to Microsoft's published schema,
  * which the first start on a machine reads from the package index (about a minute).
  */
 export async function startAzureSimulator(options: AzureSimulatorOptions = {}): Promise<AzureSimulator> {

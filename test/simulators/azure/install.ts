@@ -6,12 +6,12 @@ import type { ServiceSchema } from './schema.ts';
 
 /** Microsoft's own descriptions of the wire, as its generated Python SDKs carry them (PyPI, MIT). */
 const packages = { compute: 'azure-mgmt-compute==39.0.0', network: 'azure-mgmt-network==33.0.0' } as const;
-const file = 'azure-compute-39.0.0-network-33.0.0.json';
+const file = 'azure-compute-39.0.0-network-33.0.0-answers.json';
 
 const run = promisify(execFile);
 
 /**
- * The published request schemas of Compute and Network, extracted once into `cacheDir` (about a minute and 1.3 MB), read
+ * The published schemas of Compute and Network, of requests and answers, extracted once into `cacheDir` (about a minute and 1.3 MB), read
  * from there later. `LANDFALL_PYTHON` names another Python than `python3` (3.9 or newer, with its venv module).
  * @throws Error with Python's own words when it or the package index cannot do it.
  */

@@ -8,6 +8,9 @@ export interface ServiceSchema {
     apiVersion: string | null;
     query: string[];
     body: { model: string; optional: boolean } | null;
+    /** Statuses of success, and what the answer holds: one thing, a page with things as its `value`, or an array. */
+    expect: number[] | null;
+    answer: { model: string; list: 'value' | 'array' | null } | null;
   }[];
   models: Record<string, { base: string[]; props: Record<string, Property> }>;
   enums: Record<string, unknown[]>;
@@ -28,7 +31,12 @@ export interface Operation {
   apiVersion: string | null;
   /** What is wrong with the request; the first is what Azure would name. */
   problems: { target: string; message: string }[];
+  expect: number[] | null;
+  /** What is wrong with an answer of success. */
+  problemsOf(answer: { status: number; body?: unknown }): { target: string; message: string }[];
 }
+
+type Problems = Operation['problems'];
 
 /** Finds the operation that a request is for and holds the request to the published schema. */
 export type Checker = (request: {
@@ -53,7 +61,7 @@ export function createChecker(services: ServiceSchema[]): Checker {
     const route = routes.find(({ operation, pattern }) => operation.method === method && pattern.test(path));
     if (!route) return undefined;
     const { service, operation } = route;
-    const problems: Operation['problems'] = [];
+    const problems: Problems = [];
     const version = query.get('api-version');
     if (!version)
       problems.push({ target: 'api-version', message: 'The api-version query parameter is required.' });
@@ -64,8 +72,35 @@ export function createChecker(services: ServiceSchema[]): Checker {
         problems.push({ target: name, message: `Unknown query parameter '${name}'.` });
     if (operation.body && (body !== undefined || !operation.body.optional))
       checkModel(service, operation.body.model, body, 'parameters', problems);
-    return { id: operation.id, apiVersion: operation.apiVersion, problems };
+    const problemsOf: Operation['problemsOf'] = ({ status, body: answered }) => {
+      const found: Problems = [];
+      if (operation.expect && !operation.expect.includes(status))
+        found.push({ target: 'status', message: `${status} is not one of ${operation.expect}` });
+      if (operation.answer && answered !== undefined) checkAnswer(service, operation.answer, answered, found);
+      return found;
+    };
+    return {
+      id: operation.id,
+      apiVersion: operation.apiVersion,
+      problems,
+      expect: operation.expect,
+      problemsOf,
+    };
   };
+}
+
+function checkAnswer(
+  service: ServiceSchema,
+  { model, list }: NonNullable<ServiceSchema['operations'][number]['answer']>,
+  body: unknown,
+  problems: Problems,
+): void {
+  const items = list === 'value' ? (body as { value?: unknown }).value : list === 'array' ? body : [body];
+  if (!Array.isArray(items)) problems.push({ target: 'value', message: 'a list has to be an array' });
+  else
+    items.forEach((item, index) => {
+      checkModel(service, model, item, list ? `[${index}]` : 'answer', problems);
+    });
 }
 
 function propertiesOf(service: ServiceSchema, name: string): Record<string, Property> {
@@ -79,7 +114,7 @@ function checkModel(
   name: string,
   value: unknown,
   at: string,
-  problems: Operation['problems'],
+  problems: Problems,
 ): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     problems.push({ target: at, message: `${at} has to be an object of type '${name}'.` });
@@ -87,6 +122,8 @@ function checkModel(
   }
   const known = propertiesOf(service, name);
   for (const [key, member] of Object.entries(value)) {
+    // Not written in an answer.
+    if (member === undefined) continue;
     const property = known[key];
     if (property) checkValue(service, property, member, `${at}.${key}`, problems);
     else
@@ -108,7 +145,7 @@ function checkValue(
   property: Property,
   value: unknown,
   at: string,
-  problems: Operation['problems'],
+  problems: Problems,
 ): void {
   if (value === null || value === undefined) return;
   if (property.$ref) {

@@ -2,9 +2,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { coreLimit, images, sizes, skuRow } from './catalogue.ts';
+import { instanceView } from './compute.ts';
 import type { Called, Fate, FaultPlan } from './faults.ts';
-import type { Checker } from './schema.ts';
-import { ArmError, type Body, instanceView, type World } from './world.ts';
+import type { Checker, Operation } from './schema.ts';
+import { ArmError, type Body, typeOf } from './thing.ts';
+import type { World } from './world.ts';
 
 /** Long-running operations are named as Azure names them, whatever address the simulator has. */
 const arm = 'https://management.azure.com';
@@ -41,6 +43,8 @@ interface Request {
   version: string;
   host: string;
   fate: Fate;
+  /** Absent of Microsoft.Resources and of polls. */
+  operation?: Operation;
 }
 
 /** Listens on the loopback address; port 0 = a free one. */
@@ -94,6 +98,8 @@ async function serve(parts: Parts, incoming: IncomingMessage, response: ServerRe
       return send({ status: refusal.status, headers, body: { error: { code, message, details } } });
     }
     const answer = handle(parts, request);
+    const wrong = request.operation?.problemsOf(answer)[0];
+    if (wrong) throw new Error(`${request.operation?.id} would answer what Azure does not: ${wrong.message}`);
     if (request.fate.responseLost) return void incoming.socket.destroy();
     send(answer);
   } catch (error) {
@@ -144,6 +150,7 @@ function admit(
     version: query.get('api-version') ?? '',
     host: headers.host ?? '',
     fate: faults.fate(called),
+    operation,
   };
 }
 
@@ -188,17 +195,23 @@ function handle(parts: Parts, request: Request): Answer {
       'ResourceNotFound',
       `The Resource '${path.split('/providers/')[1] ?? path}' was not found.`,
     );
+  const { properties, ...body } = world.shown(thing);
   if (method === 'PATCH') {
-    const change = world.patch(thing, request.body ?? {});
-    return accepted(200, thing.body, change, request);
+    const change = world.patch(thing, structuredClone(request.body) ?? {});
+    const answer = world.shown(thing);
+    // Of the network only tags are changed this way, at once.
+    const network = /\/microsoft\.network\//i.test(path);
+    return network ? { status: 200, body: answer } : accepted(200, answer, change, request);
   }
   const view = request.query.get('$expand') === 'instanceView' ? { instanceView: instanceView(thing) } : {};
-  return { status: 200, body: { ...thing.body, properties: { ...thing.body.properties, ...view } } };
+  return { status: 200, body: { ...body, properties: { ...properties, ...view } } };
 }
 
 function put(world: World, request: Request): Answer {
   const { path, body = {}, fate } = request;
-  if (request.headers['if-none-match'] === '*' && world.find(path))
+  const existing = world.find(path);
+  const match = request.headers['if-match'];
+  if ((request.headers['if-none-match'] === '*' && existing) || (match && match !== existing?.body.etag))
     throw new ArmError(
       412,
       'PreconditionFailed',
@@ -206,7 +219,7 @@ function put(world: World, request: Request): Answer {
     );
   const { thing, isNew, operation } = world.put(
     path,
-    { ...body, properties: body.properties ?? {} },
+    structuredClone({ ...body, properties: body.properties ?? {} }),
     fate.operationError,
   );
   if (/\/resourcegroups\/[^/]+$/i.test(path)) {
@@ -214,7 +227,9 @@ function put(world: World, request: Request): Answer {
     thing.hidden = 0;
     return { status: isNew ? 201 : 200, body: thing.body };
   }
-  return accepted(isNew ? 201 : 200, thing.body, operation, request);
+  // Disks and snapshots are accepted, where others are created.
+  const created = request.operation?.expect?.includes(201) === false ? 202 : 201;
+  return accepted(isNew ? created : 200, world.shown(thing), operation, request);
 }
 
 function post(world: World, request: Request): Answer {
@@ -227,7 +242,12 @@ function post(world: World, request: Request): Answer {
       status: 200,
       body: { serialConsoleLogBlobUri: `http://${request.host}/console/${thing.body.name}` },
     };
-  return accepted(202, undefined, world.act(thing, action, request.fate.operationError), request);
+  return accepted(
+    202,
+    undefined,
+    world.act(thing, action, request.body ?? {}, request.fate.operationError),
+    request,
+  );
 }
 
 /** Answers an operation that takes time, both ways Azure names where to look. */
@@ -274,14 +294,15 @@ function list({ world, faults }: Parts, { path, query }: Request): Answer {
   const found = [...world.things.values()]
     .filter(({ body }) => body.id.toLowerCase().startsWith(`${scope}/`) && body.id.includes('/providers/'))
     .filter(({ body }) =>
-      type === 'resources' ? !/\/subnets\//i.test(body.id) : world.typeOf(body.id) === type,
+      type === 'resources' ? body.type.split('/').length === 2 : typeOf(body.id) === type,
     )
     .filter(({ body }) => !tag || body.tags?.[tag[1] ?? ''] === tag[2])
     .filter(({ body }) => world.look(body.id));
   const from = Number(query.get('$skiptoken') ?? 0);
   const end = from + faults.pageSize();
-  const value = found.slice(from, end).map(({ body }) => {
-    if (type !== 'resources') return body;
+  const value = found.slice(from, end).map((thing) => {
+    const { body } = thing;
+    if (type !== 'resources') return world.shown(thing);
     const { id, name, location, tags, zones, properties } = body;
     const { provisioningState } = properties;
     return { id, name, type: body.type, location, tags, zones, provisioningState, createdTime: started };

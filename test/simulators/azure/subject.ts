@@ -1,8 +1,8 @@
 import { type AzureAdapterOptions, createAzureAdapter } from '../../../adapters/azure/index.ts';
-import { kindOf } from '../../../adapters/azure/objects.ts';
-import { groupName, stampTags } from '../../../adapters/azure/stamp.ts';
+import { idOf, kindOf, partsOf } from '../../../adapters/azure/objects.ts';
+import { groupName, kindOfTags, stampAsTags, stampTags } from '../../../adapters/azure/stamp.ts';
 import type { Subject } from '../../../adapters/conformance/subject.ts';
-import type { InstanceWant, Want } from '../../../adapters/contract.ts';
+import type { InstanceWant, Kind, Want } from '../../../adapters/contract.ts';
 import { type AzureSimulator, startAzureSimulator } from './index.ts';
 
 const subscription = '00000000-0000-0000-0000-000000000001';
@@ -39,8 +39,10 @@ export async function simulatedAzure(
       location,
     }),
     faults: {
-      set(fault) {
-        simulator.faults.set(fault);
+      set(fault, kind) {
+        if (kind !== undefined && kind !== 'Instance' && ['capacity', 'failChild'].includes(fault.kind))
+          return { unsupported: `Azure documents no ${fault.kind} of a ${kind}` };
+        simulator.faults.set(fault, kind);
         return true;
       },
       clear: () => simulator.faults.clear(),
@@ -50,10 +52,14 @@ export async function simulatedAzure(
         const providerKind = kindOf(type);
         if (!providerKind) return [];
         const attempt = tags[stampTags.attempt];
+        // The network that machines share stays, with the broker's tag alone: it is no resource's.
+        if (tags[stampTags.broker] && attempt === undefined) return [];
+        const kind = kindOfTags(tags);
         return [
           {
             ref: id,
             providerKind,
+            kind: providerKind === partsOf[kind][0] ? kind : undefined,
             machine: providerKind === 'virtualMachine',
             broker: tags[stampTags.broker],
             resource: tags[stampTags.resource],
@@ -62,24 +68,26 @@ export async function simulatedAzure(
         ];
       });
     },
-    async plantForeign(resource, otherBroker) {
+    async plantForeign(resource, otherBroker, kind = 'Instance') {
       planted += 1;
       const group = groupName(broker, location.region);
-      const id = `/subscriptions/${subscription}/resourceGroups/${group}/providers/Microsoft.Compute/virtualMachines/foreign-${planted}`;
+      const id = idOf({ subscription }, group, partsOf[kind][0], `foreign-${planted}`);
+      const stamp = { broker: otherBroker ?? '', project: 'theirs', resource, attempt: 1 };
       const tags: Record<string, string> = otherBroker
-        ? {
-            [stampTags.broker]: otherBroker,
-            [stampTags.project]: 'theirs',
-            [stampTags.resource]: resource,
-            [stampTags.attempt]: '1',
-          }
+        ? stampAsTags(stamp, kind)
         : { purpose: 'somebody else’s' };
-      simulator.plant(id, { location: location.region, tags, properties: {} });
+      simulator.plant(id, { location: location.region, tags, properties: { ...bodies[kind] } });
       return id;
     },
     close: () => simulator.close(),
   };
 }
+
+/** What Azure's schema asks of somebody else's objects. */
+const bodies: Partial<Record<Kind, object>> = {
+  Volume: { creationData: { createOption: 'Empty' }, diskSizeGB: 4 },
+  Snapshot: { creationData: { createOption: 'Copy' }, diskSizeGB: 4 },
+};
 
 /** An instance as the tests want it: small, Debian 12. */
 export function wantOf(

@@ -1,0 +1,70 @@
+import type { NetworkInterface, NetworkInterfaceIPConfiguration } from '@azure/arm-network';
+import type { InstanceWant } from '../contract.ts';
+import { ProviderError } from '../errors.ts';
+import { type Account, ifThere, reading } from './clients.ts';
+import { idOf, nameOf, type Poller, refOf } from './objects.ts';
+import { stampTags } from './stamp.ts';
+
+/** A machine's interface carries the machine's name. */
+export function readInterface(
+  account: Account,
+  group: string,
+  name: string,
+): Promise<NetworkInterface | undefined> {
+  return ifThere(account.network.networkInterfaces.get(group, name));
+}
+
+/**
+ * Writes an interface with its one configuration changed. Azure takes interfaces only whole: what somebody else wrote since
+ * it was read is `Conflict`, by its ETag, and read again.
+ */
+export function changeInterface(
+  account: Account,
+  group: string,
+  nic: NetworkInterface,
+  change: (config: NetworkInterfaceIPConfiguration) => NetworkInterfaceIPConfiguration,
+): Poller {
+  const [config = {}, ...others] = nic.ipConfigurations ?? [];
+  const body = { ...nic, ipConfigurations: [change(config), ...others] };
+  const requestOptions = nic.etag ? { headers: { 'if-match': nic.etag } } : undefined;
+  return account.network.networkInterfaces.createOrUpdate(group, nic.name ?? '', body, { requestOptions });
+}
+
+/** The references of the firewalls that hold for an interface, sorted. */
+export function firewallsOf(account: Account, group: string, nic: NetworkInterface | undefined): string[] {
+  return (nic?.ipConfigurations ?? [])
+    .flatMap(({ applicationSecurityGroups = [] }) => applicationSecurityGroups)
+    .map(({ id = '' }) => refOf(account, group, 'applicationSecurityGroup', id))
+    .sort();
+}
+
+/** The wanted firewalls' references, sorted. @throws ProviderError `Invalid` for what is no firewall of ours. */
+export function refsOfFirewalls(account: Account, group: string, spec: InstanceWant): string[] {
+  return (spec.firewalls ?? [])
+    .map((ref, at) => {
+      const name = nameOf(account, group, 'applicationSecurityGroup', ref, `/firewalls/${at}`);
+      return idOf(account, group, 'applicationSecurityGroup', name);
+    })
+    .sort();
+}
+
+/**
+ * Sees that the wanted subnet and firewalls are of the machine's network: Azure would take other firewalls,
+ * and their rules would not hold.
+ * @throws ProviderError `Invalid`
+ */
+export async function checkNetwork(account: Account, group: string, spec: InstanceWant): Promise<void> {
+  refsOfFirewalls(account, group, spec);
+  const network = spec.network && nameOf(account, group, 'virtualNetwork', spec.network.ref, '/network/ref');
+  if (spec.network && !spec.network.subnet.startsWith(`${spec.network.ref}/subnets/`))
+    throw new ProviderError('Invalid', `${spec.network.subnet} is no subnet of the network`, {
+      field: '/network/subnet',
+    });
+  for (const [at, ref] of (spec.firewalls ?? []).entries()) {
+    const field = `/firewalls/${at}`;
+    const name = nameOf(account, group, 'applicationSecurityGroup', ref, field);
+    const found = await reading(account.network.applicationSecurityGroups.get(group, name));
+    if (network === undefined || found.tags?.[stampTags.network] !== network)
+      throw new ProviderError('Invalid', `the firewall ${name} is not of the instance's network`, { field });
+  }
+}

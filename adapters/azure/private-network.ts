@@ -1,0 +1,75 @@
+import type { VirtualNetwork } from '@azure/arm-network';
+import type { KindAdapter } from '../contract.ts';
+import type { Account } from './clients.ts';
+import { idOf } from './objects.ts';
+import { kindAdapter } from './resource.ts';
+import { stampAsTags, tagsToWrite } from './stamp.ts';
+
+/** Lets nothing in, from inside the network neither: what firewalls allow stands before it. */
+const denyRule = {
+  name: 'deny',
+  priority: 4096,
+  direction: 'Inbound',
+  access: 'Deny',
+  protocol: '*',
+  sourceAddressPrefix: '*',
+  sourcePortRange: '*',
+  destinationAddressPrefix: '*',
+  destinationPortRange: '*',
+} as const;
+
+/**
+ * A virtual network with its subnets, all of which have one security group, the network's child: the rules of every firewall
+ * of the network stand in it (see `firewall.ts`).
+ */
+export function networks(account: Account): KindAdapter<'Network'> {
+  const { virtualNetworks, networkSecurityGroups } = account.network;
+  return kindAdapter<'Network', VirtualNetwork>(account, {
+    kind: 'Network',
+    came: () => false,
+    check: async () => {},
+
+    async create({ spec, stamp, location }, { group, name }, tags, make) {
+      const common = { location: location.region };
+      await make(['networkSecurityGroup'], () =>
+        networkSecurityGroups.createOrUpdate(group, name, {
+          ...common,
+          tags: stampAsTags(stamp, 'Network'),
+          securityRules: [denyRule],
+        }),
+      );
+      const networkSecurityGroup = { id: idOf(account, group, 'networkSecurityGroup', name) };
+      await make(
+        ['virtualNetwork'],
+        () =>
+          virtualNetworks.createOrUpdate(group, name, {
+            ...common,
+            tags,
+            addressSpace: { addressPrefixes: [spec.cidr] },
+            subnets: spec.subnets.map((subnet) => ({
+              name: subnet.name,
+              addressPrefix: subnet.cidr,
+              networkSecurityGroup,
+            })),
+          }),
+        true,
+      );
+    },
+
+    async step(network, { spec }, { group, name }, run) {
+      const tags = tagsToWrite(network.tags, spec);
+      return tags ? run(() => virtualNetworks.updateTags(group, name, { tags })) : true;
+    },
+
+    details: async (network, { group, name }) => ({
+      cidr: network.addressSpace?.addressPrefixes?.[0] ?? '',
+      subnets: (network.subnets ?? []).map((subnet) => ({
+        name: subnet.name ?? '',
+        cidr: subnet.addressPrefix ?? subnet.addressPrefixes?.[0] ?? '',
+        ref: `${idOf(account, group, 'virtualNetwork', name)}/subnets/${subnet.name}`,
+      })),
+      children: [idOf(account, group, 'networkSecurityGroup', name)],
+    }),
+    differences: () => [],
+  });
+}
