@@ -1,5 +1,6 @@
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { Catalogue, type CatalogueRow } from '@landfall/policies';
+import { count } from '@landfall/policies/figure.ts';
 import {
   awsPrices,
   azurePrices,
@@ -90,7 +91,7 @@ const smallList = 20;
 function refuseShrunken(provider: Provider, offers: number, before: number): void {
   if (before < smallList || offers * 2 >= before) return;
   throw new UnusablePrices(
-    `the API gave ${offers} offers where it gave ${before} before; if that is right, remove ${listName(provider)} first`,
+    `the API gave ${count(offers)} offers where it gave ${count(before)} before; if that is right, remove ${listName(provider)} first`,
   );
 }
 
