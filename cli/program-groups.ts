@@ -73,6 +73,11 @@ function addPolicies({ command, group }: Registrar): void {
     async (session, flags) => (await import('./commands/what-if.ts')).whatIf(session, flags),
   )
     .addOption(fileOption())
+    .addOption(
+      new Option('--without <name>', 'with this policy taken out of force; repeatable')
+        .argParser(collect)
+        .default([], 'none'),
+    )
     .option('--catalogue <version>', 'under the prices of a kept catalogue')
     .option('--since <duration>', 'how far back requests are taken from (default 30d)')
     .option('--limit <number>', 'at most so many requests, the newest first (default 1000)');

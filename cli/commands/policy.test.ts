@@ -92,12 +92,23 @@ describe('policy explain', () => {
 test('policy put tells what is hardly meant, and puts it all the same', async () => {
   const broker = await new FakeBroker().start();
   Object.assign(home.env, { LANDFALL_URL: broker.url, LANDFALL_TOKEN: broker.token });
+  const told = (line: number, code: string, message: string) => ({
+    code,
+    message,
+    file: 'p.yaml',
+    line,
+    column: 1,
+    severity: 'warning',
+  });
+  const problems = [told(8, 'override', 'of nobody'), told(9, 'contradiction', 'told already')];
   broker.intercept = ({ method, path }) =>
-    path !== '/v1/policies/p'
-      ? undefined
-      : method === 'PUT'
-        ? { status: 200, body: {} }
-        : { status: 404, body: { title: 'There is no such policy.', status: 404 } };
+    path === '/v1/policies/validate'
+      ? { status: 200, body: { problems } }
+      : path !== '/v1/policies/p'
+        ? undefined
+        : method === 'PUT'
+          ? { status: 200, body: {} }
+          : { status: 404, body: { title: 'There is no such policy.', status: 404 } };
   const rules = (name: string) =>
     `apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: ${name}}\nspec:\n  rules:\n`;
   save(
@@ -108,6 +119,8 @@ test('policy put tells what is hardly meant, and puts it all the same', async ()
   await broker.stop();
   expect(ran).toMatchObject({ code: 0, out: 'policy/p created\n' });
   expect(ran.err).toMatch(/^p\.yaml:9:1 warning .*'b'.* it rejects every offer/);
+  expect(ran.err).toContain('p.yaml:8:1 warning of nobody [override]');
+  expect(ran.err).not.toContain('told already');
 });
 
 test('policy validate warns of what no offer can meet, in all files together', async () => {

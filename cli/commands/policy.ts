@@ -50,7 +50,8 @@ export async function putPolicies(session: Session, flags: PolicyFlags): Promise
       })),
     });
   }
-  const doubtful = warningsOf(manifests.map(({ source }) => source));
+  const sources = applied.flatMap(({ manifest, error }) => (error === undefined ? [manifest.source] : []));
+  const doubtful = distinct([...warningsOf(sources), ...(await warningsInForce(session, sources))]);
   if (doubtful.length > 0) session.notice(renderPolicyProblems(doubtful, session.paint).trimEnd());
   const failed = applied.find(({ error }) => error !== undefined)?.error;
   return failed === undefined
@@ -58,6 +59,34 @@ export async function putPolicies(session: Session, flags: PolicyFlags): Promise
     : failed instanceof CommandError
       ? failed.exitCode
       : exitCodes.failed;
+}
+
+/** What the broker finds sound and hardly meant in each, beside the policies in force and under its own prices. */
+async function warningsInForce(
+  session: Session,
+  sources: readonly ManifestSource[],
+): Promise<PolicyProblem[]> {
+  const found: PolicyProblem[] = [];
+  for (const { text, file, linesBefore } of sources) {
+    const { problems } = await body(
+      session.broker.client.POST('/v1/policies/validate', {
+        params: { header: idempotencyKey() },
+        body: { source: text, file },
+      }),
+    );
+    for (const problem of problems)
+      if (problem.severity === 'warning') found.push({ ...problem, line: problem.line + linesBefore });
+  }
+  return found;
+}
+
+/** Of warnings of one kind about one rule, the first. */
+function distinct(problems: readonly PolicyProblem[]): PolicyProblem[] {
+  const seen = new Set<string>();
+  return problems.filter(({ file, line, code }) => {
+    const key = `${file}:${line} ${code}`;
+    return !seen.has(key) && seen.add(key);
+  });
 }
 
 /** What is sound and hardly meant in policies put together. Values are not looked up: the broker may have other prices. */
