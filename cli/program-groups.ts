@@ -39,8 +39,9 @@ function addPolicies({ command, group }: Registrar): void {
   command(
     policy,
     'validate',
-    'every error of policy files, with line and column; offline',
+    'every error of policy files, with line and column; offline; -o junit for CI',
     async (session, flags) => (await import('./commands/policy.ts')).validatePolicies(session, flags),
+    ['junit'],
   )
     .addOption(fileOption())
     .option('--server', 'ask the broker instead');

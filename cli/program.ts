@@ -70,7 +70,7 @@ export function makeProgram(terminal: Terminal, finish: (code: number) => void):
     .helpCommand('help [command]', 'help on a command')
     .addHelpText(
       'after',
-      '\nExit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict, 6 unreachable, 130 interrupted.\nStart: npm run up; landfall apply -f examples/first.yaml --wait; landfall ssh first',
+      '\nExit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict, 6 unreachable, 7 refused, 130 interrupted.\nStart: npm run up; landfall apply -f examples/first.yaml --wait; landfall ssh first',
     );
   const registrar: Registrar = {
     root,

@@ -5,6 +5,7 @@ import {
   awsPrices,
   azurePrices,
   gcpPrices,
+  PriceApiUnreachable,
   type PricePage,
   type PriceSource,
   priceList,
@@ -29,7 +30,7 @@ import {
   refreshUnderWay,
   writePricePage,
 } from '@landfall/store';
-import { Context } from '@temporalio/activity';
+import { ApplicationFailure, Context } from '@temporalio/activity';
 import { catalogueInForce, packCatalogue, unpackCatalogue } from './catalogue.ts';
 
 type Provider = PriceRefresh['providers'][number];
@@ -110,11 +111,18 @@ export function priceActivities(db: Db, env: NodeJS.ProcessEnv = process.env): P
       resume: read.resume,
       signal: cancellationSignal,
     });
-    for await (const page of pages) {
-      const content = zstdCompressSync(JSON.stringify(page));
-      await writePricePage(db, { operation, provider, number, content, resume: page.resume });
-      number++;
-      Context.current().heartbeat({ pages: number });
+    try {
+      for await (const page of pages) {
+        const content = zstdCompressSync(JSON.stringify(page));
+        await writePricePage(db, { operation, provider, number, content, resume: page.resume });
+        number++;
+        Context.current().heartbeat({ pages: number });
+      }
+    } catch (error) {
+      // It was there a moment ago, so the next try may well go on from here.
+      if (error instanceof PriceApiUnreachable && number > 0)
+        throw ApplicationFailure.retryable(error.message, 'PriceApiBroke');
+      throw error;
     }
   };
 

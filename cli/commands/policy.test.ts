@@ -130,6 +130,23 @@ test('policy validate warns of what no offer can meet, in all files together', a
   expect(ran.out).toMatch(/^p\.yaml:6:\d+ warning .*\[never-holds\]\n1 file valid\n$/);
 });
 
+test('policy validate gives a JUnit case for each file: valid, with warnings, or with every error', async () => {
+  save('good.yaml', FORMATTED);
+  save('odd.yaml', FORMATTED.replace('cheap', 'odd').replace('price < 0.5', 'vcpus > 4 && offer.vcpus < 2'));
+  const good = await home.run('policy validate -f good.yaml -f odd.yaml -o junit');
+  expect(good.code).toBe(0);
+  expect(good.out).toContain(
+    '<testsuites name="landfall policy validate" tests="2" failures="0" errors="0">',
+  );
+  expect(good.out).toContain('<testcase classname="policy file" name="is valid" file="good.yaml"/>');
+  expect(good.out).toMatch(/file="odd\.yaml">\n {6}<system-out>odd\.yaml:6:1 warning .*\[never-holds\]</);
+  save('bad.yaml', FORMATTED.replace('price', 'prise').replace('cheap', 'Bad'));
+  const bad = await home.run('policy validate -f bad.yaml -o junit');
+  expect(bad.code).toBe(1);
+  expect(bad.out).toMatch(/tests="1" failures="0" errors="1"/);
+  expect(bad.out).toMatch(/line="3">\n {6}<error message="bad\.yaml:3:.*bad\.yaml:6:.*<\/error>/);
+});
+
 describe('policy test', () => {
   const tests = `tests:
 - {name: "fits & <stays>", request: {vcpus: 2, memoryGiB: 4}, expect: {placed: {}}}
@@ -155,9 +172,9 @@ describe('policy test', () => {
     );
   });
 
-  test('is the only command with that format', async () => {
+  test('and validate are the only commands with that format', async () => {
     save('p.yaml', FORMATTED);
-    expect(await home.run('policy validate -f p.yaml -o junit')).toMatchObject({ code: 2 });
+    expect(await home.run('policy fmt -f p.yaml -o junit')).toMatchObject({ code: 2 });
   });
 
   test('ends with 0 when all pass, 1 when there is no test, 2 when no file is given', async () => {
