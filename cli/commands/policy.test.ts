@@ -175,6 +175,10 @@ describe('policy test', () => {
   test('and validate are the only commands with that format', async () => {
     save('p.yaml', FORMATTED);
     expect(await home.run('policy fmt -f p.yaml -o junit')).toMatchObject({ code: 2 });
+    expect((await home.run('policy fmt --help')).out).toContain('table, wide, json, yaml or name');
+    expect((await home.run('policy validate --help')).out).toContain(
+      'table, wide, json, yaml, junit or name',
+    );
   });
 
   test('ends with 0 when all pass, 1 when there is no test, 2 when no file is given', async () => {
