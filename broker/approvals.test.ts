@@ -189,6 +189,7 @@ test('labels, ttl and closed times are refused at the door, for a create, a dry 
   for (const path of [instances, `${instances}?validateOnly=true`, '/v1/projects/default/placements']) {
     const refused = await broker.call('POST', path, { body: instanceInput('bare', { ttl: '100h' }) });
     expect([path, refused.status]).toEqual([path, 422]);
+    expect(refused.body.type).toBe('https://landfall.dev/problems/policy-refused');
     expect(refused.body.errors.map(({ pointer }: { pointer: string }) => pointer)).toEqual([
       '/labels',
       '/spec/ttl',

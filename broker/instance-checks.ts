@@ -6,7 +6,7 @@ import { findImage, imageNames } from '@landfall/store/images.ts';
 import { siteNames } from '@landfall/store/sites.ts';
 import { sshKeyNames } from '@landfall/store/ssh-keys.ts';
 import { admissionNow, type BatchSubject, type PlacementSubject } from '@landfall/workflows/placement.ts';
-import { Problem, type ProblemError } from './problems.ts';
+import { Problem, type ProblemCode, type ProblemError } from './problems.ts';
 import { closest } from './suggestion.ts';
 
 const longestTtlMs = 3_650 * 864e5;
@@ -72,7 +72,10 @@ async function specErrors(names: Names, project: string, spec: InstanceSpec): Pr
 
 const mostMachines = 10_000;
 
-/** Throws `unprocessable` with everything that cannot be in a batch of requests of one project: each as if alone, and their number. */
+/**
+ * Throws `unprocessable` with everything that cannot be in a batch of requests of one project, each as if alone, and their
+ * number; `policy-refused` where there is nothing but refusals of policies.
+ */
 export async function checkBatch(
   db: Db,
   organization: string,
@@ -82,6 +85,7 @@ export async function checkBatch(
   const names = namesIn(db, organization, project);
   const refused = await admissionNow(db, organization);
   const errors: ProblemError[] = [];
+  let refusals = 0;
   for (const [index, { subject }] of wanted.entries()) {
     const own: ProblemError[] = await specErrors(names, project, subject.spec);
     if (subject.spec.placement?.rules?.length)
@@ -89,7 +93,9 @@ export async function checkBatch(
         pointer: '/spec/placement/rules',
         message: 'cannot be in a batch: plan this request by itself, or put the rules in a policy',
       });
-    own.push(...refused(subject));
+    const byPolicies = refused(subject);
+    refusals += byPolicies.length;
+    own.push(...byPolicies);
     for (const error of own) errors.push({ ...error, pointer: `/requests/${index}${error.pointer}` });
   }
   const machines = wanted.reduce((sum, { count }) => sum + count, 0);
@@ -99,12 +105,12 @@ export async function checkBatch(
       message: `must be for at most ${mostMachines} machines together, are for ${machines}`,
       value: machines,
     });
-  refuse(errors);
+  refuse(errors, refusals === errors.length ? 'policy-refused' : 'unprocessable');
 }
 
-/** Throws `unprocessable` where a policy refuses the request whatever is on offer: for its labels, its ttl, or the time. */
+/** Throws `policy-refused` where a policy refuses the request whatever is on offer: for its labels, its ttl, or the time. */
 export async function checkAdmission(db: Db, subject: PlacementSubject): Promise<void> {
-  refuse((await admissionNow(db, subject.organization))(subject));
+  refuse((await admissionNow(db, subject.organization))(subject), 'policy-refused');
 }
 
 /** The same for a change of an instance's labels or ttl. */
@@ -129,7 +135,7 @@ export async function checkChangeAdmission(
     ...(patch.labels === undefined ? [] : (['/labels'] as const)),
     ...(patch.spec?.ttl === undefined ? [] : (['/spec/ttl'] as const)),
   ];
-  if (changed.length > 0) refuse((await admissionNow(db, organization))(subject, changed));
+  if (changed.length > 0) refuse((await admissionNow(db, organization))(subject, changed), 'policy-refused');
 }
 
 /** Throws `unprocessable` for a patch whose labels or ttl cannot be. */
@@ -222,12 +228,10 @@ function unknown(names: readonly string[], known: string[], pointer: string, wha
   });
 }
 
-function refuse(errors: ProblemError[]): void {
+function refuse(errors: ProblemError[], code: ProblemCode = 'unprocessable'): void {
   if (errors.length === 0) return;
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
-  throw new Problem(
-    'unprocessable',
-    `${errors[0]!.pointer || 'the request'}: ${errors[0]!.message}${more}.`,
-    { errors },
-  );
+  throw new Problem(code, `${errors[0]!.pointer || 'the request'}: ${errors[0]!.message}${more}.`, {
+    errors,
+  });
 }

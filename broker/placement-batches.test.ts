@@ -149,6 +149,9 @@ test('what a policy refuses at the door is told at its place', async () => {
   const refused = await plan({ requests: [{ labels: { owner: 'ann' }, spec: small }, { spec: small }] });
   expect(refused.status).toBe(422);
   expect(refused.body.errors).toMatchObject([{ pointer: '/requests/1/labels' }]);
+  expect(refused.body.type).toBe('https://landfall.dev/problems/policy-refused');
+  const wrongToo = await plan({ requests: [{ spec: small }, { spec: { ...small, image: 'nothing' } }] });
+  expect(wrongToo.body.type).toBe('https://landfall.dev/problems/unprocessable');
   await drop('named');
 });
 

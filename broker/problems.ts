@@ -14,6 +14,7 @@ export const problemTypes = {
   'too-large': { status: 413, title: 'The request body is too large' },
   'unsupported-media-type': { status: 415, title: 'The body has the wrong media type' },
   unprocessable: { status: 422, title: 'The request is well-formed and cannot be carried out' },
+  'policy-refused': { status: 422, title: 'A policy refuses the request' },
   'limit-exceeded': { status: 422, title: 'A limit of the project would be exceeded' },
   'precondition-required': { status: 428, title: 'If-Match is needed' },
   'rate-limited': { status: 429, title: 'Too many requests' },

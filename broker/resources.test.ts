@@ -279,6 +279,34 @@ spec:
   expect((await broker.call('GET', url)).status).toBe(404);
 });
 
+test('a policy keeps its scope: one of the same name for a project does not take its place', async () => {
+  const source = (scope: string) => `apiVersion: landfall.dev/v1
+kind: PlacementPolicy
+metadata: {name: floor, scope: ${scope}}
+spec:
+  rules:
+    - {name: small, deny: offer.vcpus > 64, overridable: true}
+`;
+  const url = '/v1/policies/floor';
+  expect((await broker.call('PUT', url, { body: { source: source('organizations/default') } })).status).toBe(
+    201,
+  );
+  const moved = await broker.call('PUT', url, {
+    body: { source: source('projects/default') },
+    headers: { 'if-match': '*' },
+  });
+  expect(moved.status).toBe(409);
+  expect(moved.body.detail).toMatch(/^Policy floor is in force for organizations\/default/);
+  const typo = source('projects/default').replace('floor', 'own').replace('overridable', 'override');
+  const checked = async (text: string) =>
+    (await broker.call('POST', '/v1/policies/validate', { body: { source: text } })).body.problems;
+  expect(await checked(typo)).toEqual([]);
+  expect(await checked(typo.replace('small', 'smal'))).toMatchObject([
+    { code: 'override', suggestion: 'small', message: expect.stringContaining('in force') },
+  ]);
+  expect((await broker.call('DELETE', url, any)).status).toBe(204);
+});
+
 test('projects and organizations go when they are empty', async () => {
   await broker.call('POST', '/v1/organizations', { body: { name: 'guests' } });
   await broker.call('POST', '/v1/projects', { body: { name: 'guest', organization: 'guests' } });

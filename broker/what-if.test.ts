@@ -112,7 +112,7 @@ test('what-if tells what moves and is rejected, what it costs, and what could no
   expect((await broker.call('GET', '/v1/policies')).body).toEqual(before.body);
 });
 
-test('a policy of the name and scope of one in force takes its place, and another scope does not', async () => {
+test('a policy of the name of one in force takes its place, if it is of its scope', async () => {
   const strict = source('swap', "{name: r, deny: 'true'}");
   expect((await broker.call('PUT', '/v1/policies/swap', { body: { source: strict } })).status).toBe(201);
   const eased = await whatIf({ policies: [{ source: source('swap', "{name: r, deny: 'false'}") }] });
@@ -120,8 +120,43 @@ test('a policy of the name and scope of one in force takes its place, and anothe
   const beside = await whatIf({
     policies: [{ source: source('swap', "{name: r, deny: 'false'}", 'projects/default') }],
   });
-  expect(beside.body).toMatchObject({ requests: 3, placed: 0, unchanged: 3 });
+  expect(beside.status).toBe(422);
+  expect(beside.body.errors[0].message).toBe(
+    'must not have swap for projects/default: the policy of this name in force is for organizations/default',
+  );
   await broker.call('DELETE', '/v1/policies/swap', { headers: { 'if-match': '*' } });
+});
+
+test('a policy in force can be taken away, alone or beside changes of others', async () => {
+  for (const name of ['nothing', 'dear'])
+    await broker.call('PUT', `/v1/policies/${name}`, {
+      body: {
+        source: source(
+          name,
+          name === 'dear' ? '{name: r, maxPrice: 0.00001 USD/h}' : "{name: r, deny: 'true'}",
+        ),
+      },
+    });
+  expect((await whatIf({ without: ['nothing'] })).body).toMatchObject({
+    requests: 3,
+    placed: 0,
+    unchanged: 3,
+  });
+  const both = await whatIf({ without: ['nothing', 'dear'] });
+  expect(both.body).toMatchObject({ requests: 3, placed: 3, monthlyBefore: 0, policies: [] });
+  const eased = { source: source('dear', '{name: r, maxPrice: 9 USD/h}') };
+  expect((await whatIf({ without: ['nothing'], policies: [eased] })).body).toMatchObject({ placed: 3 });
+  const refused = async (body: unknown) => (await whatIf(body)).body.errors[0];
+  expect(await refused({ without: ['nothign'] })).toMatchObject({
+    pointer: '/without/0',
+    message: 'must name a policy in force; did you mean nothing?',
+  });
+  expect(await refused({ without: ['nothing', 'dear'], policies: [eased] })).toMatchObject({
+    pointer: '/without/1',
+    message: 'takes dear away, which a file given here changes',
+  });
+  for (const name of ['nothing', 'dear'])
+    await broker.call('DELETE', `/v1/policies/${name}`, { headers: { 'if-match': '*' } });
 });
 
 test('the newest requests are replayed up to the limit, and the others counted', async () => {
@@ -168,6 +203,7 @@ test("a project's token replays its own project's requests only", async () => {
 test.each([
   ['an empty body', {}, 422, ''],
   ['a list of no policies', { policies: [] }, 422, ''],
+  ['a policy taken away that is not in force', { without: ['x'] }, 422, '/without/0'],
   ['a catalogue that is not kept', { catalogue: 'x' }, 422, '/catalogue'],
   ['a catalogue with a NUL', { catalogue: 'x\u0000' }, 400, '/catalogue'],
   ['a field of another name', { policy: 'x' }, 400, '/policy'],

@@ -10,6 +10,7 @@ export const exitCodes = {
   denied: 4,
   conflict: 5,
   unreachable: 6,
+  refused: 7,
   interrupted: 130,
 } as const;
 
@@ -26,6 +27,14 @@ export class CommandError extends Error {
   }
 }
 
+/** Whether the broker found a request itself wrong, or does not allow it: others beside it are still of interest. */
+export function isAboutRequest(error: unknown): error is ProblemError {
+  return (
+    error instanceof ProblemError &&
+    (error.exitCode === exitCodes.usage || error.exitCode === exitCodes.refused)
+  );
+}
+
 /** The command line or a file given to it is wrong. */
 export function usageError(message: string, hint?: string): CommandError {
   return new CommandError(message, { exitCode: exitCodes.usage, hint });
@@ -38,14 +47,18 @@ export class ProblemError extends CommandError {
   subject: string | undefined;
 
   constructor(problem: Problem) {
-    super(problem.detail ?? problem.title, { exitCode: exitCodeOf(problem.status) });
+    super(problem.detail ?? problem.title, { exitCode: exitCodeOf(problem) });
     this.name = 'ProblemError';
     this.problem = problem;
   }
 }
 
-/** The exit code for an HTTP status. */
-export function exitCodeOf(status: number): number {
+/** Problems of a request that is as it should be, and is not allowed. */
+const refusals = ['policy-refused', 'limit-exceeded'].map((code) => `https://landfall.dev/problems/${code}`);
+
+/** The exit code for a problem that the broker answered. */
+export function exitCodeOf({ status, type }: Pick<Problem, 'status' | 'type'>): number {
+  if (refusals.includes(type)) return exitCodes.refused;
   if (status === 400 || status === 413 || status === 415 || status === 422) return exitCodes.usage;
   if (status === 401 || status === 403) return exitCodes.denied;
   if (status === 404 || status === 410) return exitCodes.notFound;

@@ -39,8 +39,9 @@ function addPolicies({ command, group }: Registrar): void {
   command(
     policy,
     'validate',
-    'every error of policy files, with line and column; offline',
+    'every error of policy files, with line and column; offline; -o junit for CI',
     async (session, flags) => (await import('./commands/policy.ts')).validatePolicies(session, flags),
+    ['junit'],
   )
     .addOption(fileOption())
     .option('--server', 'ask the broker instead');
@@ -73,6 +74,11 @@ function addPolicies({ command, group }: Registrar): void {
     async (session, flags) => (await import('./commands/what-if.ts')).whatIf(session, flags),
   )
     .addOption(fileOption())
+    .addOption(
+      new Option('--without <name>', 'with this policy taken out of force; repeatable')
+        .argParser(collect)
+        .default([], 'none'),
+    )
     .option('--catalogue <version>', 'under the prices of a kept catalogue')
     .option('--since <duration>', 'how far back requests are taken from (default 30d)')
     .option('--limit <number>', 'at most so many requests, the newest first (default 1000)');

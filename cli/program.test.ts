@@ -116,6 +116,25 @@ describe('exit codes', () => {
   });
 });
 
+test('what a policy refuses at the door ends plan and apply with a code of its own', async () => {
+  const refusal = {
+    type: 'https://landfall.dev/problems/policy-refused',
+    title: 'A policy refuses the request',
+    status: 422,
+    errors: [
+      { pointer: '/labels', message: 'is refused by hygiene/owner: the request must have the label owner' },
+    ],
+  };
+  const file = join(examples, 'anywhere.yaml');
+  broker.intercept = ({ method, path }) =>
+    method === 'POST' && /placement|instances/.test(path) ? { status: 422, body: refusal } : undefined;
+  for (const line of [`plan -f ${file}`, `plan --count 2 -f ${file}`, `apply -f ${file}`]) {
+    const ran = await home.run(line);
+    expect([line, ran.code]).toEqual([line, 7]);
+    expect(ran.err).toMatch(/^Error: .*A policy refuses the request\.\n.*hygiene\/owner/m);
+  }
+});
+
 test('describe shows spec, place, reasons, addresses, cost and events', async () => {
   await upFirst();
   const { out } = await home.run('describe instance first');

@@ -2,6 +2,7 @@
  * The commands. What a command does is imported when it runs, so that `landfall --help` and Tab are quick.
  */
 import { Command, CommanderError, Option } from 'commander';
+import { examplesOf } from './command-examples.ts';
 import { exitCodes } from './errors.ts';
 import { coloursWanted, painter } from './output/colours.ts';
 import type { Format } from './output/formats.ts';
@@ -44,7 +45,8 @@ export function fileOption(): Option {
     .default([], 'none');
 }
 
-function addCommonFlags(command: Command): Command {
+function addCommonFlags(command: Command, moreFormats: readonly Format[] = []): Command {
+  const formats = ['table', 'wide', 'json', 'yaml', ...moreFormats].join(', ');
   return command
     .addOption(new Option('--url <url>', "the broker's address").helpGroup('Connection:'))
     .addOption(
@@ -55,7 +57,7 @@ function addCommonFlags(command: Command): Command {
     )
     .addOption(new Option('--context <name>', 'a saved connection').helpGroup('Connection:'))
     .addOption(new Option('-p, --project <name>', 'the project (default: default)').helpGroup('Connection:'))
-    .addOption(new Option('-o, --output <format>', 'table, wide, json, yaml or name').helpGroup('Output:'))
+    .addOption(new Option('-o, --output <format>', `${formats} or name`).helpGroup('Output:'))
     .addOption(new Option('--no-color', 'no colours').helpGroup('Output:'));
 }
 
@@ -70,12 +72,12 @@ export function makeProgram(terminal: Terminal, finish: (code: number) => void):
     .helpCommand('help [command]', 'help on a command')
     .addHelpText(
       'after',
-      '\nExit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict, 6 unreachable, 130 interrupted.\nStart: npm run up; landfall apply -f examples/first.yaml --wait; landfall ssh first',
+      '\nExit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict, 6 unreachable, 7 refused, 130 interrupted.\nStart: npm run up; landfall apply -f examples/first.yaml --wait; landfall ssh first',
     );
   const registrar: Registrar = {
     root,
     command(parent, usage, summary, run, moreFormats) {
-      const command = addCommonFlags(parent.command(usage))
+      const command = addCommonFlags(parent.command(usage), moreFormats)
         .summary(summary)
         .description(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`);
       command.action(async (...given: unknown[]) => {
@@ -110,11 +112,19 @@ export function makeProgram(terminal: Terminal, finish: (code: number) => void):
       writeErr: (text) => terminal.err(text),
     });
     command.configureHelp({ helpWidth: terminal.columns });
+    command.addHelpText('after', () => examplesOf(nameOf(command)));
   }
   return root;
 }
 
-function everyCommand(command: Command): Command[] {
+/** A command's words, without `landfall`: `policy put`. */
+export function nameOf(command: Command): string {
+  const { parent } = command;
+  return parent === null ? '' : `${nameOf(parent)} ${command.name()}`.trim();
+}
+
+/** A command and those in it. */
+export function everyCommand(command: Command): Command[] {
   return [command, ...command.commands.flatMap(everyCommand)];
 }
 

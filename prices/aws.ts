@@ -5,7 +5,7 @@ import {
   type PricingClientConfig,
 } from '@aws-sdk/client-pricing';
 import { architectureOf, burstableOf } from '@landfall/policies/catalogue/instance-types.ts';
-import { LOOP, PriceApiError } from './get-json.ts';
+import { LOOP, PriceApiError, unreachableApi } from './get-json.ts';
 import {
   decimal,
   isObject,
@@ -48,7 +48,7 @@ const WANTED = {
  * credentials with `pricing:GetProducts` (the SDK's usual chain). It has no spot prices.
  */
 export function awsPrices(
-  options: Pick<PricingClientConfig, 'endpoint' | 'credentials' | 'maxAttempts'> = {},
+  options: Pick<PricingClientConfig, 'endpoint' | 'credentials' | 'maxAttempts' | 'requestHandler'> = {},
 ): PriceSource {
   return {
     provider: 'aws',
@@ -62,18 +62,22 @@ export function awsPrices(
           let token = r === Number(from) && rest.length > 0 ? rest.join(' ') : undefined;
           const asked = new Set([token ?? '']);
           do {
-            const answer = await client.send(
-              new GetProductsCommand({
-                ServiceCode: 'AmazonEC2',
-                FormatVersion: 'aws_v1',
-                MaxResults: 100,
-                NextToken: token,
-                Filters: Object.entries({ ...WANTED, regionCode: regions[r]! }).map(
-                  ([Field, Value]): Filter => ({ Type: 'TERM_MATCH', Field, Value }),
-                ),
-              }),
-              { abortSignal: signal },
-            );
+            const answer = await client
+              .send(
+                new GetProductsCommand({
+                  ServiceCode: 'AmazonEC2',
+                  FormatVersion: 'aws_v1',
+                  MaxResults: 100,
+                  NextToken: token,
+                  Filters: Object.entries({ ...WANTED, regionCode: regions[r]! }).map(
+                    ([Field, Value]): Filter => ({ Type: 'TERM_MATCH', Field, Value }),
+                  ),
+                }),
+                { abortSignal: signal },
+              )
+              .catch((error: unknown) => {
+                throw unreachableApi(API, error) ?? error;
+              });
             if (!Array.isArray(answer.PriceList)) throw new PriceApiError(API, 'the answer has no PriceList');
             const page = readEntries(answer.PriceList.map(String), regions[r]!, sizes);
             if (answer.NextToken && asked.has(answer.NextToken)) throw new PriceApiError(API, LOOP);

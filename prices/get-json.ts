@@ -33,17 +33,52 @@ export class PriceApiRefusal extends PriceApiError {
   }
 }
 
+/** What no connection was made because of, and why in words. */
+const unreachable: Record<string, string> = {
+  ENOTFOUND: 'its name is not known here',
+  EAI_AGAIN: 'no name server answers',
+  ENETUNREACH: 'there is no network that leads there',
+  EHOSTUNREACH: 'there is no way to it',
+  ECONNREFUSED: 'nothing listens there',
+  UND_ERR_CONNECT_TIMEOUT: 'it does not answer',
+};
+
+/** Tries in all where no connection can be made: what is missing then seldom comes within seconds. */
+const unreachableAttempts = 3;
+
+/** A price API that no connection can be made to. */
+export class PriceApiUnreachable extends PriceApiError {
+  constructor(url: string, reason: string, options?: ErrorOptions) {
+    super(url, reason, options);
+    this.name = 'PriceApiUnreachable';
+  }
+}
+
+/** The error of an API that cannot be reached, if that is what `error` or its cause says. */
+export function unreachableApi(url: string, error: unknown): PriceApiUnreachable | undefined {
+  for (let at = error; typeof at === 'object' && at !== null; at = (at as { cause?: unknown }).cause) {
+    const { code } = at as { code?: unknown };
+    if (typeof code !== 'string' || !Object.hasOwn(unreachable, code)) continue;
+    const reason = `cannot be reached: ${unreachable[code]} (${code})`;
+    return new PriceApiUnreachable(url, reason, { cause: error });
+  }
+  return undefined;
+}
+
 /**
  * Reads a JSON document over HTTP. 408, 429, 5xx, a broken connection and a body that ends early are tried again, after
- * `Retry-After` where it is given (seconds or a date, at most two minutes are waited). Throws {@link PriceApiError}, for
- * other answers of 4xx {@link PriceApiRefusal}; the query, which may hold a key, is in no message.
+ * `Retry-After` where it is given (seconds or a date, at most two minutes are waited); where no connection can be made, a
+ * few seconds only. Throws {@link PriceApiUnreachable} then, for other answers of 4xx {@link PriceApiRefusal}, else
+ * {@link PriceApiError}; the query, which may hold a key, is in no message.
  */
 export async function getJson(url: string, asking: Asking = {}): Promise<unknown> {
   const attempts = asking.attempts ?? 6;
   for (let attempt = 1; ; attempt++) {
     const answer = await once(url, asking);
     if ('document' in answer) return answer.document;
-    if (!answer.again || attempt >= attempts) throw answer.error;
+    const most =
+      answer.error instanceof PriceApiUnreachable ? Math.min(attempts, unreachableAttempts) : attempts;
+    if (!answer.again || attempt >= most) throw answer.error;
     const backOff = (asking.firstWaitMs ?? 1_000) * 2 ** (attempt - 1);
     await sleep(Math.min(longestWaitMs, answer.afterMs ?? backOff), undefined, { signal: asking.signal });
   }
@@ -63,6 +98,8 @@ async function once(url: string, { headers, signal }: Asking): Promise<Answer> {
     text = await bodyOf(response);
   } catch (error) {
     signal?.throwIfAborted();
+    const away = unreachableApi(url, error);
+    if (away !== undefined) return { error: away, again: true };
     const reason =
       error instanceof RangeError ? error.message : 'the connection broke or the answer did not end';
     return { error: new PriceApiError(url, reason, { cause: error }), again: !(error instanceof RangeError) };

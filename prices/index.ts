@@ -2,7 +2,7 @@
 export { awsPrices } from './aws.ts';
 export { azurePrices } from './azure.ts';
 export { gcpPrices } from './gcp.ts';
-export { PriceApiError } from './get-json.ts';
+export { PriceApiError, PriceApiUnreachable } from './get-json.ts';
 export { regionsOf, sizesOf } from './known-sizes.ts';
 export { priceList, UnusablePrices } from './price-list.ts';
 export type { KnownSizes, LeftOut, MachineSize, PricePage, PriceSource } from './price-source.ts';

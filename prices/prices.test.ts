@@ -1,4 +1,5 @@
 import { Catalogue } from '@landfall/policies';
+import { getJson, unreachableApi } from './get-json.ts';
 import {
   awsPrices,
   azurePrices,
@@ -399,6 +400,47 @@ test('pages that name each other in a circle end the reading with an error', asy
   ])
     await expect(read(source, ['westeurope'])).rejects.toThrow('a page names one that was read before');
   expect(pages).toBeLessThan(20);
+});
+
+describe('an API that cannot be reached', () => {
+  test('is asked three times, whatever more tries are allowed, and the error says why without the query', async () => {
+    const gone = await PriceServer.start();
+    const url = `${gone.endpoint}/prices`;
+    await gone.close();
+    const { fetch } = globalThis;
+    let tries = 0;
+    globalThis.fetch = (...args) => {
+      tries++;
+      return fetch(...args);
+    };
+    try {
+      await expect(getJson(`${url}?key=secret`, { attempts: 8, firstWaitMs: 1 })).rejects.toMatchObject({
+        name: 'PriceApiUnreachable',
+        message: `${url}: cannot be reached: nothing listens there (ECONNREFUSED)`,
+      });
+    } finally {
+      globalThis.fetch = fetch;
+    }
+    expect(tries).toBe(3);
+  });
+
+  test.each([
+    ['ENOTFOUND', 'its name is not known here'],
+    ['EAI_AGAIN', 'no name server answers'],
+  ])('because of %s says that %s', (code, words) => {
+    const cause = Object.assign(new Error('getaddrinfo'), { code });
+    const told = unreachableApi('https://prices.example/x', new TypeError('fetch failed', { cause }));
+    expect(told!.message).toBe(`https://prices.example/x: cannot be reached: ${words} (${code})`);
+    expect(unreachableApi('https://prices.example/x', new Error('other'))).toBeUndefined();
+  });
+
+  test('by the AWS SDK is told the same way', async () => {
+    const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret' };
+    const cause = Object.assign(new Error('getaddrinfo'), { code: 'ENOTFOUND' });
+    const requestHandler = { handle: () => Promise.reject(cause) };
+    const away = awsPrices({ credentials, maxAttempts: 1, requestHandler });
+    await expect(read(away, ['eu-central-1'])).rejects.toThrow('cannot be reached: its name is not known');
+  });
 });
 
 describe('a price list', () => {

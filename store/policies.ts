@@ -101,6 +101,13 @@ export async function putPolicy(
     if (row && ifMatch === undefined)
       throw new RevisionNeeded(`policy ${policy.name} exists: send If-Match with its ETag to replace it`);
     if (row) checkRevision(`policy ${policy.name}`, row.revision, ifMatch!);
+    // Whoever names a project's policy like the organization's would take that one out of force.
+    if (row && row.scope !== policy.scope)
+      throw new StoreError(
+        'conflict',
+        `policy ${policy.name} is in force for ${row.scope}, and this one is for ${policy.scope}: give it another name, or delete that one first`,
+        '/source',
+      );
     const now = new Date();
     if (validateOnly) {
       const shown = { ...policy, organization, id: row?.id ?? newId(), revision: row?.revision ?? 1 };

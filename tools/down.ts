@@ -8,17 +8,18 @@ import { root } from './node24.mjs';
 import { servingProcess } from './postgres.ts';
 import { endProcess, signalProcess, waitGone } from './process-identity.ts';
 import { Progress } from './progress.ts';
-import { downUsage, parseDown, UsageError } from './up-options.ts';
+import { type DownOptions, downUsage, parseDown, UsageError } from './up-options.ts';
 
 /** Longer than all parts together may take to end. */
 const supervisorLimitMs = 70_000;
 
-async function stopAll(dataDir: string, progress: Progress): Promise<boolean> {
+async function stopAll({ dataDir, guests }: DownOptions, progress: Progress): Promise<boolean> {
   let stopped = false;
   const living = livingSupervisor(dataDir);
   if (living !== undefined) {
     stopped = true;
-    await progress.run('Stopping Landfall (guests keep running)', async () => {
+    const then = guests ? 'then its guests' : 'guests keep running';
+    await progress.run(`Stopping Landfall (${then})`, async () => {
       signalProcess(living.supervisor, 'SIGTERM');
       if (!(await waitGone(living.supervisor, supervisorLimitMs)))
         await endProcess(living.supervisor, 'SIGKILL');
@@ -72,7 +73,7 @@ async function main(): Promise<number> {
     process.stdout.write(`Nothing runs: ${options.dataDir} does not exist.\n`);
     return 0;
   }
-  const stopped = await stopAll(options.dataDir, progress);
+  const stopped = await stopAll(options, progress);
   process.stdout.write(stopped ? 'Landfall is stopped; its data stays.\n' : 'Nothing was running.\n');
   return options.guests ? removeGuests(options.dataDir) : 0;
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { Catalogue, type CatalogueRow, loadSnapshot, type SourceRows } from '@landfall/policies';
+import { count } from '@landfall/policies/figure.ts';
 import {
   catalogueContent,
   keepCatalogue,
@@ -192,7 +193,7 @@ function joinOffers(prices: Catalogue, sites: Listed[]): Catalogue {
     const notice =
       unpriced === 0
         ? {}
-        : { notice: `${unpriced} offers of site ${site} have no known price and are left out` };
+        : { notice: `${count(unpriced)} offers of site ${site} have no known price and are left out` };
     return { name: `site ${site}, as its provider lists it`, date: today, rows: kept, ...notice };
   });
   const kept = rows.filter((row) => !isListed.has(`${row.provider}/${row.region}`));

@@ -1,9 +1,11 @@
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { Catalogue, type CatalogueRow } from '@landfall/policies';
+import { count } from '@landfall/policies/figure.ts';
 import {
   awsPrices,
   azurePrices,
   gcpPrices,
+  PriceApiUnreachable,
   type PricePage,
   type PriceSource,
   priceList,
@@ -28,7 +30,7 @@ import {
   refreshUnderWay,
   writePricePage,
 } from '@landfall/store';
-import { Context } from '@temporalio/activity';
+import { ApplicationFailure, Context } from '@temporalio/activity';
 import { catalogueInForce, packCatalogue, unpackCatalogue } from './catalogue.ts';
 
 type Provider = PriceRefresh['providers'][number];
@@ -90,7 +92,7 @@ const smallList = 20;
 function refuseShrunken(provider: Provider, offers: number, before: number): void {
   if (before < smallList || offers * 2 >= before) return;
   throw new UnusablePrices(
-    `the API gave ${offers} offers where it gave ${before} before; if that is right, remove ${listName(provider)} first`,
+    `the API gave ${count(offers)} offers where it gave ${count(before)} before; if that is right, remove ${listName(provider)} first`,
   );
 }
 
@@ -109,11 +111,18 @@ export function priceActivities(db: Db, env: NodeJS.ProcessEnv = process.env): P
       resume: read.resume,
       signal: cancellationSignal,
     });
-    for await (const page of pages) {
-      const content = zstdCompressSync(JSON.stringify(page));
-      await writePricePage(db, { operation, provider, number, content, resume: page.resume });
-      number++;
-      Context.current().heartbeat({ pages: number });
+    try {
+      for await (const page of pages) {
+        const content = zstdCompressSync(JSON.stringify(page));
+        await writePricePage(db, { operation, provider, number, content, resume: page.resume });
+        number++;
+        Context.current().heartbeat({ pages: number });
+      }
+    } catch (error) {
+      // It was there a moment ago, so the next try may well go on from here.
+      if (error instanceof PriceApiUnreachable && number > 0)
+        throw ApplicationFailure.retryable(error.message, 'PriceApiBroke');
+      throw error;
     }
   };
 

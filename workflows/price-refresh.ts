@@ -30,6 +30,8 @@ const reader = proxyActivities<PriceActivities>({
       'UnusablePrices',
       'PriceSettingMissing',
       'PriceApiRefusal',
+      // Only before the first page: what breaks later may come back.
+      'PriceApiUnreachable',
       // The AWS SDK's: no credentials, wrong ones, or not allowed.
       'CredentialsProviderError',
       'UnrecognizedClientException',

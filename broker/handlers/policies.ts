@@ -72,7 +72,7 @@ export const policyHandlers = {
     const { policies, problems } = parsePolicy(body.source, file);
     const beside = await othersInForce(db, principal.organization, policies);
     const catalogue = await catalogueInForce(db, principal.organization);
-    const warnings = checkPolicies([...beside, ...policies], catalogue).filter(
+    const warnings = checkPolicies([...beside, ...policies], catalogue, { whole: true }).filter(
       (problem) => problem.file === file,
     );
     return { status: 200, body: { problems: [...problems, ...warnings] } };

@@ -23,6 +23,7 @@ import { catalogueByVersion, catalogueInForce, siteViews } from '@landfall/workf
 import type { Handlers } from '../handler.ts';
 import type { Principal } from '../principal.ts';
 import { Problem } from '../problems.ts';
+import { closest } from '../suggestion.ts';
 import { scopeOf } from './operations.ts';
 import { checkScope, policyProblem } from './policies.ts';
 
@@ -45,13 +46,12 @@ async function givenPolicies(db: Db, principal: Principal, given: Given): Promis
   return policies;
 }
 
-const keyOf = ({ scope, name }: ParsedPolicy): string => `${scope.kind}s/${scope.name}/${name}`;
-
-/** The policies in force, and those with the given ones put in their places. */
+/** The policies in force, and those with the given ones put in their places and others taken away. */
 async function bothSets(
   db: Db,
   principal: Principal,
   given: Given,
+  without: readonly string[],
 ): Promise<{ before: CompiledPolicies; after: CompiledPolicies }> {
   const changed = await givenPolicies(db, principal, given);
   const inForce = (await policiesInForce(db, principal.organization)).flatMap(({ name, source, version }) => {
@@ -61,15 +61,45 @@ async function bothSets(
       throw new Problem('unprocessable', `Policy ${name}, in force, cannot be read: ${refusal.message}`);
     return policies.map((policy) => ({ ...policy, version }));
   });
-  const keys = new Set(changed.map(keyOf));
+  checkNames(inForce, changed, without);
+  const gone = new Set([...changed.map(({ name }) => name), ...without]);
   try {
     return {
       before: compilePolicies(inForce),
-      after: compilePolicies([...inForce.filter((policy) => !keys.has(keyOf(policy))), ...changed]),
+      after: compilePolicies([...inForce.filter(({ name }) => !gone.has(name)), ...changed]),
     };
   } catch (error) {
     if (!(error instanceof PolicyProblems)) throw error;
     throw policyProblem(error.problems, '/policies')!;
+  }
+}
+
+const scopeName = ({ scope }: ParsedPolicy): string => `${scope.kind}s/${scope.name}`;
+
+/** Refuses what could not be done to the policies in force. */
+function checkNames(
+  inForce: readonly ParsedPolicy[],
+  changed: readonly ParsedPolicy[],
+  without: readonly string[],
+): void {
+  const names = inForce.map(({ name }) => name);
+  for (const [index, name] of without.entries()) {
+    const pointer = `/without/${index}`;
+    if (!names.includes(name)) {
+      const meant = closest(name, names);
+      const hint = meant ? `; did you mean ${meant}?` : names.length > 0 ? `: ${names.join(', ')}` : '';
+      throw unprocessable(pointer, `must name a policy in force${hint}`);
+    }
+    if (changed.some((policy) => policy.name === name))
+      throw unprocessable(pointer, `takes ${name} away, which a file given here changes`);
+  }
+  for (const policy of changed) {
+    const known = inForce.find(({ name }) => name === policy.name);
+    if (known && scopeName(known) !== scopeName(policy))
+      throw unprocessable(
+        '/policies',
+        `must not have ${policy.name} for ${scopeName(policy)}: the policy of this name in force is for ${scopeName(known)}`,
+      );
   }
 }
 
@@ -116,11 +146,11 @@ function unprocessable(pointer: string, message: string): Problem {
 
 export const whatIfHandlers = {
   async whatIfPolicies({ principal, body, signal }, { db }) {
-    const { policies = [], since: back = '30d', limit = 1000 } = body;
+    const { policies = [], without = [], since: back = '30d', limit = 1000 } = body;
     const { organization } = principal;
-    if (policies.length === 0 && body.catalogue === undefined)
-      throw unprocessable('', 'must have policies, a catalogue, or both');
-    const sets = await bothSets(db, principal, policies);
+    if (policies.length === 0 && without.length === 0 && body.catalogue === undefined)
+      throw unprocessable('', 'must have policies, names of policies to do without, or a catalogue');
+    const sets = await bothSets(db, principal, policies, without);
     const until = new Date();
     if (durationMs(back) > until.getTime()) throw unprocessable('/since', 'must reach back to 1970 at most');
     const since = new Date(until.getTime() - durationMs(back));

@@ -1,7 +1,7 @@
 /** `landfall plan` and `landfall explain`: where, and why. */
 import type { Decision, Instance, InstanceSpec } from '@landfall/model';
 import { type Broker, body, bodyIfFound, idempotencyKey } from '../connection/broker.ts';
-import { CommandError, exitCodes, ProblemError, usageError } from '../errors.ts';
+import { CommandError, exitCodes, isAboutRequest, usageError } from '../errors.ts';
 import { instanceKind, kindNamed, notFound } from '../kinds.ts';
 import { locateIn, type Manifest, manifestError, manifestSubject } from '../manifests/manifest.ts';
 import { readManifests } from '../manifests/read.ts';
@@ -12,7 +12,13 @@ import type { Session } from '../session.ts';
 import { kindAndNames } from './get.ts';
 import { planTogether, showBatches } from './plan-batch.ts';
 
-/** Where each Instance of the manifests would land; several together. Exit code 1 when one fits nowhere. */
+/** What ends a plan of several requests, the gravest last. */
+const GRAVITY: readonly number[] = [exitCodes.ok, exitCodes.failed, exitCodes.refused, exitCodes.usage];
+
+/**
+ * Where each Instance of the manifests would land; several together. Exit code 1 when one fits nowhere, 7 when a policy
+ * refuses one whatever is on offer.
+ */
 export async function plan(
   session: Session,
   flags: { file: string[]; full?: boolean; count?: string },
@@ -31,21 +37,28 @@ export async function plan(
       'spec.placement.rules: an Instance with rules of its own is planned without --count',
     );
   let code: number = exitCodes.ok;
-  const note = (failed: number): void => {
-    if (code !== exitCodes.usage && failed !== exitCodes.ok) code = failed;
+  const note = (other: number): void => {
+    if (GRAVITY.indexOf(other) > GRAVITY.indexOf(code)) code = other;
   };
   const batches: PlannedBatch[] = [];
   for (const together of byProject(instances.filter((manifest) => !alone.includes(manifest)))) {
     const batch = await planTogether(session, together, count);
-    note(!batch ? exitCodes.usage : batch.decision.unplaced.length > 0 ? exitCodes.failed : exitCodes.ok);
-    if (batch) batches.push(batch);
+    if (typeof batch === 'number') {
+      note(batch);
+      continue;
+    }
+    if (batch.decision.unplaced.length > 0) note(exitCodes.failed);
+    batches.push(batch);
   }
   if (!session.structured) showBatches(session, batches, flags.full === true);
   const decisions: { name: string; decision: Decision }[] = [];
   for (const [index, manifest] of alone.entries()) {
     const decision = await planOne(session, manifest);
-    note(!decision ? exitCodes.usage : decision.outcome !== 'placed' ? exitCodes.failed : exitCodes.ok);
-    if (!decision) continue;
+    if (typeof decision === 'number') {
+      note(decision);
+      continue;
+    }
+    if (decision.outcome !== 'placed') note(exitCodes.failed);
     decisions.push({ name: manifest.name, decision });
     if (session.structured) continue;
     if (index > 0 || batches.length > 0) session.out('\n');
@@ -85,7 +98,8 @@ function byProject(instances: readonly Manifest[]): Manifest[][] {
   return [...Map.groupBy(instances, ({ project }) => project).values()];
 }
 
-async function planOne(session: Session, manifest: Manifest): Promise<Decision | undefined> {
+/** The decision; or the exit code where the request is refused, which is told. */
+async function planOne(session: Session, manifest: Manifest): Promise<Decision | number> {
   const broker = session.brokerFor(manifest.project);
   try {
     return await body(
@@ -95,10 +109,10 @@ async function planOne(session: Session, manifest: Manifest): Promise<Decision |
       }),
     );
   } catch (error) {
-    if (!(error instanceof ProblemError) || error.exitCode !== exitCodes.usage) throw error;
+    if (!isAboutRequest(error)) throw error;
     error.subject = manifestSubject(manifest);
     session.terminal.err(renderFailure(error, { paint: session.paintErr, locate: locateIn(manifest) }));
-    return undefined;
+    return error.exitCode;
   }
 }
 

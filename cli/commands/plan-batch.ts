@@ -1,18 +1,18 @@
 /** `landfall plan` of several machines: decided together, in one table a project. */
 import type { InstanceSpec } from '@landfall/model';
 import { body, idempotencyKey } from '../connection/broker.ts';
-import { exitCodes, ProblemError } from '../errors.ts';
+import { isAboutRequest } from '../errors.ts';
 import { locateIn, type Manifest, manifestSubject } from '../manifests/manifest.ts';
 import { type PlannedBatch, renderBatch } from '../output/batch.ts';
 import { type Locate, renderFailure } from '../output/problem.ts';
 import type { Session } from '../session.ts';
 
-/** Where `count` machines of each of a project's Instances would land; undefined when they are refused, which is told. */
+/** Where `count` machines of each of a project's Instances would land; the exit code when they are refused, which is told. */
 export async function planTogether(
   session: Session,
   instances: readonly Manifest[],
   count: number,
-): Promise<PlannedBatch | undefined> {
+): Promise<PlannedBatch | number> {
   const broker = session.brokerFor(instances[0]!.project);
   try {
     const decision = await body(
@@ -31,10 +31,10 @@ export async function planTogether(
     );
     return { project: broker.project, requests: instances.map(({ name }) => ({ name, count })), decision };
   } catch (error) {
-    if (!(error instanceof ProblemError) || error.exitCode !== exitCodes.usage) throw error;
+    if (!isAboutRequest(error)) throw error;
     if (instances.length === 1) error.subject = manifestSubject(instances[0]!);
     session.terminal.err(renderFailure(error, { paint: session.paintErr, locate: locateInBatch(instances) }));
-    return undefined;
+    return error.exitCode;
   }
 }
 

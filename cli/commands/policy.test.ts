@@ -92,12 +92,23 @@ describe('policy explain', () => {
 test('policy put tells what is hardly meant, and puts it all the same', async () => {
   const broker = await new FakeBroker().start();
   Object.assign(home.env, { LANDFALL_URL: broker.url, LANDFALL_TOKEN: broker.token });
+  const told = (line: number, code: string, message: string) => ({
+    code,
+    message,
+    file: 'p.yaml',
+    line,
+    column: 1,
+    severity: 'warning',
+  });
+  const problems = [told(8, 'override', 'of nobody'), told(9, 'contradiction', 'told already')];
   broker.intercept = ({ method, path }) =>
-    path !== '/v1/policies/p'
-      ? undefined
-      : method === 'PUT'
-        ? { status: 200, body: {} }
-        : { status: 404, body: { title: 'There is no such policy.', status: 404 } };
+    path === '/v1/policies/validate'
+      ? { status: 200, body: { problems } }
+      : path !== '/v1/policies/p'
+        ? undefined
+        : method === 'PUT'
+          ? { status: 200, body: {} }
+          : { status: 404, body: { title: 'There is no such policy.', status: 404 } };
   const rules = (name: string) =>
     `apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: ${name}}\nspec:\n  rules:\n`;
   save(
@@ -108,6 +119,8 @@ test('policy put tells what is hardly meant, and puts it all the same', async ()
   await broker.stop();
   expect(ran).toMatchObject({ code: 0, out: 'policy/p created\n' });
   expect(ran.err).toMatch(/^p\.yaml:9:1 warning .*'b'.* it rejects every offer/);
+  expect(ran.err).toContain('p.yaml:8:1 warning of nobody [override]');
+  expect(ran.err).not.toContain('told already');
 });
 
 test('policy validate warns of what no offer can meet, in all files together', async () => {
@@ -115,6 +128,23 @@ test('policy validate warns of what no offer can meet, in all files together', a
   const ran = await home.run('policy validate -f p.yaml');
   expect(ran.code).toBe(0);
   expect(ran.out).toMatch(/^p\.yaml:6:\d+ warning .*\[never-holds\]\n1 file valid\n$/);
+});
+
+test('policy validate gives a JUnit case for each file: valid, with warnings, or with every error', async () => {
+  save('good.yaml', FORMATTED);
+  save('odd.yaml', FORMATTED.replace('cheap', 'odd').replace('price < 0.5', 'vcpus > 4 && offer.vcpus < 2'));
+  const good = await home.run('policy validate -f good.yaml -f odd.yaml -o junit');
+  expect(good.code).toBe(0);
+  expect(good.out).toContain(
+    '<testsuites name="landfall policy validate" tests="2" failures="0" errors="0">',
+  );
+  expect(good.out).toContain('<testcase classname="policy file" name="is valid" file="good.yaml"/>');
+  expect(good.out).toMatch(/file="odd\.yaml">\n {6}<system-out>odd\.yaml:6:1 warning .*\[never-holds\]</);
+  save('bad.yaml', FORMATTED.replace('price', 'prise').replace('cheap', 'Bad'));
+  const bad = await home.run('policy validate -f bad.yaml -o junit');
+  expect(bad.code).toBe(1);
+  expect(bad.out).toMatch(/tests="1" failures="0" errors="1"/);
+  expect(bad.out).toMatch(/line="3">\n {6}<error message="bad\.yaml:3:.*bad\.yaml:6:.*<\/error>/);
 });
 
 describe('policy test', () => {
@@ -142,9 +172,13 @@ describe('policy test', () => {
     );
   });
 
-  test('is the only command with that format', async () => {
+  test('and validate are the only commands with that format', async () => {
     save('p.yaml', FORMATTED);
-    expect(await home.run('policy validate -f p.yaml -o junit')).toMatchObject({ code: 2 });
+    expect(await home.run('policy fmt -f p.yaml -o junit')).toMatchObject({ code: 2 });
+    expect((await home.run('policy fmt --help')).out).toContain('table, wide, json, yaml or name');
+    expect((await home.run('policy validate --help')).out).toContain(
+      'table, wide, json, yaml, junit or name',
+    );
   });
 
   test('ends with 0 when all pass, 1 when there is no test, 2 when no file is given', async () => {

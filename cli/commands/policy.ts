@@ -50,7 +50,8 @@ export async function putPolicies(session: Session, flags: PolicyFlags): Promise
       })),
     });
   }
-  const doubtful = warningsOf(manifests.map(({ source }) => source));
+  const sources = applied.flatMap(({ manifest, error }) => (error === undefined ? [manifest.source] : []));
+  const doubtful = distinct([...warningsOf(sources), ...(await warningsInForce(session, sources))]);
   if (doubtful.length > 0) session.notice(renderPolicyProblems(doubtful, session.paint).trimEnd());
   const failed = applied.find(({ error }) => error !== undefined)?.error;
   return failed === undefined
@@ -58,6 +59,34 @@ export async function putPolicies(session: Session, flags: PolicyFlags): Promise
     : failed instanceof CommandError
       ? failed.exitCode
       : exitCodes.failed;
+}
+
+/** What the broker finds sound and hardly meant in each, beside the policies in force and under its own prices. */
+async function warningsInForce(
+  session: Session,
+  sources: readonly ManifestSource[],
+): Promise<PolicyProblem[]> {
+  const found: PolicyProblem[] = [];
+  for (const { text, file, linesBefore } of sources) {
+    const { problems } = await body(
+      session.broker.client.POST('/v1/policies/validate', {
+        params: { header: idempotencyKey() },
+        body: { source: text, file },
+      }),
+    );
+    for (const problem of problems)
+      if (problem.severity === 'warning') found.push({ ...problem, line: problem.line + linesBefore });
+  }
+  return found;
+}
+
+/** Of warnings of one kind about one rule, the first. */
+function distinct(problems: readonly PolicyProblem[]): PolicyProblem[] {
+  const seen = new Set<string>();
+  return problems.filter(({ file, line, code }) => {
+    const key = `${file}:${line} ${code}`;
+    return !seen.has(key) && seen.add(key);
+  });
 }
 
 /** What is sound and hardly meant in policies put together. Values are not looked up: the broker may have other prices. */
@@ -103,6 +132,13 @@ export async function validatePolicies(session: Session, flags: PolicyFlags): Pr
   if (policies.length > 0) problems.push(...checkPolicies(policies, loadSnapshot()));
   const errors = problems.filter((problem) => problem.severity === 'error').length;
   if (session.structured) session.outStructured({ problems });
+  else if (session.format === 'junit')
+    session.out(
+      junit(
+        'policy validate',
+        sources.map(({ file }) => fileCase(file, problems)),
+      ),
+    );
   else {
     session.out(renderPolicyProblems(problems, session.paint));
     const files = `${sources.length} ${sources.length === 1 ? 'file' : 'files'}`;
@@ -132,7 +168,7 @@ export async function testPolicies(session: Session, flags: PolicyFlags): Promis
   const failed = all.filter((result) => !result.passed).length;
   const broken = problems.some((problem) => problem.severity === 'error');
   if (session.structured) session.outStructured({ problems, results: all });
-  else if (session.format === 'junit') session.out(junit(casesOf(problems, all)));
+  else if (session.format === 'junit') session.out(junit('policy test', casesOf(problems, all)));
   else {
     session.out(renderPolicyProblems(problems, session.paint));
     for (const { file, line, policy, name, passed, message } of all) {
@@ -147,21 +183,29 @@ export async function testPolicies(session: Session, flags: PolicyFlags): Promis
   return failed > 0 || broken || all.length === 0 ? exitCodes.failed : exitCodes.ok;
 }
 
+/** Whether a file is valid, as a case: an error when it is not; its warnings are told where it is. */
+function fileCase(of: string, problems: readonly PolicyProblem[]): JunitCase {
+  const own = problems.filter(({ file }) => (file ?? '') === of);
+  const [first] = own.filter(({ severity }) => severity === 'error');
+  const text = renderPolicyProblems(own).trimEnd();
+  return {
+    file: of,
+    suite: 'policy file',
+    name: 'is valid',
+    ...(first !== undefined && { line: first.line, error: text }),
+    ...(first === undefined && own.length > 0 && { said: text }),
+  };
+}
+
 /** A file with errors is a test that could not be run; warnings are no tests. */
 function casesOf(
   problems: readonly PolicyProblem[],
   results: readonly (TestResult & { file: string })[],
 ): JunitCase[] {
   const errors = problems.filter(({ severity }) => severity === 'error');
-  const broken = Map.groupBy(errors, ({ file }) => file ?? '');
+  const broken = new Set(errors.map(({ file }) => file ?? ''));
   return [
-    ...[...broken].map(([file, found]) => ({
-      file,
-      line: found[0]!.line,
-      suite: 'policy file',
-      name: 'is valid',
-      error: renderPolicyProblems(found).trimEnd(),
-    })),
+    ...[...broken].map((file) => fileCase(file, errors)),
     ...results.map(({ file, line, policy, name, passed, message }) => ({
       file,
       ...(line !== undefined && { line }),

@@ -100,6 +100,13 @@ test('what-if of other prices needs no policy file', async () => {
   });
 });
 
+test('what-if without policies in force needs no policy file', async () => {
+  expect((await home.run('policy what-if --without eu --without cap')).code).toBe(0);
+  expect(broker.requests.at(-1)?.body).toMatchObject({ policies: [], without: ['eu', 'cap'] });
+  expect((await home.run('policy what-if --without eu -f new.yaml')).code).toBe(0);
+  expect(broker.requests.at(-1)?.body).toMatchObject({ policies: [{ file: 'new.yaml' }], without: ['eu'] });
+});
+
 test.each([
   ['--since 5w', '--since 5w: must be a number with s, m, h or d, such as 30d.'],
   ['--limit 0', '--limit 0: must be a whole number from 1 to 10000.'],

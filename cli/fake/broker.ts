@@ -194,6 +194,7 @@ export class FakeBroker {
   }
 
   #policy(request: SeenRequest, name: string | undefined): Reply {
+    if (name === 'validate') return { status: 200, body: { problems: [] } };
     if (name !== undefined && request.method === 'PUT' && !this.policies.has(name)) {
       const { source } = request.body as { source: string };
       const version = `sha256:${createHash('sha256').update(source).digest('hex')}`;

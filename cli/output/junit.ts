@@ -1,6 +1,6 @@
-/** Test results as JUnit XML, the form that CI systems read. */
+/** Results of checks and tests as JUnit XML, the form that CI systems read. */
 
-/** One test of a file; `failure` says why it failed, `error` that the file could not be read. */
+/** One test of a file; `failure` says why it failed, `error` that the file could not be read, `said` what else there is to say. */
 export interface JunitCase {
   file: string;
   line?: number;
@@ -8,16 +8,17 @@ export interface JunitCase {
   name: string;
   failure?: string;
   error?: string;
+  said?: string;
 }
 
 /** One `testsuite` per file. */
-export function junit(cases: readonly JunitCase[]): string {
+export function junit(command: string, cases: readonly JunitCase[]): string {
   const files = Map.groupBy(cases, ({ file }) => file);
   const suites = [...files].map(([file, tests]) => {
     const body = tests.map(testCase).join('');
     return `  <testsuite ${attributes({ name: file, ...counts(tests) })}>\n${body}  </testsuite>\n`;
   });
-  const all = attributes({ name: 'landfall policy test', ...counts(cases) });
+  const all = attributes({ name: `landfall ${command}`, ...counts(cases) });
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites ${all}>\n${suites.join('')}</testsuites>\n`;
 }
 
@@ -29,14 +30,16 @@ function counts(tests: readonly JunitCase[]): Record<string, number> {
   };
 }
 
-function testCase({ suite, name, file, line, failure, error }: JunitCase): string {
+function testCase({ suite, name, file, line, failure, error, said }: JunitCase): string {
   const head = `    <testcase ${attributes({ classname: suite, name, file, ...(line !== undefined && { line }) })}`;
   const kind = error === undefined ? 'failure' : 'error';
-  const said = error ?? failure;
-  if (said === undefined) return `${head}/>\n`;
-  const [first] = said.split('\n');
-  const inner = `      <${kind} ${attributes({ message: first! })}>${escaped(said)}</${kind}>\n`;
-  return `${head}>\n${inner}    </testcase>\n`;
+  const wrong = error ?? failure;
+  if (wrong === undefined && said === undefined) return `${head}/>\n`;
+  const inner =
+    wrong === undefined
+      ? `<system-out>${escaped(said!)}</system-out>`
+      : `<${kind} ${attributes({ message: wrong.split('\n')[0]! })}>${escaped(wrong)}</${kind}>`;
+  return `${head}>\n      ${inner}\n    </testcase>\n`;
 }
 
 function attributes(values: Record<string, string | number>): string {

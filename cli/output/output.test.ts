@@ -196,9 +196,13 @@ describe('problems', () => {
     expect(renderFailure(new CommandError('No.', { hint: 'Do.' }))).toBe('Error: No.\nDo.\n');
   });
   test('stand for exit codes', () => {
-    const codes = [400, 422, 401, 403, 404, 409, 412, 428, 500, 503].map(exitCodeOf);
+    const codes = [400, 422, 401, 403, 404, 409, 412, 428, 500, 503].map((status) =>
+      exitCodeOf({ status, type: 'about:blank' }),
+    );
     expect(codes).toEqual([2, 2, 4, 4, 3, 5, 5, 5, 1, 6]);
     expect(new ProblemError(problem).exitCode).toBe(2);
+    for (const code of ['policy-refused', 'limit-exceeded'])
+      expect(exitCodeOf({ status: 422, type: `https://landfall.dev/problems/${code}` })).toBe(7);
   });
 });
 

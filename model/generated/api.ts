@@ -2633,10 +2633,12 @@ export interface components {
                 savingPerMonth: number | null;
             }[];
         };
-        /** @description At least one of `policies` and `catalogue`. */
+        /** @description At least one of `policies`, `without` and `catalogue`. */
         WhatIfInput: {
-            /** @description Policy files as they would be; each policy takes the place of the one in force of its scope and name, or comes to them. */
+            /** @description Policy files as they would be; each policy takes the place of the one in force of its name, or comes to them. */
             policies?: components["schemas"]["PolicySource"][];
+            /** @description Names of policies in force that would be taken away. */
+            without?: string[];
             /** @description Version of a kept catalogue (see /v1/catalogues) to replay under, instead of the one in force. */
             catalogue?: string;
             /**

@@ -44,6 +44,28 @@ describe('an override', () => {
     expect(found(own)).toEqual([]);
   });
 
+  test('of a rule that nobody has is told where the organization is known, with the rule that may be meant', () => {
+    const typo = layer('own', 'projects/shop', '{name: redisency, require: offer.vcpus > 1, override: true}');
+    const parent = layer(
+      'org',
+      'organizations/default',
+      '{name: residency, deny: offer.burstable, overridable: true}',
+    );
+    expect(checkPolicies([parent, typo], null)).toMatchObject([
+      {
+        code: 'override',
+        line: 6,
+        message:
+          "rule 'redisency': it overrides nothing: no organization's policy given here has a rule of this name",
+        suggestion: 'residency',
+      },
+    ]);
+    expect(checkPolicies([typo], null)).toEqual([]);
+    expect(checkPolicies([typo], null, { whole: true })).toMatchObject([
+      { message: expect.stringContaining("no organization's policy in force has") },
+    ]);
+  });
+
   test("in an organization's policy takes nothing's place", () => {
     expect(
       found(layer('o', 'organizations/default', '{name: r, deny: offer.burstable, override: true}')),

@@ -1,6 +1,6 @@
 import type { Catalogue } from '../catalogue/catalogue.ts';
 import type { ParsedPolicy } from '../file/policy.ts';
-import type { Problem } from '../file/problems.ts';
+import { nearest, type Problem } from '../file/problems.ts';
 import { Budget, CaseFinder } from './cases.ts';
 import { pairProblems } from './pairs.ts';
 import { exampleOf, RuleCases, ruleProblem } from './rule-cases.ts';
@@ -14,9 +14,13 @@ const MAX_JOINS = 1_000_000;
  * What is doubtful in policies that are free of errors, all of it warnings: rules that let nothing or everything
  * through, rules that another makes superfluous, rules that together let nothing through, and values no offer of the
  * catalogue has. A warning is never wrong; with very many rules some may be missing. Policies given together are
- * taken to be in force together. Without a catalogue (or an empty one) values are not looked up.
+ * taken to be in force together; `whole`: and no others are. Without a catalogue (or an empty one) values are not looked up.
  */
-export function checkPolicies(policies: readonly ParsedPolicy[], catalogue: Catalogue | null): Problem[] {
+export function checkPolicies(
+  policies: readonly ParsedPolicy[],
+  catalogue: Catalogue | null,
+  { whole = false }: { whole?: boolean } = {},
+): Problem[] {
   const finder = new CaseFinder(new Budget(MAX_JOINS));
   const problems: Problem[] = [];
   const sound: RuleCases[] = [];
@@ -30,29 +34,37 @@ export function checkPolicies(policies: readonly ParsedPolicy[], catalogue: Cata
       problems.push(...found);
       if (found.length === 0 && !cases.constant) sound.push(cases);
     });
-  problems.push(...pairProblems(sound, finder), ...closedOverrides(policies));
+  problems.push(...pairProblems(sound, finder), ...idleOverrides(policies, whole));
   if (catalogue !== null && catalogue.length > 0) problems.push(...unknownValues(policies, catalogue));
   return problems.sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.line - b.line));
 }
 
 /**
- * Overrides that take no rule's place: of an organization's policy, or of a rule given here that does not allow it. Whether
- * there is such a rule at all is not asked: it may be in force elsewhere.
+ * Overrides that take no rule's place: of an organization's policy, of a rule that does not allow it, or of one that there is
+ * not. That last is asked only where all policies are given, or some of an organization: else the rule may be elsewhere.
  */
-function closedOverrides(policies: readonly ParsedPolicy[]): Problem[] {
+function idleOverrides(policies: readonly ParsedPolicy[], whole: boolean): Problem[] {
   const parents = policies.filter(({ scope }) => scope.kind === 'organization');
   return policies.flatMap((policy) =>
-    policy.rules.flatMap((rule, index) => {
+    policy.rules.flatMap((rule, index): Problem[] => {
       if (!rule.override) return [];
-      const warn = (message: string): Problem[] => [
-        ruleProblem({ policy, rule, index }, 'override', message),
-      ];
+      const warn = (message: string): Problem => ruleProblem({ policy, rule, index }, 'override', message);
       if (policy.scope.kind === 'organization')
-        return warn("only a project's policy can override, so this adds to what is there");
-      const closed = parents.find(({ rules }) => rules.some((r) => r.name === rule.name && !r.overridable));
-      return closed === undefined
-        ? []
-        : warn(`policy '${closed.name}' does not make it overridable: both apply`);
+        return [warn("only a project's policy can override, so this adds to what is there")];
+      const named = parents.filter(({ rules }) => rules.some(({ name }) => name === rule.name));
+      const closed = named.find(({ rules }) => rules.some((r) => r.name === rule.name && !r.overridable));
+      if (closed !== undefined)
+        return [warn(`policy '${closed.name}' does not make it overridable: both apply`)];
+      if (named.length > 0 || !(whole || parents.length > 0)) return [];
+      const open = parents.flatMap(({ rules }) => rules.filter((r) => r.overridable).map((r) => r.name));
+      const suggestion = nearest(rule.name, open);
+      const where = whole ? 'in force' : 'given here';
+      return [
+        {
+          ...warn(`it overrides nothing: no organization's policy ${where} has a rule of this name`),
+          ...(suggestion !== undefined && { suggestion }),
+        },
+      ];
     }),
   );
 }

@@ -1,4 +1,5 @@
 import { reads, writtenOut } from '../cel/schema.ts';
+import { figure } from '../figure.ts';
 import type { Clause, GroupKey, ParsedPolicy, ParsedRule } from './policy.ts';
 import { readable } from './readable.ts';
 import { readsResource } from './rules.ts';
@@ -197,11 +198,6 @@ function layer({ scope }: ParsedPolicy, rule: ParsedRule): string {
 
 function keys(group: readonly GroupKey[]): string {
   return group.join(' and ');
-}
-
-/** Up to six digits, without the noise of binary fractions. */
-function figure(value: number): string {
-  return Number(value.toPrecision(6)).toLocaleString('en-US', { maximumFractionDigits: 6 });
 }
 
 function span(hours: number): string {

@@ -1,4 +1,5 @@
 import { combinations } from '../cel/columnar.ts';
+import { figure } from '../figure.ts';
 import type { Clause, Countable } from '../file/policy.ts';
 import { memo } from '../memo.ts';
 import { type Circumstances, type RowVerdict, rowReader } from './circumstances.ts';
@@ -54,6 +55,12 @@ export function limitUse(
     used: usedByOffer(clause, table, context)(row),
     takes: takesOf(clause, table, context)(row),
   };
+}
+
+/** A limit that an offer passes, for a person. */
+export function limitWords({ key, unit, limit, used, takes }: LimitUse): string {
+  const [amount, all, more] = [used, limit, takes].map((n) => figure(n));
+  return `${key}: ${amount} of ${all} ${unit} used, ${more} more needed`;
 }
 
 /** What one machine uses of a limit. */

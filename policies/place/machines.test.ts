@@ -201,3 +201,54 @@ describe('limits', () => {
     expect(decision.limits).toBeUndefined();
   });
 });
+
+describe('what stands against the cheapest rejected offer is told', () => {
+  const told = (...args: Parameters<typeof placeUnder>) => placeUnder(...args).rules[0]!.message;
+
+  test('by a budget and a quota: the group, what it uses, what it may', () => {
+    const estate = [machine('a', { pricePerHour: 2 })];
+    const budget = rule('spend', { effect: 'budget', group: ['project'], per: 'month', limit: 1500 });
+    expect(told([budget], { estate })).toBe('project=default: 1,460 of 1,500 USD/month used, 73 more needed');
+    const catalogue = market({ region: 'eu-west-1', zone: null, pricePerHour: 0.2 }, {});
+    const few = rule('few', { effect: 'quota', group: ['region'], resource: 'vcpu', limit: 1 });
+    expect(told([few], { catalogue })).toBe('region=eu-central-1: 0 of 1 vcpu used, 2 more needed');
+  });
+
+  test('by spread: how many machines of the group stand where', () => {
+    const estate = [at('a', 1), at('a', 2), at('b', 1)];
+    const spread = (min: number, maxShare: number) =>
+      rule('ha', { effect: 'spread', by: 'zone', min, maxShare, group: ['project'] });
+    expect(told([spread(1, 0.5)], { catalogue: zones, estate })).toBe(
+      '2 of the 3 machines of project=default stand in zone aws/eu-central-1/a, which may have 2 of 4',
+    );
+    expect(told([spread(3, 1)], { catalogue: zones, estate })).toBe(
+      '2 of the 3 machines of project=default stand in zone aws/eu-central-1/a, and the rule wants 3 zones in use first',
+    );
+  });
+
+  test('by affinity and anti-affinity: the machines that it is about', () => {
+    const near = (effect: 'affinity' | 'antiAffinity') =>
+      rule('near', { effect, to: 'resource.name.startsWith("web")', by: 'zone' });
+    expect(told([near('antiAffinity')], { catalogue: zones, estate: [at('b', 1)] })).toBe(
+      'default/web-b-1 stands in zone aws/eu-central-1/b',
+    );
+    expect(told([near('affinity')], { catalogue: zones, estate: [at('b', 1)] })).toBe(
+      'the one machine it has to be with does not stand in zone aws/eu-central-1/a',
+    );
+    expect(told([near('affinity')], { catalogue: zones })).toBe(
+      'there is no machine yet that it has to be with',
+    );
+  });
+
+  test('but the message of the rule stands for itself, and a value that is not known is told elsewhere', () => {
+    const own = { kind: 'text' as const, text: 'ask finance' };
+    const budget = rule(
+      'spend',
+      { effect: 'budget', group: ['project'], per: 'month', limit: 1 },
+      { message: own },
+    );
+    expect(told([budget], {})).toBe('ask finance');
+    const spread = rule('ha', { effect: 'spread', by: 'zone', min: 2, maxShare: 1, group: ['project'] });
+    expect(told([spread], { catalogue: market({ zone: null }) })).toBeNull();
+  });
+});

@@ -19,6 +19,8 @@ import type { EstateMachine } from './types.ts';
 /** A clause about where other machines stand. */
 export type NeighbourClause = Extract<Clause, { effect: 'spread' | 'affinity' | 'antiAffinity' }>;
 
+type SpreadClause = Extract<Clause, { effect: 'spread' }>;
+
 const DOMAIN_ATTRIBUTES: Record<Domain, OfferAttribute[]> = {
   provider: ['provider'],
   site: ['site'],
@@ -39,17 +41,60 @@ export function neighbourVerdict(
   const judge = clause.effect === 'spread' ? spreadJudge(clause, context) : companyJudge(clause, context);
   return byCode(codes, (code) => {
     const offer = rowReader(table, first[code]!);
-    const text = (attribute: OfferAttribute): string => (offer(attribute) as string | undefined) ?? '';
-    const place = {
-      provider: text('provider'),
-      site: text('site'),
-      region: text('region'),
-      zone: text('zone') || null,
-      host: text('host') || null,
-    };
+    const place = placeOf(offer);
     const domain = domainOf(place, clause.by);
     return domain === null ? 'error' : judge(domain, place, offer);
   });
+}
+
+/** How other machines stand against the offer of a row that the clause rejects, for a person; null: its domain is not known. */
+export function neighbourRefusal(
+  clause: NeighbourClause,
+  table: OfferTable,
+  row: number,
+  context: Circumstances,
+): string | null {
+  const offer = rowReader(table, row);
+  const place = placeOf(offer);
+  const domain = domainOf(place, clause.by);
+  if (domain === null) return null;
+  const where = `${clause.by} ${typeof domain === 'string' ? domain : '(of its own)'}`;
+  if (clause.effect !== 'spread') return companyRefusal(clause, domain, where, context);
+  const { machines, domains, byDomain } = standingFor(clause, offer, context);
+  const there = typeof domain === 'string' ? (byDomain.get(domain) ?? 0) : 0;
+  const group = clause.group.map((key) => `${key}=${candidateValue(context.request, offer, key)}`).join(', ');
+  const now = `${there} of the ${machines} machines of ${group} stand in ${where}`;
+  if (domains < clause.min && there > 0)
+    return `${now}, and the rule wants ${clause.min} ${clause.by}s in use first`;
+  return `${now}, which may have ${largestShare(clause.maxShare, machines + 1)} of ${machines + 1}`;
+}
+
+function companyRefusal(
+  clause: Extract<Clause, { effect: 'affinity' | 'antiAffinity' }>,
+  domain: string | { alone: true },
+  where: string,
+  context: Circumstances,
+): string | null {
+  const chosen = chosenMachines(clause.to, context);
+  if (clause.effect === 'affinity') {
+    if (chosen.length === 0) return 'there is no machine yet that it has to be with';
+    return chosen.length === 1
+      ? `the one machine it has to be with does not stand in ${where}`
+      : `none of the ${chosen.length} machines it has to be with stands in ${where}`;
+  }
+  const there = chosen.find((machine) => domainOf(machine, clause.by) === domain);
+  return there === undefined ? null : `${there.project}/${there.name} stands in ${where}`;
+}
+
+function placeOf(offer: (attribute: OfferAttribute) => unknown): Place {
+  const text = (attribute: OfferAttribute): string => (offer(attribute) as string | undefined) ?? '';
+  return {
+    provider: text('provider'),
+    site: text('site'),
+    region: text('region'),
+    zone: text('zone') || null,
+    host: text('host') || null,
+  };
 }
 
 type Judge = (
@@ -70,29 +115,36 @@ interface Standing {
  * in use, a new machine goes to one that is not; and after it no domain has more than `maxShare` of the group, rounded
  * up to whole machines (the first of a group may stand anywhere). Machines in a domain that is not known count in none.
  */
-function spreadJudge(
-  clause: Extract<Clause, { effect: 'spread' }>,
-  { request, estate }: Circumstances,
-): Judge {
-  const groups = machinesByGroup(estate, clause.group);
-  const kept = memo(standingsOf, estate, () => new Map<string, Map<string, Standing>>());
-  const standings = memo(kept, `${clause.by} ${clause.group}`, () => new Map<string, Standing>());
+function spreadJudge(clause: SpreadClause, context: Circumstances): Judge {
   const withoutSelf = new Map<string, Standing>();
   return (domain, _place, offer) => {
-    const name = groupName(clause.group.map((key) => candidateValue(request, offer, key)));
-    const group = groups.get(name) ?? [];
-    const { machines, domains, byDomain } = group.some((machine) => isSelf(machine, request))
-      ? memo(withoutSelf, name, () =>
-          standing(
-            group.filter((m) => !isSelf(m, request)),
-            clause.by,
-          ),
-        )
-      : memo(standings, name, () => standing(group, clause.by));
+    const { machines, domains, byDomain } = standingFor(clause, offer, context, withoutSelf);
     const there = typeof domain === 'string' ? (byDomain.get(domain) ?? 0) : 0;
     if (domains < clause.min && there > 0) return 'false';
     return there + 1 <= largestShare(clause.maxShare, machines + 1) ? 'true' : 'false';
   };
+}
+
+/** How the group that an offer's machine would be of stands without it; `withoutSelf` keeps that for one request. */
+function standingFor(
+  clause: SpreadClause,
+  offer: (attribute: OfferAttribute) => unknown,
+  { request, estate }: Circumstances,
+  withoutSelf = new Map<string, Standing>(),
+): Standing {
+  const groups = machinesByGroup(estate, clause.group);
+  const kept = memo(standingsOf, estate, () => new Map<string, Map<string, Standing>>());
+  const standings = memo(kept, `${clause.by} ${clause.group}`, () => new Map<string, Standing>());
+  const name = groupName(clause.group.map((key) => candidateValue(request, offer, key)));
+  const group = groups.get(name) ?? [];
+  return group.some((machine) => isSelf(machine, request))
+    ? memo(withoutSelf, name, () =>
+        standing(
+          group.filter((m) => !isSelf(m, request)),
+          clause.by,
+        ),
+      )
+    : memo(standings, name, () => standing(group, clause.by));
 }
 
 const standingsOf = new WeakMap<readonly EstateMachine[], Map<string, Map<string, Standing>>>();

@@ -315,3 +315,13 @@ test('the cheapest offer of each provider is named, so that a person sees what t
   const decision = place({ ...plain, catalogue, request: NEUTRAL_REQUEST, includeUnconfigured: true });
   expect(decision.cheapestByProvider.map((each) => each.instanceType)).toEqual(['g2', 'a2']);
 });
+
+test('counts in reasons have their thousands apart, as in tables', () => {
+  const rows = Array.from({ length: 1_200 }, (_, i) => ({ instanceType: `t${i}` }));
+  const policies = compilePolicies([policy('a', [{ effect: 'deny', expression: 'offer.vcpus > 1' }])]);
+  const decision = place({ ...plain, catalogue: catalogueOf(...rows), policies, request: NEUTRAL_REQUEST });
+  expect(decision.reasons.slice(0, 2)).toEqual([
+    '1,200 offers would fit the request, but the policies reject all',
+    expect.stringMatching(/^rule a\/.* rejects 1,200$/),
+  ]);
+});

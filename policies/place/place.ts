@@ -10,12 +10,13 @@ import { type CompiledPolicies, compileRequestRules, scopeHolds } from './compil
 import { canReject, type Evaluated, evaluateRules, scoreAt } from './evaluate.ts';
 import { requestProblems } from './fit.ts';
 import { type InForce, rulesInForce } from './in-force.ts';
+import { messageOf } from './messages.ts';
 import { cloudTable, compareOffers, type OfferTable } from './offers.ts';
 import { onpremOffers } from './onprem.ts';
 import { explainUnplaceable } from './reasons.ts';
 import { pricesAnything, pricingRules } from './surcharges.ts';
 import type { Decision, EstateMachine, PlacedOffer, PlacementRequest, SetAside, SiteView } from './types.ts';
-import { approvalsOf, limitsOf, messageOf, preferencesOf, ttlOf } from './winner.ts';
+import { approvalsOf, limitsOf, preferencesOf, ttlOf } from './winner.ts';
 
 /** What a placement is decided on. */
 export interface PlacementInput {
@@ -153,7 +154,7 @@ function decisionOf(evaluation: Evaluation, notices: readonly string[]): Decisio
       rejected,
       rejectedAlone: sum((e) => e.rules[r]!.rejectedAlone),
       errors: sum((e) => e.rules[r]!.errors),
-      message: rejected > 0 ? messageOf(rule, context) : null,
+      message: rejected > 0 ? messageOf(rule, r, context, tables) : null,
     };
   });
   funnel.push({ stage: 'capacity and set aside', remaining: sum((e) => countBits(e.available)) });

@@ -1,4 +1,5 @@
 import { countBits, fullBits } from '../cel/trivalue.ts';
+import { count } from '../figure.ts';
 import type { Evaluated } from './evaluate.ts';
 import { conditionsOf, restrict } from './fit.ts';
 import { compareOffers, USABLE } from './offers.ts';
@@ -24,13 +25,13 @@ export function explainUnplaceable(
     ...[...refusals]
       .sort((a, b) => b[1] - a[1])
       .slice(0, 5)
-      .map(([reason, count]) => `${count} of them: ${reason}`),
+      .map(([reason, n]) => `${count(n)} of them: ${reason}`),
   ];
 }
 
 function nothingFits(request: PlacementRequest, evaluated: readonly Evaluated[]): string[] {
   const conditions = conditionsOf(request);
-  const count = (keep: (c: (typeof conditions)[number]) => boolean): number =>
+  const fitting = (keep: (c: (typeof conditions)[number]) => boolean): number =>
     evaluated.reduce((total, { table }) => {
       const bits = fullBits(table.length);
       for (const condition of conditions) if (keep(condition)) restrict(bits, table, condition);
@@ -38,9 +39,9 @@ function nothingFits(request: PlacementRequest, evaluated: readonly Evaluated[])
     }, 0);
   const reasons = [`no offer meets the request: ${conditions.map((c) => c.words).join(', ')}`];
   for (const condition of conditions) {
-    if (count((c) => c === condition) === 0)
+    if (fitting((c) => c === condition) === 0)
       reasons.push(`no offer at all has ${condition.words}${largest(condition, evaluated)}`);
-    const without = conditions.length > 1 ? count((c) => c !== condition) : 0;
+    const without = conditions.length > 1 ? fitting((c) => c !== condition) : 0;
     if (without > 0) reasons.push(`without "${condition.words}", ${offers(without)} would fit`);
   }
   return reasons;
@@ -85,15 +86,17 @@ function rulesReject(decision: Decision, evaluated: readonly Evaluated[], usable
   decision.rules.forEach((rule, r) => {
     if (rule.mode !== 'enforce' || rule.rejected === 0) return;
     const errors =
-      rule.errors === 0 ? '' : ` (${rule.errors} of them because a value the rule reads is not known there)`;
+      rule.errors === 0
+        ? ''
+        : ` (${count(rule.errors)} of them because a value the rule reads is not known there)`;
     const message = rule.message === null ? '' : `: ${rule.message}`;
     reasons.push(
-      `rule ${rule.policy}/${rule.rule} (line ${rule.line}) rejects ${rule.rejected}${errors}${message}`,
+      `rule ${rule.policy}/${rule.rule} (line ${rule.line}) rejects ${count(rule.rejected)}${errors}${message}`,
     );
     const freed = cheapestAlone(evaluated, r);
     if (freed !== null)
       reasons.push(
-        `only ${rule.policy}/${rule.rule} stands against ${rule.rejectedAlone} of them, the cheapest being ${describe(freed)}`,
+        `only ${rule.policy}/${rule.rule} stands against ${count(rule.rejectedAlone)} of them, the cheapest being ${describe(freed)}`,
       );
   });
   return reasons;
@@ -108,7 +111,7 @@ function cheapestAlone(evaluated: readonly Evaluated[], rule: number): PlacedOff
 }
 
 function offers(n: number): string {
-  return n === 1 ? '1 offer' : `${n} offers`;
+  return n === 1 ? '1 offer' : `${count(n)} offers`;
 }
 
 /** An offer in a few words: `m7g.large in eu-central-1 (aws) at 0.0977 USD an hour`. */

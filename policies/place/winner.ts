@@ -1,4 +1,3 @@
-import { refusedBy } from './admission.ts';
 import type { Choice } from './best.ts';
 import type { Circumstances } from './circumstances.ts';
 import type { CompiledRule } from './compiled.ts';
@@ -6,15 +5,6 @@ import { limitUse } from './limits.ts';
 import { pricingRules } from './surcharges.ts';
 import type { Decision } from './types.ts';
 import { gateHolds } from './verdicts.ts';
-
-/** The message of a rule that rejects something: its own, or why the request is refused; null when there is neither. */
-export function messageOf(rule: CompiledRule, { cel, request, now }: Circumstances): string | null {
-  if (rule.message !== null) return rule.message(cel);
-  const { clause } = rule;
-  return clause.effect === 'labels' || clause.effect === 'ttl' || clause.effect === 'window'
-    ? refusedBy(clause, request, now)
-    : null;
-}
 
 /** Approvals the chosen offer needs. A gate without a value asks for the approval. */
 export function approvalsOf(

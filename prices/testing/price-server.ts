@@ -20,6 +20,7 @@ export interface Seen {
 export class PriceServer {
   readonly seen: Seen[] = [];
   readonly #server: Server;
+  #port = 0;
   #answer: (request: Seen, number: number) => Scripted = () => ({ status: 404, text: 'nothing here' });
 
   private constructor() {
@@ -29,11 +30,12 @@ export class PriceServer {
   static async start(): Promise<PriceServer> {
     const started = new PriceServer();
     await new Promise<void>((ready) => started.#server.listen(0, '127.0.0.1', ready));
+    started.#port = (started.#server.address() as AddressInfo).port;
     return started;
   }
 
   get endpoint(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `http://127.0.0.1:${this.#port}`;
   }
 
   /** From now on; `number` counts the requests from 0. */
@@ -61,6 +63,13 @@ export class PriceServer {
     const text = 'json' in answer ? JSON.stringify(answer.json) : answer.text;
     response.writeHead(answer.status ?? 200, { 'content-type': 'application/json', ...answer.headers });
     response.end(text);
+  }
+
+  /** Nothing listens for so long; then the answers go on. */
+  async goAway(ms: number): Promise<void> {
+    await this.close();
+    await new Promise((waited) => setTimeout(waited, ms));
+    await new Promise<void>((ready) => this.#server.listen(this.#port, '127.0.0.1', ready));
   }
 
   async close(): Promise<void> {

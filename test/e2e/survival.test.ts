@@ -123,7 +123,9 @@ test('after a power cut in the middle of a create the next npm run up ends it: o
 
 test('npm run down -- --guests leaves no process behind, and the log holds no secret', async () => {
   const secret = readFileSync(join(installation.dataDir, 'admin.token'), 'utf8').trim();
-  expect(await installation.npm('down', '--guests')).toMatchObject({ code: 0 });
+  const down = await installation.npm('down', '--guests');
+  expect(down).toMatchObject({ code: 0 });
+  expect(down.text).not.toContain('guests keep running');
   expect(processesOf(installation.dataDir)).toEqual([]);
   for (const part of ['broker', 'worker', 'agent', 'supervisor'])
     expect(readFileSync(join(installation.dataDir, 'logs', `${part}.log`), 'utf8')).not.toContain(secret);

@@ -127,6 +127,37 @@ test('a retried refresh goes on after the last page that it has', async () => {
   ]);
 }, 60_000);
 
+test('an API that cannot be reached is not asked for minutes: the refresh ends, and says why', async () => {
+  const gone = await PriceServer.start();
+  await gone.close();
+  process.env.LANDFALL_AZURE_PRICES_URL = gone.endpoint;
+  try {
+    expect(await refresh()).toMatchObject({
+      state: 'Failed',
+      message: expect.stringContaining(
+        '/api/retail/prices: cannot be reached: nothing listens there (ECONNREFUSED). The prices from before',
+      ),
+    });
+  } finally {
+    process.env.LANDFALL_AZURE_PRICES_URL = server.endpoint;
+  }
+}, 60_000);
+
+test('but one that goes away between two pages is waited for', async () => {
+  let back = Promise.resolve();
+  server.answers((request) => {
+    if (request.url.searchParams.has('$skip')) return page([item('Standard_D8s_v5', 0.47)]);
+    // After this answer; longer than one try takes, with all it asks again.
+    setTimeout(() => {
+      back = server.goAway(6_000);
+    }, 50);
+    return page([item('Standard_D4s_v5', 0.24)], 1000);
+  });
+  expect(await refresh()).toMatchObject({ state: 'Succeeded' });
+  await back;
+  expect(server.seen).toHaveLength(2);
+}, 60_000);
+
 test('prices of which none can be used do not replace good ones', async () => {
   server.answers(() => page([{ ...item('Standard_D4s_v5', 0.2), currencyCode: 'EUR' }]));
   expect(await refresh()).toMatchObject({

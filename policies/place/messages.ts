@@ -1,0 +1,62 @@
+import { nextBit } from '../cel/trivalue.ts';
+import { figure } from '../figure.ts';
+import { refusedBy } from './admission.ts';
+import type { Circumstances } from './circumstances.ts';
+import type { CompiledRule } from './compiled.ts';
+import type { Evaluated } from './evaluate.ts';
+import { limitUse, limitWords } from './limits.ts';
+import { neighbourRefusal } from './neighbours.ts';
+import type { OfferTable } from './offers.ts';
+
+/**
+ * The message of rule number `r`, which rejects something: its own; else, for the kinds that no expression explains, why
+ * the request is refused, or what stands against the cheapest offer that it rejects. Null where there is nothing to add.
+ */
+export function messageOf(
+  rule: CompiledRule,
+  r: number,
+  context: Circumstances,
+  tables: readonly Evaluated[],
+): string | null {
+  if (rule.message !== null) return rule.message(context.cel);
+  const { clause } = rule;
+  switch (clause.effect) {
+    case 'labels':
+    case 'ttl':
+    case 'window':
+      return refusedBy(clause, context.request, context.now);
+    case 'maxPrice':
+      return `at most ${figure(clause.perHour)} USD an hour`;
+    case 'budget':
+    case 'quota': {
+      const found = cheapestRejected(r, tables);
+      return found && limitWords(limitUse(clause, found.table, found.row, context));
+    }
+    case 'spread':
+    case 'affinity':
+    case 'antiAffinity': {
+      const found = cheapestRejected(r, tables);
+      return found && neighbourRefusal(clause, found.table, found.row, context);
+    }
+    default:
+      return null;
+  }
+}
+
+/** The cheapest offer that a rule says no to; what it has no value for is told elsewhere. */
+function cheapestRejected(
+  r: number,
+  tables: readonly Evaluated[],
+): { table: OfferTable; row: number; price: number } | null {
+  let cheapest: { table: OfferTable; row: number; price: number } | null = null;
+  for (const { table, base, verdicts } of tables) {
+    const { passes, errors } = verdicts[r]!;
+    const prices = table.numbers('pricePerHour');
+    const rejected = base.map((word, w) => word & ~passes[w]! & ~errors[w]!);
+    for (let row = nextBit(rejected, 0); row >= 0; row = nextBit(rejected, row + 1)) {
+      const price = prices[row]!;
+      if (cheapest === null || price < cheapest.price) cheapest = { table, row, price };
+    }
+  }
+  return cheapest;
+}
