@@ -11,6 +11,8 @@ export const commandExamples: Record<string, readonly string[]> = {
   stop: ['landfall stop instance first --wait'],
   reboot: ['landfall reboot instance first --wait'],
   resize: ['landfall resize instance first --vcpus 2 --memory 1 --wait'],
+  attach: ['landfall attach volume data --to web --wait', 'landfall attach address front --to web'],
+  detach: ['landfall detach volume data --wait'],
   delete: [
     'landfall delete instance first --wait',
     'landfall delete -f examples/first.yaml --ignore-not-found',

@@ -167,7 +167,7 @@ function addResources({ root, command }: Registrar): void {
     .option('--limit <number>', 'at most so many')
     .addHelpText(
       'after',
-      '\nKinds: organizations projects tokens sites hosts offers images sshkeys instances operations policies violations approvals decisions events',
+      '\nKinds: organizations projects tokens sites hosts offers images sshkeys instances networks firewalls volumes snapshots addresses customimages operations policies violations approvals decisions events',
     );
   command(
     root,
@@ -219,6 +219,25 @@ function addResources({ root, command }: Registrar): void {
     .option('--vcpus <number>', 'at least this many')
     .option('--memory <GiB>', 'at least this much')
     .option('--disk <GiB>', 'the root disk; only grows')
+    .option('--wait', 'until it is done')
+    .option(...timeout);
+  command(
+    root,
+    'attach <kind> [names...]',
+    'attach volumes or addresses to an instance',
+    async (session, flags, [kind, ...names]) =>
+      (await import('./commands/attach.ts')).attach(session, kind!, names, flags),
+  )
+    .requiredOption('--to <instance>', 'the instance')
+    .option('--wait', 'until it is done')
+    .option(...timeout);
+  command(
+    root,
+    'detach <kind> [names...]',
+    'detach volumes or addresses from their instance',
+    async (session, flags, [kind, ...names]) =>
+      (await import('./commands/attach.ts')).attach(session, kind!, names, flags),
+  )
     .option('--wait', 'until it is done')
     .option(...timeout);
   command(

@@ -118,7 +118,8 @@ function amount(flag: string, given: string | undefined): number | undefined {
   return value;
 }
 
-async function finish(session: Session, pending: Pending[], flags: WaitFlags): Promise<number> {
+/** Waits where that is asked for, and shows the operations. */
+export async function finish(session: Session, pending: Pending[], flags: WaitFlags): Promise<number> {
   let operations = pending.map(({ operation }) => operation).filter(Boolean);
   let code: number = exitCodes.ok;
   if (flags.wait) {
