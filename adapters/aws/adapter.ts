@@ -1,10 +1,13 @@
 import type { Adapter, CallContext, Description, Observation, Present, Target, Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
-import { capability, incapable, overKinds } from '../kinds.ts';
+import { capability, overKinds } from '../kinds.ts';
+import { addressShape } from './address.ts';
 import { type Account, type AwsAdapterOptions, openAccount } from './clients.ts';
 import { readConsole } from './console.ts';
 import { converge } from './converge.ts';
 import { createMachine, dryRun } from './create.ts';
+import { imageShape, whyNoImport } from './custom-image.ts';
+import { firewallShape } from './firewall.ts';
 import { listPage } from './list.ts';
 import {
   childrenOf,
@@ -18,7 +21,11 @@ import {
 } from './machine.ts';
 import { readOffers, readQuota } from './offers.ts';
 import { graceLeftMs, removeMachine } from './remove.ts';
+import { resourceAdapter } from './resource.ts';
+import { snapshotShape } from './snapshot.ts';
 import { carries } from './stamp.ts';
+import { volumeShape } from './volume.ts';
+import { networkShape } from './vpc.ts';
 
 /** The adapter contract over EC2. See `AwsAdapterOptions` for what it needs; errors are those of rule A7. */
 export function createAwsAdapter(options: AwsAdapterOptions): Adapter {
@@ -34,6 +41,12 @@ export function createAwsAdapter(options: AwsAdapterOptions): Adapter {
         ensure: (want, context) => ensure(account, want, context),
         remove: (target, context) => removeMachine(account, target, context),
       },
+      Volume: resourceAdapter(account, volumeShape),
+      Snapshot: resourceAdapter(account, snapshotShape),
+      Image: resourceAdapter(account, imageShape),
+      Network: resourceAdapter(account, networkShape),
+      Firewall: resourceAdapter(account, firewallShape),
+      Address: resourceAdapter(account, addressShape),
     }),
     list: (broker, page) => listPage(account, broker, page),
     console: (target, maxBytes) => readConsole(account, target, maxBytes),
@@ -93,16 +106,21 @@ function description(account: Account): Description {
   return {
     provider: 'aws',
     visibilityGraceMs: account.visibilityGraceMs,
-    capabilities: [capability('Instance'), ...otherKinds],
+    capabilities: [
+      capability('Instance'),
+      capability('Volume'),
+      capability('Snapshot'),
+      capability('Image', { import: whyNoImport }),
+      capability('Network'),
+      capability('Firewall'),
+      capability('Address'),
+    ],
     facts: {
       regions: account.regions.join(', '),
       endpoint: account.endpoint ?? 'AWS',
       keys: 'SSH keys reach the guest by cloud-init',
+      volumes: 'both types are gp3; EC2 changes the size of one at most every six hours',
       spot: 'one-time requests: a spot machine can be rebooted and deleted, not stopped or resized',
     },
   };
 }
-
-const otherKinds = (['Volume', 'Snapshot', 'Image', 'Network', 'Firewall', 'Address'] as const).map((kind) =>
-  incapable(kind, 'not there yet'),
-);

@@ -10,8 +10,8 @@ import type { CallContext, InstanceWant } from '../contract.ts';
 import { waitFor } from '../wait.ts';
 import { type Account, changing } from './clients.ts';
 import { providerCodeOf } from './errors.ts';
-import { deathOf, findById, isDead, type Machine, missingTags, stateOf } from './machine.ts';
-import { stampTags, tagValue } from './stamp.ts';
+import { deathOf, findById, isDead, type Machine, otherGroups, stateOf } from './machine.ts';
+import { missingTags, stampTags, tagValue } from './stamp.ts';
 
 /**
  * Brings an existing machine to what is wanted, one step per look: EC2 says when it is ready for the next. A new machine
@@ -27,7 +27,7 @@ export async function converge(
   context: CallContext,
 ): Promise<Machine> {
   const started = Date.now();
-  const done: Done = { reboots: 0, tags: false };
+  const done: Done = { reboots: 0, tags: false, groups: false };
   let last = machine;
   const look = async (): Promise<Machine | undefined> => {
     const seen = await findById(ec2, machine.InstanceId);
@@ -62,6 +62,7 @@ export async function converge(
 interface Done {
   reboots: number;
   tags: boolean;
+  groups: boolean;
 }
 
 /** The next step towards what is wanted, or `converged`. */
@@ -74,6 +75,12 @@ async function step(
   const id = machine.InstanceId;
   const state = stateOf(machine);
   if (state !== 'running' && state !== 'stopped') return 'working';
+  const groups = otherGroups(machine, want);
+  if (groups && !done.groups) {
+    await changing(ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: id, Groups: groups })));
+    done.groups = true;
+    return 'working';
+  }
   const otherType = machine.InstanceType !== want.instanceType;
   const reboots = Math.max(done.reboots, Number(tagValue(machine.Tags, stampTags.reboots) ?? 0));
 
@@ -97,7 +104,7 @@ async function step(
     done.reboots = want.reboots;
     return 'working';
   }
-  const tags = missingTags(machine, want);
+  const tags = missingTags(machine.Tags, want);
   if (tags.length > 0 && !done.tags) {
     await writeTags(ec2, id, tags);
     done.tags = true;

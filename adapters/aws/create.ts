@@ -11,7 +11,7 @@ import { type Account, changing, reading } from './clients.ts';
 import { providerCodeOf } from './errors.ts';
 import { resolveImage } from './image.ts';
 import { deathOf, findMachines, isDead, type Machine } from './machine.ts';
-import { defaultSubnet, ensureSecurityGroup, type Subnet } from './network.ts';
+import { chosenSubnet, ensureSecurityGroup, type Subnet } from './network.ts';
 import { clientToken, tagSpecifications } from './stamp.ts';
 import { userData } from './user-data.ts';
 
@@ -27,7 +27,7 @@ export async function createMachine(
 ): Promise<Machine> {
   const made: string[] = [];
   try {
-    const subnet = await defaultSubnet(ec2, want.location);
+    const subnet = await chosenSubnet(ec2, want);
     context.signal.throwIfAborted();
     const image = await resolveImage(ec2, want.spec.image);
     context.signal.throwIfAborted();
@@ -36,14 +36,16 @@ export async function createMachine(
     const group = await ensureSecurityGroup(
       account,
       ec2,
-      { stamp, name: spec.name, vpc: subnet.vpc, ssh: spec.publicAddress },
+      // In a network of the user's own only firewalls let anything in; the group is there all the same, because it fences
+      // an attempt off (R8).
+      { stamp, name: spec.name, vpc: subnet.vpc, ssh: spec.publicAddress && !spec.network },
       context,
       made,
     );
     context.heartbeat();
     context.signal.throwIfAborted();
     const nic = request.NetworkInterfaces?.[0];
-    if (nic) nic.Groups = [group];
+    if (nic) nic.Groups = [group, ...(spec.firewalls ?? [])];
     return await run(account, ec2, want, { ...request, ClientToken: clientToken(stamp) }, context);
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error;
@@ -128,7 +130,7 @@ function runRequest(
 export async function dryRun(account: Account, want: Want<'Instance'>): Promise<void> {
   account.checkRegion(want.location.region);
   const ec2 = account.ec2(want.location.region);
-  const subnet = await defaultSubnet(ec2, want.location);
+  const subnet = await chosenSubnet(ec2, want);
   const image = await resolveImage(ec2, want.spec.image);
   const request = runRequest(want, image, subnet);
   try {

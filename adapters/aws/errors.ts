@@ -3,17 +3,17 @@ import { ProviderError, type ProviderErrorCode, type ProviderErrorDetails } from
 /** EC2's codes by what they mean to us (A7). What is not here is told by its shape and HTTP status, below. */
 const meanings: Record<ProviderErrorCode, string> = {
   CapacityExhausted:
-    'InsufficientInstanceCapacity InsufficientHostCapacity InsufficientReservedInstanceCapacity InsufficientCapacity InsufficientCapacityOnHost InsufficientFreeAddressesInSubnet UnfulfillableCapacity SpotMaxPriceTooLow Server.InsufficientInstanceCapacity Server.SpotInstanceTermination',
+    'InsufficientInstanceCapacity InsufficientHostCapacity InsufficientReservedInstanceCapacity InsufficientCapacity InsufficientCapacityOnHost InsufficientFreeAddressesInSubnet UnfulfillableCapacity InsufficientVolumeCapacity InsufficientAddressCapacity SpotMaxPriceTooLow Server.InsufficientInstanceCapacity Server.SpotInstanceTermination',
   QuotaExceeded:
-    'VcpuLimitExceeded InstanceLimitExceeded MaxSpotInstanceCountExceeded VolumeLimitExceeded MaxIOPSLimitExceeded SecurityGroupLimitExceeded RulesPerSecurityGroupLimitExceeded SecurityGroupsPerInterfaceLimitExceeded SecurityGroupsPerInstanceLimitExceeded NetworkInterfaceLimitExceeded AddressLimitExceeded ResourceLimitExceeded Client.VolumeLimitExceeded',
+    'VcpuLimitExceeded InstanceLimitExceeded MaxSpotInstanceCountExceeded VolumeLimitExceeded MaxIOPSLimitExceeded SecurityGroupLimitExceeded RulesPerSecurityGroupLimitExceeded SecurityGroupsPerInterfaceLimitExceeded SecurityGroupsPerInstanceLimitExceeded NetworkInterfaceLimitExceeded AddressLimitExceeded SnapshotLimitExceeded ConcurrentSnapshotLimitExceeded VpcLimitExceeded SubnetLimitExceeded InternetGatewayLimitExceeded AttachmentLimitExceeded ResourceLimitExceeded Client.VolumeLimitExceeded',
   Throttled:
-    'RequestLimitExceeded Throttling ThrottlingException RequestThrottled RequestThrottledException TooManyRequestsException SlowDown EC2ThrottledException',
+    'RequestLimitExceeded Throttling ThrottlingException RequestThrottled RequestThrottledException TooManyRequestsException SlowDown EC2ThrottledException SnapshotCreationPerVolumeRateExceeded',
   Denied:
     'UnauthorizedOperation AuthFailure InvalidClientTokenId UnrecognizedClientException SignatureDoesNotMatch IncompleteSignature MissingAuthenticationToken ExpiredToken ExpiredTokenException RequestExpired AccessDenied AccessDeniedException OptInRequired Blocked PendingVerification OperationNotPermitted CredentialsProviderError',
   Conflict:
-    'IncorrectInstanceState IncorrectState InvalidState IdempotentParameterMismatch DependencyViolation InvalidGroup.Duplicate InvalidGroup.InUse InvalidPermission.Duplicate VolumeInUse InvalidNetworkInterface.InUse ConcurrentTagAccess',
+    'IncorrectInstanceState IncorrectState InvalidState IdempotentParameterMismatch DependencyViolation InvalidGroup.Duplicate InvalidGroup.InUse InvalidPermission.Duplicate VolumeInUse InvalidNetworkInterface.InUse ConcurrentTagAccess InvalidInstanceID InvalidSnapshot.InUse InvalidIPAddress.InUse InvalidAMIName.Duplicate InvalidSubnet.Conflict Resource.AlreadyAssociated RouteAlreadyExists Gateway.NotAttached VolumeModificationRateExceeded IncorrectModificationState',
   Invalid:
-    'InvalidAction InvalidParameter InvalidParameterValue InvalidParameterCombination MissingParameter UnknownParameter ValidationError InvalidInstanceType InvalidAMIID.NotFound InvalidAMIID.Malformed InvalidAMIID.Unavailable InvalidUserData.Malformed InvalidBlockDeviceMapping InvalidAvailabilityZone InvalidZone.NotFound InvalidInstanceID.Malformed InvalidSpotMarketOptions UnsupportedOperation UnsupportedInstanceAttribute UnsupportedParameter TagLimitExceeded VPCIdNotSpecified DefaultVpcDoesNotExist UnsupportedHibernationConfiguration SpotInstanceTypeNotSupported',
+    'InvalidAction InvalidParameter InvalidParameterValue InvalidParameterCombination MissingParameter UnknownParameter ValidationError InvalidInstanceType InvalidAMIID.NotFound InvalidAMIID.Malformed InvalidAMIID.Unavailable InvalidUserData.Malformed InvalidBlockDeviceMapping InvalidAvailabilityZone InvalidVolume.ZoneMismatch InvalidSubnet.Range InvalidVpc.Range InvalidPermission.Malformed InvalidAMIName.Malformed InvalidZone.NotFound InvalidInstanceID.Malformed InvalidSpotMarketOptions UnsupportedOperation UnsupportedInstanceAttribute UnsupportedParameter TagLimitExceeded VPCIdNotSpecified DefaultVpcDoesNotExist UnsupportedHibernationConfiguration SpotInstanceTypeNotSupported',
   NotFound: '',
   Unavailable: '',
   OutcomeUnknown: '',
@@ -33,6 +33,9 @@ const fields: Record<string, string> = {
   'InvalidAMIID.Unavailable': '/image',
   'InvalidUserData.Malformed': '/userData',
   InvalidBlockDeviceMapping: '/diskGiB',
+  'InvalidVolume.ZoneMismatch': '/attachedTo',
+  'InvalidVpc.Range': '/cidr',
+  'InvalidSubnet.Range': '/subnets',
   TagLimitExceeded: '/labels',
   SpotInstanceTypeNotSupported: '/market',
   InvalidSpotMarketOptions: '/market',

@@ -2,6 +2,7 @@ import { DescribeImagesCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import type { ImageWant } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import { reading } from './clients.ts';
+import { describeOne } from './objects.ts';
 
 export interface ResolvedImage {
   id: string;
@@ -13,6 +14,7 @@ export interface ResolvedImage {
  * @throws ProviderError `Invalid` at `/image` when there is none.
  */
 export async function resolveImage(ec2: EC2Client, image: ImageWant): Promise<ResolvedImage> {
+  if (image.custom) return customImage(ec2, image, image.custom);
   if (!image.aws)
     throw new ProviderError('Invalid', `image ${image.name} has no AWS form`, { field: '/image/aws' });
   const { owner, nameFilter } = image.aws;
@@ -36,4 +38,16 @@ export async function resolveImage(ec2: EC2Client, image: ImageWant): Promise<Re
       field: '/image',
     });
   return { id: newest.ImageId, rootDevice: newest.RootDeviceName };
+}
+
+/** One of our own images. @throws ProviderError `Invalid` when it is not there, not ready, or of another architecture. */
+async function customImage(ec2: EC2Client, image: ImageWant, id: string): Promise<ResolvedImage> {
+  const found = await describeOne(ec2, 'image', id);
+  const invalid = (why: string) =>
+    new ProviderError('Invalid', `image ${id} ${why}`, { field: '/image/custom' });
+  if (!found?.raw.RootDeviceName) throw invalid('is not there');
+  if (found.state !== 'ready') throw invalid(`is ${found.raw.State}`);
+  if (found.raw.Architecture !== image.architecture)
+    throw invalid(`is ${found.raw.Architecture}, not ${image.architecture}`);
+  return { id, rootDevice: found.raw.RootDeviceName };
 }

@@ -1,12 +1,23 @@
 import { DescribeInstancesCommand, type EC2Client } from '@aws-sdk/client-ec2';
-import type { Listed, ListPage } from '../contract.ts';
+import type { Kind, Listed, ListPage } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
-import { childKinds, describeChildren } from './children.ts';
 import { type Account, reading } from './clients.ts';
 import { detailsOf, instanceState, isDead, locationOf, type Machine, readSizes, stateOf } from './machine.ts';
-import { stampOf, stampTags } from './stamp.ts';
+import { describePage, type ObjectKind, objectKinds } from './objects.ts';
+import { kindOf, stampOf, stampTags } from './stamp.ts';
 
-const kinds = ['instance', ...childKinds] as const;
+const kinds = ['instance', ...objectKinds] as const;
+
+/** The object that stands for a resource of the kind; all others with its stamp are its children. */
+const mains: Record<Kind, 'instance' | ObjectKind> = {
+  Instance: 'instance',
+  Volume: 'volume',
+  Snapshot: 'snapshot',
+  Image: 'image',
+  Network: 'vpc',
+  Firewall: 'securityGroup',
+  Address: 'address',
+};
 
 /** Where a list goes on: one region, one kind, one of EC2's pages at a time. */
 interface Cursor {
@@ -54,22 +65,13 @@ async function read(
 ): Promise<{ items: Listed[]; next?: string }> {
   const Filters = [{ Name: `tag:${stampTags.broker}`, Values: [broker] }];
   if (kind !== 'instance') {
-    const { children, next } = await describeChildren(ec2, kind, Filters, token);
-    const items = children.flatMap(({ ref, providerKind, tags, state, zone, createdAt }): Listed[] => {
+    const { objects, next } = await describePage(ec2, kind, { Filters }, token);
+    const items = objects.flatMap(({ ref, providerKind, tags, state, zone, createdAt }): Listed[] => {
       const stamp = stampOf(tags);
       if (!stamp) return [];
-      return [
-        {
-          ref,
-          kind: 'Instance',
-          stamp,
-          location: { region, zone },
-          state,
-          providerKind,
-          child: true,
-          createdAt,
-        },
-      ];
+      const of = kindOf(tags);
+      const child = mains[of] !== providerKind;
+      return [{ ref, kind: of, stamp, location: { region, zone }, state, providerKind, child, createdAt }];
     });
     return { items, next };
   }

@@ -11,7 +11,7 @@ import type { InstanceDetails, InstanceWant, Location, Present, Target } from '.
 import { ProviderError } from '../errors.ts';
 import { reading } from './clients.ts';
 import { meaningOf, providerCodeOf } from './errors.ts';
-import { carries, mutableTags, stampFilters, stampOf, stampTags, tagValue } from './stamp.ts';
+import { attemptName, carries, namedDiff, stampFilters, stampOf, stampTags, tagValue } from './stamp.ts';
 
 /** An EC2 instance whose id and state are known. */
 export type Machine = Instance & { InstanceId: string };
@@ -95,15 +95,37 @@ export function deathOf(machine: Machine): ProviderError {
 
 /** References of what a machine brings with it, as far as its own description names them. */
 export function childrenOf(machine: Machine): string[] {
-  const groups = machine.SecurityGroups?.length
-    ? machine.SecurityGroups
-    : (machine.NetworkInterfaces ?? []).flatMap((nic) => nic.Groups ?? []);
   const all = [
-    ...groups.map((group) => group.GroupId),
-    ...(machine.BlockDeviceMappings ?? []).map((disk) => disk.Ebs?.VolumeId),
+    ...groupsOf(machine).flatMap(({ id, own }) => (own ? [id] : [])),
+    // What outlives the machine is somebody else's: an attached volume.
+    ...(machine.BlockDeviceMappings ?? []).map(({ Ebs }) =>
+      Ebs?.DeleteOnTermination ? Ebs.VolumeId : undefined,
+    ),
     ...(machine.NetworkInterfaces ?? []).map((nic) => nic.NetworkInterfaceId),
   ];
   return [...new Set(all.filter((ref) => ref !== undefined))];
+}
+
+/** The security groups of a machine; `own` is the one that was made for its attempt, the others are Firewalls. */
+function groupsOf(machine: Machine): { id: string; own: boolean }[] {
+  const groups = machine.SecurityGroups?.length
+    ? machine.SecurityGroups
+    : (machine.NetworkInterfaces ?? []).flatMap((nic) => nic.Groups ?? []);
+  const stamp = stampOf(machine.Tags);
+  const name = stamp && attemptName(stamp);
+  return groups.flatMap(({ GroupId, GroupName }) =>
+    GroupId ? [{ id: GroupId, own: GroupName === name }] : [],
+  );
+}
+
+/** The security groups that the machine should have, where it has others. EC2 lets no machine be without any. */
+export function otherGroups(machine: Machine, want: InstanceWant): string[] | undefined {
+  const groups = groupsOf(machine);
+  const has = groups.filter(({ own }) => !own).map(({ id }) => id);
+  const firewalls = [...new Set(want.firewalls ?? [])];
+  if (has.length === firewalls.length && firewalls.every((id) => has.includes(id))) return undefined;
+  const wanted = [...groups.filter(({ own }) => own).map(({ id }) => id), ...firewalls];
+  return wanted.length > 0 ? wanted : undefined;
 }
 
 /** vCPUs and memory by instance type. */
@@ -187,15 +209,6 @@ export function differences(machine: Machine, want: InstanceWant): string[] {
   if (stateOf(machine) !== want.power) diff.push('power');
   if (machine.InstanceType !== want.instanceType) diff.push('instanceType');
   if (Number(tagValue(machine.Tags, stampTags.reboots) ?? 0) < want.reboots) diff.push('reboots');
-  if (tagValue(machine.Tags, 'Name') !== want.name) diff.push('name');
-  if (Object.entries(want.labels).some(([key, value]) => tagValue(machine.Tags, key) !== value))
-    diff.push('labels');
-  return diff;
-}
-
-/** Tags that have to be written to make name and labels right. */
-export function missingTags(machine: Machine, want: InstanceWant): { Key: string; Value: string }[] {
-  return mutableTags(want)
-    .map(({ Key = '', Value = '' }) => ({ Key, Value }))
-    .filter(({ Key, Value }) => tagValue(machine.Tags, Key) !== Value);
+  if (otherGroups(machine, want)) diff.push('firewalls');
+  return [...diff, ...namedDiff(machine.Tags, want)];
 }

@@ -5,12 +5,13 @@ import {
   DescribeSubnetsCommand,
   type EC2Client,
 } from '@aws-sdk/client-ec2';
-import type { CallContext, Location, Stamp } from '../contract.ts';
+import type { CallContext, Location, Stamp, Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import { untilVisible, waitFor } from '../wait.ts';
 import { type Account, changing, reading } from './clients.ts';
 import { providerCodeOf } from './errors.ts';
-import { carries, securityGroupName, stampAsTags } from './stamp.ts';
+import { describeOne } from './objects.ts';
+import { attemptName, carries, stampAsTags } from './stamp.ts';
 
 export interface Subnet {
   id: string;
@@ -38,6 +39,31 @@ export async function defaultSubnet(ec2: EC2Client, { region, zone }: Location):
 }
 
 /**
+ * The subnet that a machine is made in: the one of its network, or the default one.
+ * @throws ProviderError `Invalid` when there is none such, or it is in another zone.
+ */
+export async function chosenSubnet(ec2: EC2Client, { spec, location }: Want<'Instance'>): Promise<Subnet> {
+  if (!spec.network) return defaultSubnet(ec2, location);
+  const { ref, subnet } = spec.network;
+  const found = await describeOne(ec2, 'subnet', subnet);
+  const zone = found?.zone;
+  if (!zone || found.raw.VpcId !== ref)
+    throw new ProviderError('Invalid', `network ${ref} has no subnet ${subnet}`, {
+      field: '/network/subnet',
+    });
+  if (location.zone && location.zone !== zone)
+    throw new ProviderError('Invalid', `subnet ${subnet} is in ${zone}, not in ${location.zone}`, {
+      field: '/network/subnet',
+    });
+  return { id: subnet, vpc: ref, zone };
+}
+
+/** A security group's description, of the characters that EC2 allows. */
+export function groupDescription(name: string): string {
+  return `Landfall: ${name.replaceAll(/[^\w .:/()#,@[\]+=;{}!$*-]/g, '_')}`.slice(0, 255);
+}
+
+/**
  * The attempt's own security group: all outgoing; incoming SSH when the machine is to be reached from outside.
  * Found by its name when it is there already. `made` is told its id as soon as it has one (A9).
  */
@@ -49,7 +75,7 @@ export async function ensureSecurityGroup(
   made: string[],
 ): Promise<string> {
   const { stamp, vpc } = want;
-  const name = securityGroupName(stamp);
+  const name = attemptName(stamp);
   const find = async (): Promise<string | undefined> => {
     const answer = await reading(
       ec2.send(
@@ -77,15 +103,12 @@ export async function ensureSecurityGroup(
         ec2.send(
           new CreateSecurityGroupCommand({
             GroupName: name,
-            Description: `Landfall: ${want.name.replaceAll(/[^\w .:/()#,@[\]+=;{}!$*-]/g, '_')}`.slice(
-              0,
-              255,
-            ),
+            Description: groupDescription(want.name),
             VpcId: vpc,
             TagSpecifications: [
               {
                 ResourceType: 'security-group',
-                Tags: [...stampAsTags(stamp), { Key: 'Name', Value: want.name }],
+                Tags: [...stampAsTags(stamp, 'Instance'), { Key: 'Name', Value: want.name }],
               },
             ],
           }),

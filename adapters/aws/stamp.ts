@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Filter, ResourceType, Tag, TagSpecification } from '@aws-sdk/client-ec2';
-import type { InstanceWant, Stamp, Target, Want } from '../contract.ts';
+import type { InstanceWant, Kind, Stamp, Target, Want } from '../contract.ts';
+import { verbsOfKinds } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 
 /** Tag keys that are ours; a user's label may not look like one. */
@@ -9,6 +10,10 @@ export const stampTags = {
   project: 'landfall:project',
   resource: 'landfall:resource',
   attempt: 'landfall:attempt',
+  /** Kind of the resource that an object is of, its children too; absent on what older versions made: an Instance. */
+  kind: 'landfall:kind',
+  /** When an object was asked for, where EC2 has no token to make it once by: the oldest is the one (R5). */
+  made: 'landfall:made',
   /** How many reboots were carried out. */
   reboots: 'landfall:reboots',
   /** User to log in as: EC2 itself does not know it. */
@@ -20,23 +25,27 @@ export function clientToken(stamp: Stamp): string {
   return createHash('sha256').update(`${stamp.broker}\n${stamp.resource}\n${stamp.attempt}`).digest('hex');
 }
 
-/** Name of the attempt's security group: the same for every call, because CreateSecurityGroup has no token (R5). */
-export function securityGroupName(stamp: Stamp): string {
+/** Name of an attempt's security group or image: the same for every call, because creating them takes no token (R5). */
+export function attemptName(stamp: Stamp): string {
   return `landfall-${stamp.resource}-${stamp.attempt}-${clientToken(stamp).slice(0, 8)}`;
 }
 
-/** The stamp as tags, for a machine's children. */
-export function stampAsTags(stamp: Stamp): Tag[] {
+/** The stamp as tags, for a resource of the kind and its children. */
+export function stampAsTags(stamp: Stamp, kind: Kind): Tag[] {
   return [
     { Key: stampTags.broker, Value: stamp.broker },
     { Key: stampTags.project, Value: stamp.project },
     { Key: stampTags.resource, Value: stamp.resource },
     { Key: stampTags.attempt, Value: String(stamp.attempt) },
+    { Key: stampTags.kind, Value: kind },
   ];
 }
 
+/** What every kind of resource has. */
+export type Named = Pick<InstanceWant, 'name' | 'labels'>;
+
 /** Name and labels as tags: what may change later. */
-export function mutableTags(spec: InstanceWant): Tag[] {
+export function mutableTags(spec: Named): { Key: string; Value: string }[] {
   const reserved = Object.keys(spec.labels).find((key) => /^(aws:|landfall:|Name$)/i.test(key));
   if (reserved)
     throw new ProviderError('Invalid', `the label ${reserved} is reserved on AWS`, {
@@ -50,9 +59,9 @@ export function mutableTags(spec: InstanceWant): Tag[] {
 
 /** Tag specifications of a create, so that nothing ever exists without its stamp (A3). */
 export function tagSpecifications({ spec, stamp }: Want<'Instance'>): TagSpecification[] {
-  const child = [...stampAsTags(stamp), { Key: 'Name', Value: spec.name }];
+  const child = [...stampAsTags(stamp, 'Instance'), { Key: 'Name', Value: spec.name }];
   const machine = [
-    ...stampAsTags(stamp),
+    ...stampAsTags(stamp, 'Instance'),
     { Key: stampTags.reboots, Value: String(spec.reboots) },
     { Key: stampTags.user, Value: spec.image.user },
     ...mutableTags(spec),
@@ -77,6 +86,24 @@ export function stampOf(tags: Tag[] | undefined): Stamp | undefined {
   const attempt = Number(tagValue(tags, stampTags.attempt));
   if (!broker || project === undefined || !resource || !Number.isInteger(attempt)) return undefined;
   return { broker, project, resource, attempt };
+}
+
+/** Kind of the resource that a stamped object is of. */
+export function kindOf(tags: Tag[] | undefined): Kind {
+  const kind = tagValue(tags, stampTags.kind) ?? '';
+  return Object.hasOwn(verbsOfKinds, kind) ? (kind as Kind) : 'Instance';
+}
+
+/** Tags that have to be written to make name and labels right. */
+export function missingTags(tags: Tag[] | undefined, want: Named): { Key: string; Value: string }[] {
+  return mutableTags(want).filter(({ Key, Value }) => tagValue(tags, Key) !== Value);
+}
+
+/** Which of name and labels differ. */
+export function namedDiff(tags: Tag[] | undefined, want: Named): string[] {
+  const missing = missingTags(tags, want).map(({ Key }) => Key);
+  const diff = missing.includes('Name') ? ['name'] : [];
+  return missing.some((key) => key !== 'Name') ? [...diff, 'labels'] : diff;
 }
 
 /** Does an object carry the target's stamp? */

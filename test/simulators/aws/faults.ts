@@ -1,4 +1,5 @@
 import type { Fault } from '../../../adapters/conformance/subject.ts';
+import type { Kind } from '../../../adapters/contract.ts';
 
 /** The catalogue of the conformance suite, and what only EC2 has. Each lasts for `times` matching calls (default 1). */
 export type AwsFault =
@@ -13,8 +14,21 @@ export type AwsFault =
   | { kind: 'storm'; seed: number; rate: number }
   /** DescribeInstances gives at most `size` reservations a page. */
   | { kind: 'pages'; size: number }
-  /** From now on machines take these many milliseconds to start, stop and go. */
-  | { kind: 'transitions'; startMs?: number; stopMs?: number; terminateMs?: number };
+  /** From now on these take so many milliseconds. */
+  | ({ kind: 'transitions' } & Partial<Transitions>);
+
+/** How long states last that EC2 passes through, in milliseconds. */
+export interface Transitions {
+  startMs: number;
+  stopMs: number;
+  terminateMs: number;
+  /** Volumes, snapshots, images, networks and subnets until they can be used. */
+  createMs: number;
+  /** Volumes until they are attached, detached or larger. */
+  attachMs: number;
+  /** Volumes until they are gone. */
+  deleteMs: number;
+}
 
 /** What happens to one call. */
 export interface Fate {
@@ -36,59 +50,90 @@ export interface Refusal {
 }
 
 export interface FaultPlan {
-  set(fault: AwsFault): void;
+  /** What the fault says of a create holds for this kind (default: Instance). */
+  set(fault: AwsFault, kind?: Kind): void;
   clear(): void;
   /** Decides about a call, using up what matches. */
   fate(action: string, parameters: URLSearchParams): Fate;
-  /** How many looks what is created now stays invisible to. */
-  lag(): number;
+  /** How many looks what this call creates stays invisible to. */
+  lag(action: string): number;
   /** Reservations on a page, where it is limited. */
   pageSize(): number | undefined;
-  /** How long the machines' transitions take. */
-  transitions(): { startMs: number; stopMs: number; terminateMs: number };
+  transitions(): Transitions;
 }
 
-/** Calls by which a create of ours makes something, in the order they come. */
-const childCalls: Record<string, string> = {
+/** The calls that make what stands for a resource of the kind, and those that make what belongs to it. */
+const creates: Record<Kind, { main: string[]; children: string[] }> = {
+  Instance: {
+    main: ['RunInstances'],
+    children: ['ImportKeyPair', 'CreateSecurityGroup', 'AuthorizeSecurityGroupIngress'],
+  },
+  Volume: { main: ['CreateVolume'], children: [] },
+  Snapshot: { main: ['CreateSnapshot'], children: [] },
+  Image: { main: ['CreateImage', 'RegisterImage'], children: [] },
+  Network: { main: ['CreateVpc'], children: ['CreateSubnet', 'CreateInternetGateway'] },
+  Firewall: { main: ['CreateSecurityGroup'], children: [] },
+  Address: { main: ['AllocateAddress'], children: [] },
+};
+
+/** What EC2 says at the limit of the account. */
+const limits: Record<string, string> = {
   ImportKeyPair: 'ResourceLimitExceeded',
   CreateSecurityGroup: 'SecurityGroupLimitExceeded',
   AuthorizeSecurityGroupIngress: 'RulesPerSecurityGroupLimitExceeded',
   RunInstances: 'VolumeLimitExceeded',
+  CreateVolume: 'VolumeLimitExceeded',
+  CreateSnapshot: 'SnapshotLimitExceeded',
+  CreateImage: 'ResourceLimitExceeded',
+  RegisterImage: 'ResourceLimitExceeded',
+  CreateVpc: 'VpcLimitExceeded',
+  CreateSubnet: 'SubnetLimitExceeded',
+  CreateInternetGateway: 'InternetGatewayLimitExceeded',
+  AllocateAddress: 'AddressLimitExceeded',
 };
 
 const throttled: Refusal = { status: 503, code: 'RequestLimitExceeded', message: 'Request limit exceeded.' };
-const defaults = { startMs: 150, stopMs: 150, terminateMs: 150 };
+const defaults: Transitions = {
+  startMs: 150,
+  stopMs: 150,
+  terminateMs: 150,
+  createMs: 120,
+  attachMs: 120,
+  deleteMs: 120,
+};
 
 export function createFaultPlan(): FaultPlan {
-  let active: { fault: AwsFault; left: number; seen: number }[] = [];
-  let lists = 0;
+  let active: { fault: AwsFault; of: Kind; left: number; seen: number }[] = [];
+  const lists = new Map<Kind, number>();
   let pageSize: number | undefined;
   let times = { ...defaults };
   let draw: (() => number) | undefined;
   let rate = 0;
   const pools = new Map<string, number>();
 
-  /** Takes one use of the first fault of this kind that `matches`. */
+  type Entry = (typeof active)[number];
+
+  /** Takes one use of the first fault of this kind, where one is set and `matches`. */
   function use<K extends AwsFault['kind']>(
     kind: K,
-    matches = true,
+    matches: (entry: Entry) => boolean = () => true,
   ): Extract<AwsFault, { kind: K }> | undefined {
-    if (!matches) return undefined;
-    const entry = active.find((candidate) => candidate.fault.kind === kind && candidate.left > 0);
+    const entry = active.find(
+      (candidate) => candidate.fault.kind === kind && candidate.left > 0 && matches(candidate),
+    );
     if (!entry) return undefined;
     entry.left -= 1;
     return entry.fault as Extract<AwsFault, { kind: K }>;
   }
 
-  /** Skips `skip` matching calls, then takes one use. */
-  function useAfter(kind: AwsFault['kind'], skip: (fault: AwsFault) => number): AwsFault | undefined {
-    const entry = active.find((candidate) => candidate.fault.kind === kind && candidate.left > 0);
-    if (!entry) return undefined;
-    entry.seen += 1;
-    if (entry.seen <= skip(entry.fault)) return undefined;
-    entry.left -= 1;
-    return entry.fault;
-  }
+  /** True for the call after the first `skip` that match. */
+  const after =
+    (skip: (fault: AwsFault) => number, matches: (entry: Entry) => boolean = () => true) =>
+    (entry: Entry): boolean => {
+      if (!matches(entry)) return false;
+      entry.seen += 1;
+      return entry.seen > skip(entry.fault);
+    };
 
   function refusal(action: string, parameters: URLSearchParams): Refusal | undefined {
     const denied = active.find(
@@ -105,13 +150,26 @@ export function createFaultPlan(): FaultPlan {
     const throttle = use('throttle');
     if (throttle) return { ...throttled, retryAfterMs: throttle.retryAfterMs };
     const listing = action.startsWith('Describe') && parameters.has('Filter.1.Name');
-    if (listing && useAfter('brokenList', () => 1))
+    if (
+      listing &&
+      use(
+        'brokenList',
+        after(() => 1),
+      )
+    )
       return { status: 500, code: 'InternalError', message: 'An internal error has occurred' };
-    const code = childCalls[action];
-    if (code && useAfter('failChild', (fault) => (fault.kind === 'failChild' ? fault.n - 1 : 0)))
-      return { status: 400, code, message: 'You have reached the limit of your account.' };
+    const makes = ({ of }: Entry) =>
+      [...creates[of].children, ...creates[of].main].includes(action) && !isDryRun(parameters);
+    const nth = after((fault) => (fault.kind === 'failChild' ? fault.n - 1 : 0), makes);
+    const atLimit = {
+      status: 400,
+      code: limits[action] ?? '',
+      message: 'You have reached the limit of your account.',
+    };
+    if (use('failChild', nth)) return atLimit;
+    if (action !== 'RunInstances' && use('quota', standsFor(action, parameters))) return atLimit;
     const starts = action === 'RunInstances' || action === 'StartInstances';
-    if (!starts || parameters.get('DryRun') === 'true') return undefined;
+    if (!starts || isDryRun(parameters)) return undefined;
     const type = parameters.get('InstanceType') ?? '';
     if (use('capacity') || poolIsEmpty(type, parameters.get('Placement.AvailabilityZone')))
       return {
@@ -119,7 +177,7 @@ export function createFaultPlan(): FaultPlan {
         code: 'InsufficientInstanceCapacity',
         message: `We currently do not have sufficient ${type || 'instance'} capacity in the Availability Zone you requested.`,
       };
-    if (action === 'RunInstances' && use('quota'))
+    if (action === 'RunInstances' && use('quota', standsFor(action, parameters)))
       return {
         status: 400,
         code: 'VcpuLimitExceeded',
@@ -139,30 +197,36 @@ export function createFaultPlan(): FaultPlan {
   }
 
   return {
-    set(fault) {
-      if (fault.kind === 'lag') lists = fault.lists;
+    set(fault, of = 'Instance') {
+      if (fault.kind === 'lag') lists.set(of, fault.lists);
       else if (fault.kind === 'pages') pageSize = fault.size;
-      else if (fault.kind === 'slowDelete') times = { ...times, terminateMs: fault.ms };
+      else if (fault.kind === 'slowDelete')
+        times = { ...times, [of === 'Instance' ? 'terminateMs' : 'deleteMs']: fault.ms };
       else if (fault.kind === 'transitions') times = { ...times, ...fault };
       else if (fault.kind === 'pool') pools.set(`${fault.instanceType}@${fault.zone ?? ''}`, fault.free);
       else if (fault.kind === 'storm') {
         draw = seeded(fault.seed);
         rate = fault.rate;
-      } else active.push({ fault, left: ('times' in fault ? fault.times : undefined) ?? 1, seen: 0 });
+      } else active.push({ fault, of, left: ('times' in fault ? fault.times : undefined) ?? 1, seen: 0 });
     },
     clear() {
       active = [];
-      lists = 0;
+      lists.clear();
       pageSize = undefined;
       times = { ...defaults };
       draw = undefined;
       pools.clear();
     },
-    lag: () => lists,
+    lag(action) {
+      const kinds = [...lists.keys()].filter((kind) =>
+        [...creates[kind].children, ...creates[kind].main].includes(action),
+      );
+      return Math.max(0, ...kinds.map((kind) => lists.get(kind) ?? 0));
+    },
     pageSize: () => pageSize,
     transitions: () => times,
     fate(action, parameters) {
-      const creates = action === 'RunInstances' && parameters.get('DryRun') !== 'true';
+      const makes = standsFor(action, parameters);
       const fate: Fate = { delayMs: use('latency')?.ms ?? 0 };
       if (draw && draw() < rate) {
         const which = Math.floor(draw() * 4);
@@ -171,14 +235,23 @@ export function createFaultPlan(): FaultPlan {
         else if (which === 2) return { ...fate, requestLost: true };
         else return { ...fate, responseLost: true };
       }
-      if (use('requestLost', creates)) return { ...fate, requestLost: true };
+      if (use('requestLost', makes)) return { ...fate, requestLost: true };
       fate.refusal = refusal(action, parameters);
       if (fate.refusal) return fate;
-      if (use('responseLost', creates)) fate.responseLost = true;
-      if (use('duplicate', creates)) fate.duplicate = true;
+      if (use('responseLost', makes)) fate.responseLost = true;
+      if (use('duplicate', makes)) fate.duplicate = true;
       return fate;
     },
   };
+}
+
+/** Is this the call that makes what stands for a resource of the fault's kind? */
+function standsFor(action: string, parameters: URLSearchParams) {
+  return ({ of }: { of: Kind }) => creates[of].main.includes(action) && !isDryRun(parameters);
+}
+
+export function isDryRun(parameters: URLSearchParams): boolean {
+  return parameters.get('DryRun') === 'true';
 }
 
 /** Mulberry32: small, seeded, good enough to repeat a storm. */

@@ -1,24 +1,29 @@
+import type { Kind } from '../../../adapters/contract.ts';
 import { type AwsFault, createFaultPlan } from './faults.ts';
+import { createImages } from './images.ts';
 import { cacheFolder, installMoto } from './install.ts';
 import { startMoto } from './moto.ts';
 import { createMotoCaller, type Existing, type MotoCaller } from './moto-calls.ts';
+import { createNetworks } from './networks.ts';
+import { createPassing } from './passing.ts';
+import { plant } from './plant.ts';
 import { type Call, startProxy } from './proxy.ts';
 import { readSchema } from './schema.ts';
+import { createStorage } from './storage.ts';
 import { createWorld } from './world.ts';
-import { items, textAt } from './xml.ts';
 
 export type { AwsFault, Call, Existing };
 
 export interface AwsSimulator {
   /** For the SDK's `endpoint`; any credentials are accepted, the region is the request's own. */
   endpoint: string;
-  faults: { set(fault: AwsFault): void; clear(): void };
+  faults: { set(fault: AwsFault, kind?: Kind): void; clear(): void };
   /** Every EC2 request so far, newest last. */
   calls: Call[];
   /** What exists, seen past the proxy: nothing hidden, nothing delayed. Terminated machines do not count, those still going do. */
   truth(): Promise<Existing[]>;
-  /** Makes a machine past the rules and faults, as somebody else would; answers its id. */
-  plant(region: string, tags: Record<string, string>): Promise<string>;
+  /** Makes something of the kind, by default a machine, past the rules and faults, as somebody else would; answers its id. */
+  plant(region: string, tags: Record<string, string>, kind?: Kind): Promise<string>;
   /** An EC2 call past the rules and faults, by its query parameters. */
   direct: MotoCaller['call'];
   /** An empty account again: objects, tokens, calls and faults are forgotten. */
@@ -45,7 +50,19 @@ export async function startAwsSimulator(options: AwsSimulatorOptions = {}): Prom
   const faults = createFaultPlan();
   const calls: Call[] = [];
   const moto = createMotoCaller(server.url, schema.apiVersion);
-  const world = createWorld(faults);
+  const passing = createPassing();
+  const sizes = new Map<string, string>();
+  const machines = createWorld(faults, passing);
+  const stateOf = async (region: string, id: string) =>
+    machines.state(id, await moto.instanceState(region, id));
+  const storage = createStorage(faults, moto, stateOf, passing, sizes);
+  // Visibility comes last: it takes objects out of an answer.
+  const world = [
+    storage,
+    createImages(faults, moto, passing, sizes),
+    createNetworks(faults, moto, stateOf, passing),
+    machines,
+  ];
   const proxy = await startProxy({ schema, faults, world, moto, calls }, options.port ?? 0).catch(
     async (error) => {
       await server.close();
@@ -60,32 +77,19 @@ export async function startAwsSimulator(options: AwsSimulatorOptions = {}): Prom
     direct: moto.call,
     async truth() {
       for (const { region } of calls) regions.add(region);
+      await storage.settle?.();
       const existing = (await Promise.all([...regions].map((region) => moto.existing(region)))).flat();
       return existing
         .map((thing) =>
-          thing.state === undefined ? thing : { ...thing, state: world.state(thing.ref, thing.state) },
+          thing.state === undefined ? thing : { ...thing, state: machines.state(thing.ref, thing.state) },
         )
         .filter((thing) => thing.state !== 'terminated');
     },
-    async plant(region, tags) {
-      const entries = Object.entries(tags).flatMap(([key, value], index) => [
-        [`TagSpecification.1.Tag.${index + 1}.Key`, key],
-        [`TagSpecification.1.Tag.${index + 1}.Value`, value],
-      ]);
-      const image = items(await moto.call(region, 'DescribeImages'), 'imagesSet')[0];
-      const answer = await moto.call(region, 'RunInstances', {
-        ImageId: textAt(image, 'imageId') ?? '',
-        InstanceType: 't3.micro',
-        MinCount: '1',
-        MaxCount: '1',
-        ...(entries.length > 0
-          ? { 'TagSpecification.1.ResourceType': 'instance', ...Object.fromEntries(entries) }
-          : {}),
-      });
-      return textAt(items(answer, 'instancesSet')[0], 'instanceId') ?? '';
-    },
+    plant: (region, tags, kind) => plant(moto, region, tags, kind),
     async reset() {
       faults.clear();
+      passing.clear();
+      sizes.clear();
       proxy.clear();
       await moto.reset();
     },

@@ -3,18 +3,41 @@ import { type Element, items, parseXml, textAt } from './xml.ts';
 /** Something that exists in the simulated account. */
 export interface Existing {
   ref: string;
-  providerKind: 'instance' | 'volume' | 'networkInterface' | 'securityGroup' | 'keyPair';
+  providerKind:
+    | 'instance'
+    | 'volume'
+    | 'networkInterface'
+    | 'securityGroup'
+    | 'keyPair'
+    | 'snapshot'
+    | 'image'
+    | 'vpc'
+    | 'subnet'
+    | 'internetGateway'
+    | 'address';
   region: string;
   /** moto's state of a machine. */
   state?: string;
   tags: Record<string, string>;
 }
 
+/** The simulated account, whose own are the images and snapshots that are not AWS's. */
+const account = '123456789012';
+
 /** Calls to moto itself, past the rules and faults of the proxy. */
 export interface MotoCaller {
   send(region: string, parameters: URLSearchParams): Promise<{ status: number; body: string }>;
   /** Sends an EC2 action and reads the answer. @throws Error with moto's words when it refuses. */
   call(region: string, action: string, parameters?: Record<string, string>): Promise<Element>;
+  /** One object of a Describe call, by its id; undefined when there is none. */
+  one(
+    region: string,
+    action: string,
+    set: string,
+    parameter: string,
+    id: string,
+  ): Promise<Element | undefined>;
+  /** `terminated` when there is no such instance. */
   instanceState(region: string, id: string): Promise<string>;
   /** moto ignores tag specifications of network interfaces: applied here, in the same breath as the create. */
   tagNetworkInterfaces(region: string, request: URLSearchParams, answer: Element): Promise<void>;
@@ -43,6 +66,12 @@ export function createMotoCaller(url: string, apiVersion: string): MotoCaller {
     if (answer.status !== 200) throw new Error(`moto refused ${action}: ${answer.body}`);
     return parseXml(answer.body);
   };
+  const one: MotoCaller['one'] = async (region, action, set, parameter, id) => {
+    const query = new URLSearchParams({ Action: action, Version: apiVersion, [`${parameter}.1`]: id });
+    const answer = await send(region, query);
+    if (answer.status >= 500) throw new Error(`moto could not ${action}: ${answer.body}`);
+    return answer.status === 200 ? items(parseXml(answer.body), set)[0] : undefined;
+  };
   /** All pages of a Describe call. */
   const all = async (region: string, action: string, set: string): Promise<Element[]> => {
     const found: Element[] = [];
@@ -57,9 +86,10 @@ export function createMotoCaller(url: string, apiVersion: string): MotoCaller {
   return {
     send,
     call,
+    one,
     async instanceState(region, id) {
-      const answer = await call(region, 'DescribeInstances', { 'InstanceId.1': id });
-      const instance = items(items(answer, 'reservationSet')[0], 'instancesSet')[0];
+      const reservation = await one(region, 'DescribeInstances', 'reservationSet', 'InstanceId', id);
+      const instance = items(reservation, 'instancesSet')[0];
       return textAt(instance, 'instanceState', 'name') ?? 'terminated';
     },
     async tagNetworkInterfaces(region, request, answer) {
@@ -96,6 +126,18 @@ export function createMotoCaller(url: string, apiVersion: string): MotoCaller {
       for (const group of await all(region, 'DescribeSecurityGroups', 'securityGroupInfo'))
         if (textAt(group, 'groupName') !== 'default') add('securityGroup', group, 'groupId');
       for (const key of await all(region, 'DescribeKeyPairs', 'keySet')) add('keyPair', key, 'keyName');
+      for (const snapshot of await all(region, 'DescribeSnapshots', 'snapshotSet'))
+        if (textAt(snapshot, 'ownerId') === account) add('snapshot', snapshot, 'snapshotId');
+      for (const image of await all(region, 'DescribeImages', 'imagesSet'))
+        if (textAt(image, 'imageOwnerId') === account) add('image', image, 'imageId');
+      for (const vpc of await all(region, 'DescribeVpcs', 'vpcSet'))
+        if (textAt(vpc, 'isDefault') !== 'true') add('vpc', vpc, 'vpcId');
+      for (const subnet of await all(region, 'DescribeSubnets', 'subnetSet'))
+        if (textAt(subnet, 'defaultForAz') !== 'true') add('subnet', subnet, 'subnetId');
+      for (const gateway of await all(region, 'DescribeInternetGateways', 'internetGatewaySet'))
+        add('internetGateway', gateway, 'internetGatewayId');
+      for (const address of await all(region, 'DescribeAddresses', 'addressesSet'))
+        add('address', address, 'allocationId');
       return found;
     },
     async reset() {

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FaultPlan, Refusal } from './faults.ts';
+import { type FaultPlan, isDryRun, type Refusal } from './faults.ts';
 import type { MotoCaller } from './moto-calls.ts';
 import type { Ec2Schema, Problem } from './schema.ts';
-import type { World } from './world.ts';
-import { errorXml, items, parseXml, textAt, writeXml } from './xml.ts';
+import type { Part, Request } from './world.ts';
+import { type Element, errorXml, items, parseXml, textAt, writeXml } from './xml.ts';
 
 /** One EC2 request as it came in. */
 export interface Call {
@@ -27,7 +27,8 @@ interface Answer {
 interface Parts {
   schema: Ec2Schema;
   faults: FaultPlan;
-  world: World;
+  /** What EC2 does and moto does not, in the order in which it is asked. */
+  world: Part[];
   moto: MotoCaller;
   calls: Call[];
 }
@@ -38,6 +39,12 @@ export interface Proxy {
   clear(): void;
   close(): Promise<void>;
 }
+
+const dryRun = {
+  status: 412,
+  code: 'DryRunOperation',
+  message: 'Request would have succeeded, but DryRun flag is set.',
+};
 
 /** The server that the SDK talks to: AWS's own rules where moto has none, then moto. */
 export async function startProxy(
@@ -88,7 +95,7 @@ export async function startProxy(
   /** Carries a request out once per client token. */
   async function deliver(action: string, region: string, parameters: URLSearchParams): Promise<Answer> {
     const token = parameters.get('ClientToken');
-    if (!token || parameters.get('DryRun') === 'true') return carryOut(action, region, parameters);
+    if (!token || isDryRun(parameters)) return carryOut(action, region, parameters);
     const sorted = [...parameters].map(([key, value]) => `${key}=${value}`).sort();
     const fingerprint = createHash('sha256').update(sorted.join('&')).digest('hex');
     const key = `${region}/${action}/${token}`;
@@ -112,15 +119,35 @@ export async function startProxy(
   }
 
   async function carryOut(action: string, region: string, parameters: URLSearchParams): Promise<Answer> {
-    const refusal = world.refuse(action, parameters);
-    if (refusal) return refused(refusal);
-    const reply = await moto.send(region, paged(action, parameters, faults.pageSize()));
+    const request: Request = { action, region, parameters };
+    for (const part of world) await part.settle?.();
+    for (const part of world) {
+      const refusal = await part.refuse(request);
+      if (refusal) return refused(refusal);
+    }
+    // moto makes networks in a dry run; what it checks of a machine is worth having.
+    if (isDryRun(parameters) && action !== 'RunInstances') return refused(dryRun);
+    for (const part of world) {
+      const answer = await part.instead?.(request);
+      if (answer) return { status: 200, body: writeXml(answer) };
+    }
+    let prepared = paged(action, parameters, faults.pageSize());
+    for (const part of world)
+      prepared = (await part.prepare?.({ ...request, parameters: prepared })) ?? prepared;
+    const reply = await moto.send(region, prepared);
     if (reply.status !== 200) return reply;
     const document = parseXml(reply.body);
     if (action === 'RunInstances') await moto.tagNetworkInterfaces(region, parameters, document);
-    world.learn(action, parameters, document);
-    const invisible = world.show(action, parameters, document);
-    return invisible ? refused(invisible) : { status: 200, body: writeXml(document) };
+    for (const part of world) await part.learn(request, document);
+    return shown(request, document);
+  }
+
+  function shown(request: Request, document: Element): Answer {
+    for (const part of world) {
+      const invisible = part.show(request, document);
+      if (invisible) return refused(invisible);
+    }
+    return { status: 200, body: writeXml(document) };
   }
 
   async function refreshed(action: string, region: string, answer: Answer): Promise<Answer> {
@@ -132,8 +159,7 @@ export async function startProxy(
       const motoState = await moto.instanceState(region, id);
       for (const part of state?.children ?? []) if (part.name === 'name') part.text = motoState;
     }
-    world.show(action, new URLSearchParams(), document);
-    return { status: 200, body: writeXml(document) };
+    return shown({ action, region, parameters: new URLSearchParams() }, document);
   }
 
   const server = createServer((request, response) => {
@@ -143,6 +169,8 @@ export async function startProxy(
       response.end(errorXml('SimulatorError', String((error as Error).stack ?? error)));
     });
   });
+  // Never: a client that uses a connection again at the moment it is closed would see a lost answer.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve, reject) => {
     server.on('error', reject);
     server.listen(port, '127.0.0.1', resolve);
@@ -152,7 +180,7 @@ export async function startProxy(
     port: typeof address === 'object' && address ? address.port : port,
     clear() {
       tokens.clear();
-      world.clear();
+      for (const part of world) part.clear();
       calls.length = 0;
     },
     async close() {

@@ -1,7 +1,7 @@
 import { type AwsAdapterOptions, createAwsAdapter } from '../../../adapters/aws/index.ts';
 import { stampTags } from '../../../adapters/aws/stamp.ts';
-import type { Subject } from '../../../adapters/conformance/subject.ts';
-import type { InstanceWant, Want } from '../../../adapters/contract.ts';
+import type { Fault, Subject } from '../../../adapters/conformance/subject.ts';
+import type { InstanceWant, Kind, Want } from '../../../adapters/contract.ts';
 import { type AwsSimulator, startAwsSimulator } from './index.ts';
 
 /** The AWS adapter before the simulator, as the conformance suite wants it. Quick polls, a short grace period. */
@@ -22,7 +22,7 @@ export async function simulatedAws(
         endpoint: simulator.endpoint,
         credentials: { accessKeyId: 'simulated', secretAccessKey: 'simulated' },
         pollMs: 50,
-        visibilityGraceMs: 1500,
+        visibilityGraceMs: 3000,
         warn: () => {},
         ...options,
       }),
@@ -34,8 +34,10 @@ export async function simulatedAws(
       location,
     }),
     faults: {
-      set(fault) {
-        simulator.faults.set(fault);
+      set(fault, kind = 'Instance') {
+        const unsupported = cannot(fault.kind, kind);
+        if (unsupported) return { unsupported };
+        simulator.faults.set(fault, kind);
         return true;
       },
       clear: () => simulator.faults.clear(),
@@ -45,24 +47,52 @@ export async function simulatedAws(
         ref,
         providerKind,
         machine: providerKind === 'instance',
+        kind: kindOfMain(providerKind, tags),
         broker: tags[stampTags.broker],
         resource: tags[stampTags.resource],
         attempt: tags[stampTags.attempt] === undefined ? undefined : Number(tags[stampTags.attempt]),
       }));
     },
-    async plantForeign(resource, otherBroker) {
+    async plantForeign(resource, otherBroker, kind = 'Instance') {
       const tags: Record<string, string> = otherBroker
         ? {
             [stampTags.broker]: otherBroker,
             [stampTags.project]: 'theirs',
             [stampTags.resource]: resource,
             [stampTags.attempt]: '1',
+            [stampTags.kind]: kind,
           }
         : { Name: 'somebody else’s' };
-      return simulator.plant('us-east-1', tags);
+      return simulator.plant('us-east-1', tags, kind);
     },
     close: () => simulator.close(),
   };
+}
+
+const mains: Record<Kind, string> = {
+  Instance: 'instance',
+  Volume: 'volume',
+  Snapshot: 'snapshot',
+  Image: 'image',
+  Network: 'vpc',
+  Firewall: 'securityGroup',
+  Address: 'address',
+};
+
+/** The kind of the resource that an object stands for, by our tag; undefined of a child, and of what is not tagged. */
+function kindOfMain(providerKind: string, tags: Record<string, string>): Kind | undefined {
+  const kind = tags[stampTags.kind] as Kind | undefined;
+  return kind && mains[kind] === providerKind ? kind : undefined;
+}
+
+/** Why EC2 cannot have a fault for a kind. */
+function cannot(fault: Fault['kind'], kind: Kind): string | undefined {
+  if (fault === 'slowDelete' && !['Instance', 'Volume'].includes(kind))
+    return `EC2 deletes the object of a ${kind} at once`;
+  if (fault === 'capacity' && kind !== 'Instance') return 'the simulator has pools of machines only';
+  if (fault === 'failChild' && !['Instance', 'Network'].includes(kind))
+    return `making a ${kind} is one call at EC2`;
+  return undefined;
 }
 
 /** An instance as the tests want it: small, Debian 12. */

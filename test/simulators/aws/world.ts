@@ -1,4 +1,5 @@
 import type { FaultPlan, Refusal } from './faults.ts';
+import { createPassing, type Passing } from './passing.ts';
 import { child, type Element, items, textAt } from './xml.ts';
 
 /** States that EC2 passes through, by name; moto jumps over them. */
@@ -37,6 +38,37 @@ const listings: Record<string, { set: string; id: string; parameter: string; not
     parameter: 'GroupId',
     notFound: 'InvalidGroup.NotFound',
   },
+  DescribeSnapshots: {
+    set: 'snapshotSet',
+    id: 'snapshotId',
+    parameter: 'SnapshotId',
+    notFound: 'InvalidSnapshot.NotFound',
+  },
+  DescribeImages: {
+    set: 'imagesSet',
+    id: 'imageId',
+    parameter: 'ImageId',
+    notFound: 'InvalidAMIID.NotFound',
+  },
+  DescribeVpcs: { set: 'vpcSet', id: 'vpcId', parameter: 'VpcId', notFound: 'InvalidVpcID.NotFound' },
+  DescribeSubnets: {
+    set: 'subnetSet',
+    id: 'subnetId',
+    parameter: 'SubnetId',
+    notFound: 'InvalidSubnetID.NotFound',
+  },
+  DescribeInternetGateways: {
+    set: 'internetGatewaySet',
+    id: 'internetGatewayId',
+    parameter: 'InternetGatewayId',
+    notFound: 'InvalidInternetGatewayID.NotFound',
+  },
+  DescribeAddresses: {
+    set: 'addressesSet',
+    id: 'allocationId',
+    parameter: 'AllocationId',
+    notFound: 'InvalidAllocationID.NotFound',
+  },
   DescribeKeyPairs: {
     set: 'keySet',
     id: 'keyName',
@@ -45,46 +77,69 @@ const listings: Record<string, { set: string; id: string; parameter: string; not
   },
 };
 
-/** What the simulator knows beyond moto: states that take time, and what is not visible yet. */
-export interface World {
+/** One request, as it goes to moto. */
+export interface Request {
+  region: string;
+  action: string;
+  parameters: URLSearchParams;
+}
+
+/** What the simulator knows of EC2 beyond moto, for some kinds of objects. */
+export interface Part {
   /** EC2's own refusal of a call that moto would accept. */
-  refuse(action: string, parameters: URLSearchParams): Refusal | undefined;
-  /** Learns from a call that moto has carried out. */
-  learn(action: string, parameters: URLSearchParams, answer: Element): void;
-  /** Shows the answer as EC2 would: intermediate states, and without what is not visible yet. */
-  show(action: string, parameters: URLSearchParams, answer: Element): Refusal | undefined;
+  refuse(request: Request): Promise<Refusal | undefined> | Refusal | undefined;
+  /** An answer in moto's place, for what moto does at once or cannot do. */
+  instead?(request: Request): Promise<Element | undefined>;
+  /** The request as moto understands it. */
+  prepare?(request: Request): Promise<URLSearchParams> | URLSearchParams;
+  /** Learns from a call that moto has carried out, and puts right what moto left undone. */
+  learn(request: Request, answer: Element): Promise<void> | void;
+  /** Shows the answer as EC2 would. */
+  show(request: Request, answer: Element): Refusal | undefined;
+  /** Carries out what was put off and is due. */
+  settle?(): Promise<void>;
+  clear(): void;
+}
+
+/** Instances: states that take time, and of all objects those that are not visible yet. */
+export interface World extends Part {
   /** The state EC2 would name now, given moto's. */
   state(instance: string, motoState: string): string;
-  clear(): void;
 }
 
 interface Machine {
   /** What moto says. */
   state: string;
-  /** What is shown until `until` (milliseconds since the epoch). */
-  passing?: { state: string; until: number };
   groups: string[];
   spot: boolean;
 }
 
-export function createWorld(faults: FaultPlan, now: () => number = Date.now): World {
+/** Where a create call's answer names what it made. */
+const created: Record<string, string[]> = {
+  CreateSecurityGroup: ['groupId'],
+  ImportKeyPair: ['keyName'],
+  CreateVolume: ['volumeId'],
+  CreateSnapshot: ['snapshotId'],
+  CreateImage: ['imageId'],
+  RegisterImage: ['imageId'],
+  CreateVpc: ['vpc', 'vpcId'],
+  CreateSubnet: ['subnet', 'subnetId'],
+  CreateInternetGateway: ['internetGateway', 'internetGatewayId'],
+  AllocateAddress: ['allocationId'],
+};
+
+export function createWorld(faults: FaultPlan, passing: Passing = createPassing()): World {
   const machines = new Map<string, Machine>();
   const hidden = new Map<string, number>();
 
-  const shown = (id: string, motoState: string): string => {
-    const passing = machines.get(id)?.passing;
-    return passing && passing.until > now() ? passing.state : motoState;
-  };
+  const shown = (id: string, motoState: string): string => passing.of(id) ?? motoState;
   const current = (id: string): string | undefined => {
     const machine = machines.get(id);
     return machine && shown(id, machine.state);
   };
-  const hide = (id: string | undefined): void => {
-    if (id && faults.lag() > 0) hidden.set(id, faults.lag());
-  };
-  const pass = (id: string, state: string, passing: string, ms: number): void => {
-    const machine = machines.get(id) ?? { state, groups: [], spot: false };
-    machines.set(id, { ...machine, state, passing: { state: passing, until: now() + ms } });
+  const pass = (id: string, state: string, through: string, ms: number): void => {
+    machines.set(id, { groups: [], spot: false, ...machines.get(id), state });
+    passing.set(id, through, ms);
   };
 
   const needs = (ids: string[], allowed: string[], what: string): Refusal | undefined => {
@@ -107,7 +162,7 @@ export function createWorld(faults: FaultPlan, now: () => number = Date.now): Wo
       machines.clear();
       hidden.clear();
     },
-    refuse(action, parameters) {
+    refuse({ action, parameters }) {
       const ids = numbered(parameters, 'InstanceId');
       const one = parameters.get('InstanceId');
       if (action === 'StartInstances') return needs(ids, ['stopped', 'pending', 'running'], 'started');
@@ -138,8 +193,12 @@ export function createWorld(faults: FaultPlan, now: () => number = Date.now): Wo
       }
       return undefined;
     },
-    learn(action, parameters, answer) {
+    learn({ action, parameters }, answer) {
       const times = faults.transitions();
+      const hide = (id: string | undefined): void => {
+        const lists = faults.lag(action);
+        if (id && lists > 0) hidden.set(id, lists);
+      };
       if (action === 'RunInstances')
         for (const item of items(answer, 'instancesSet')) {
           const id = textAt(item, 'instanceId') ?? '';
@@ -153,8 +212,11 @@ export function createWorld(faults: FaultPlan, now: () => number = Date.now): Wo
           for (const nic of items(item, 'networkInterfaceSet')) hide(textAt(nic, 'networkInterfaceId'));
           for (const disk of items(item, 'blockDeviceMapping')) hide(textAt(disk, 'ebs', 'volumeId'));
         }
-      if (action === 'CreateSecurityGroup') hide(textAt(answer, 'groupId'));
-      if (action === 'ImportKeyPair') hide(textAt(answer, 'keyName'));
+      const path = created[action];
+      if (path) hide(textAt(answer, ...path));
+      const modified = machines.get(parameters.get('InstanceId') ?? '');
+      if (action === 'ModifyInstanceAttribute' && modified && parameters.has('GroupId.1'))
+        modified.groups = numbered(parameters, 'GroupId');
       for (const id of numbered(parameters, 'InstanceId')) {
         const before = current(id);
         if (action === 'StartInstances' && before !== 'running')
@@ -164,7 +226,7 @@ export function createWorld(faults: FaultPlan, now: () => number = Date.now): Wo
           pass(id, 'terminated', 'shutting-down', times.terminateMs);
       }
     },
-    show(action, parameters, answer) {
+    show({ action, parameters }, answer) {
       showStates(answer, shown);
       const listing = listings[action];
       if (!listing) return undefined;
@@ -207,6 +269,6 @@ function showStates(element: Element, shown: (id: string, motoState: string) => 
 }
 
 /** `InstanceId.1`, `InstanceId.2`, … */
-function numbered(parameters: URLSearchParams, name: string): string[] {
+export function numbered(parameters: URLSearchParams, name: string): string[] {
   return [...parameters].filter(([key]) => key.startsWith(`${name}.`)).map(([, value]) => value);
 }

@@ -1,0 +1,116 @@
+import { CreateImageCommand, type EC2Client, RegisterImageCommand, type Tag } from '@aws-sdk/client-ec2';
+import type { Want } from '../contract.ts';
+import { ProviderError } from '../errors.ts';
+import { changing } from './clients.ts';
+import { findById, type Machine } from './machine.ts';
+import type { Shape } from './resource.ts';
+import { attemptName, stampAsTags } from './stamp.ts';
+
+/**
+ * An Image is an AMI. From an instance it holds the root disk as it would be after a power cut, like a snapshot: EC2 would
+ * otherwise restart the user's machine. The snapshot behind it carries its stamp and goes with it; an image that is
+ * registered from a Snapshot stands on that one, which cannot go first.
+ */
+export const imageShape: Shape<'Image', 'image'> = {
+  kind: 'Image',
+  main: 'image',
+  removal: ['image', 'snapshot'],
+  once: true,
+  check({ spec }) {
+    if ('url' in spec.source) throw new ProviderError('Invalid', whyNoImport, { field: '/source/url' });
+  },
+  async create(ec2, want, Tags, DryRun) {
+    const { source } = want.spec;
+    if ('instance' in source) return fromInstance(ec2, source.instance, want, Tags, DryRun);
+    if ('snapshot' in source) return fromSnapshot(ec2, source.snapshot, want, Tags, DryRun);
+    throw new ProviderError('Invalid', whyNoImport, { field: '/source/url' });
+  },
+  view(_, { raw, state }) {
+    const root = raw.BlockDeviceMappings?.find(({ DeviceName }) => DeviceName === raw.RootDeviceName);
+    // Only what was made with the image is its own: a snapshot that it was registered from is another resource.
+    const made = raw.SourceInstanceId ? (raw.BlockDeviceMappings ?? []) : [];
+    return {
+      details: {
+        sizeGiB: root?.Ebs?.VolumeSize,
+        children: made.flatMap(({ Ebs }) => Ebs?.SnapshotId ?? []),
+      },
+      state,
+    };
+  },
+  diff: () => [],
+  step: async () => true,
+};
+
+export const whyNoImport =
+  'EC2 imports images from an S3 bucket of the account only, through a service role that has to be set up there, and checks no checksum';
+
+async function fromInstance(
+  ec2: EC2Client,
+  id: string,
+  { spec, stamp }: Want<'Image'>,
+  Tags: Tag[],
+  DryRun: boolean,
+): Promise<string | undefined> {
+  const machine = await findById(ec2, id);
+  if (!machine)
+    throw new ProviderError('NotFound', `there is no instance ${id}`, {
+      providerCode: 'InvalidInstanceID.NotFound',
+    });
+  if (machine.Architecture !== spec.architecture)
+    throw new ProviderError('Invalid', `${id} is ${machine.Architecture}, not ${spec.architecture}`, {
+      field: '/architecture',
+    });
+  const answer = await changing(
+    ec2.send(
+      new CreateImageCommand({
+        InstanceId: id,
+        Name: attemptName(stamp),
+        NoReboot: true,
+        // Attached volumes are resources of their own.
+        BlockDeviceMappings: dataDisksOf(machine).map((DeviceName) => ({ DeviceName, NoDevice: '' })),
+        TagSpecifications: [
+          { ResourceType: 'image', Tags },
+          {
+            ResourceType: 'snapshot',
+            Tags: [...stampAsTags(stamp, 'Image'), { Key: 'Name', Value: spec.name }],
+          },
+        ],
+        DryRun,
+      }),
+    ),
+  );
+  return answer.ImageId;
+}
+
+function dataDisksOf({ BlockDeviceMappings = [], RootDeviceName }: Machine): string[] {
+  return BlockDeviceMappings.flatMap(({ DeviceName }) => DeviceName ?? []).filter(
+    (name) => name !== RootDeviceName,
+  );
+}
+
+async function fromSnapshot(
+  ec2: EC2Client,
+  SnapshotId: string,
+  { spec, stamp }: Want<'Image'>,
+  Tags: Tag[],
+  DryRun: boolean,
+): Promise<string | undefined> {
+  const root = '/dev/sda1';
+  const answer = await changing(
+    ec2.send(
+      new RegisterImageCommand({
+        Name: attemptName(stamp),
+        Architecture: spec.architecture,
+        VirtualizationType: 'hvm',
+        EnaSupport: true,
+        RootDeviceName: root,
+        BlockDeviceMappings: [
+          { DeviceName: root, Ebs: { SnapshotId, VolumeType: 'gp3', DeleteOnTermination: true } },
+        ],
+        TagSpecifications: [{ ResourceType: 'image', Tags }],
+        DryRun,
+      }),
+    ),
+  );
+  return answer.ImageId;
+}

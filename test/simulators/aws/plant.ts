@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto';
+import type { Kind } from '../../../adapters/contract.ts';
+import type { MotoCaller } from './moto-calls.ts';
+import { items, textAt } from './xml.ts';
+
+/** Makes something of the kind, as somebody else would; answers its id. */
+export async function plant(
+  moto: MotoCaller,
+  region: string,
+  tags: Record<string, string>,
+  kind: Kind = 'Instance',
+): Promise<string> {
+  const make = async (action: string, parameters: Record<string, string>, ...path: string[]) =>
+    textAt(await moto.call(region, action, parameters), ...path) ?? '';
+  const volume = { AvailabilityZone: `${region}a`, Size: '1', VolumeType: 'gp3' };
+  const plants: Record<Kind, () => Promise<string>> = {
+    async Instance() {
+      const image = items(await moto.call(region, 'DescribeImages'), 'imagesSet')[0];
+      const answer = await moto.call(region, 'RunInstances', {
+        ImageId: textAt(image, 'imageId') ?? '',
+        InstanceType: 't3.micro',
+        MinCount: '1',
+        MaxCount: '1',
+      });
+      return textAt(items(answer, 'instancesSet')[0], 'instanceId') ?? '';
+    },
+    Volume: () => make('CreateVolume', volume, 'volumeId'),
+    async Snapshot() {
+      const VolumeId = await make('CreateVolume', volume, 'volumeId');
+      return make('CreateSnapshot', { VolumeId }, 'snapshotId');
+    },
+    Image: () => make('RegisterImage', { Name: randomUUID() }, 'imageId'),
+    Network: () => make('CreateVpc', { CidrBlock: '10.200.0.0/16' }, 'vpc', 'vpcId'),
+    Firewall: () =>
+      make('CreateSecurityGroup', { GroupName: randomUUID(), GroupDescription: 'theirs' }, 'groupId'),
+    Address: () => make('AllocateAddress', { Domain: 'vpc' }, 'allocationId'),
+  };
+  const id = await plants[kind]();
+  const entries = Object.entries(tags).flatMap(([key, value], index) => [
+    [`Tag.${index + 1}.Key`, key],
+    [`Tag.${index + 1}.Value`, value],
+  ]);
+  if (entries.length > 0)
+    await moto.call(region, 'CreateTags', { 'ResourceId.1': id, ...Object.fromEntries(entries) });
+  return id;
+}
