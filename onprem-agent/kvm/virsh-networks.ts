@@ -75,8 +75,7 @@ export function networksOver({ look, change, changeWith }: VirshCalls): LibvirtN
 export function readNetwork(text: string): VirtualNetwork {
   const [network] = parseXml(text);
   const uuid = network && child(network, 'uuid')?.text;
-  if (network?.name !== 'network' || uuid === undefined)
-    throw new SyntaxError('not a network definition');
+  if (network?.name !== 'network' || uuid === undefined) throw new SyntaxError('not a network definition');
   const hosts = child(network, 'ip', 'dhcp')?.children ?? [];
   return {
     uuid,
