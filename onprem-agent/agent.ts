@@ -10,8 +10,8 @@ import { run } from './host/command.ts';
 import { prepareHost } from './host/prepare.ts';
 import { builtinImages } from './images/store.ts';
 import { createKvmAdapter } from './kvm/adapter.ts';
-import { hostCapacity } from './kvm/capacity.ts';
-import { diskForGuestsGiB } from './kvm/machine-files.ts';
+import { diskForGuestsGiB, hostCapacity } from './kvm/capacity.ts';
+
 import { pause } from './kvm/pause.ts';
 import type { AgentOptions } from './options.ts';
 import { keepRegistered } from './registration.ts';

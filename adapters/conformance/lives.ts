@@ -23,8 +23,8 @@ export interface Life<K extends OtherKind> {
   kind: K;
   /** The verb by which such a one is made. */
   madeBy: 'create' | 'publish' | 'fromSnapshot';
-  /** The least that it must be; read when a rule runs, since it names what it stands on. */
-  spec(): Specs[K];
+  /** The least that it must be; read when a rule runs, since it names what it stands on. Two attempts may exist at once. */
+  spec(attempt: number): Specs[K];
   location(): Location;
 }
 
@@ -36,7 +36,7 @@ export function wantOf<K extends OtherKind>(
   change: Partial<Specs[K]> = {},
 ): Want<K> {
   const stamp: Stamp = { broker: subject.broker, project: 'conformance', resource, attempt };
-  const spec = { ...life.spec(), ...change };
+  const spec = { ...life.spec(attempt), ...change };
   return { kind: life.kind, spec, stamp, location: life.location() } as unknown as Want<K>;
 }
 

@@ -4,9 +4,10 @@ import { join, resolve } from 'node:path';
 import { withFileLock } from '../file-lock.ts';
 import { claimIndex } from './claim.ts';
 import { CommandFailed, run } from './command.ts';
-import { networkName, networkXml } from './network.ts';
+import { defaultNetwork, networkName, networkXml } from './network.ts';
 import { requirePackages } from './packages.ts';
 import { findPrivateLibvirt, lowerPrivateLibvirt, raisePrivateLibvirt } from './private-libvirt.ts';
+import { type Reach, reachInto } from './reach.ts';
 import { subnetsOf } from './subnets.ts';
 
 /** A host ready for guests. */
@@ -15,8 +16,9 @@ export interface Host {
   /** libvirt connection URI. */
   uri: string;
   libvirtVersion: string;
-  /** Name of the libvirt network guests are on; the host reaches it. */
+  /** Name of the libvirt network guests are on where they are in none of their own; the host reaches it. */
   network: string;
+  reach: Reach;
   /** Folder for machines and images, as this process sees it and as libvirt and QEMU see it. */
   storage: { here: string; there: string };
 }
@@ -59,8 +61,10 @@ export async function prepareHost(options: PrepareOptions): Promise<Host> {
 
 async function preparePrivate(dataFolder: string): Promise<Host> {
   const { uri, subnets, storage } = await raisePrivateLibvirt(dataFolder);
-  await raiseNetwork(uri, networkName, networkXml(subnets, 'open'));
-  return { libvirt: 'private', uri, libvirtVersion: await versionOf(uri), network: networkName, storage };
+  const reach = reachInto(subnets);
+  await raiseNetwork(uri, networkName, networkXml(defaultNetwork(subnets), reach.forward));
+  const libvirtVersion = await versionOf(uri);
+  return { libvirt: 'private', uri, libvirtVersion, network: networkName, reach, storage };
 }
 
 async function prepareSystem(): Promise<Host> {
@@ -75,7 +79,7 @@ async function prepareSystem(): Promise<Host> {
   const defined = await run('virsh', ['-q', '-c', systemUri, 'net-list', '--all', '--name']);
   if (!defined.split('\n').some((name) => name.trim() === networkName)) {
     const subnets = subnetsOf(await claimIndex(there));
-    await raiseNetwork(systemUri, networkName, networkXml(subnets, 'nat'));
+    await raiseNetwork(systemUri, networkName, networkXml(defaultNetwork(subnets), 'nat'));
   } else {
     await startNetwork(systemUri, networkName);
   }
@@ -84,6 +88,8 @@ async function prepareSystem(): Promise<Host> {
     uri: systemUri,
     libvirtVersion: await versionOf(systemUri),
     network: networkName,
+    // Its default network is among the host's routes.
+    reach: { forward: 'nat', taken: [] },
     storage: { here: there, there },
   };
 }
@@ -155,7 +161,10 @@ export async function lowerHost(
         /not running|not found|failed to get domain/,
       );
     }
-    await tolerate(run('virsh', ['-q', '-c', uri, 'net-destroy', networkName]), /not active|not found/);
+    const networks = await run('virsh', ['-q', '-c', uri, 'net-list', '--name']);
+    for (const name of networks.split('\n').map((line) => line.trim())) {
+      if (name) await tolerate(run('virsh', ['-q', '-c', uri, 'net-destroy', name]), /not active|not found/);
+    }
     await lowerPrivateLibvirt(dataFolder, { network: true });
     if (options.files) await rm(join(dataFolder, 'libvirt'), { recursive: true, force: true });
   });

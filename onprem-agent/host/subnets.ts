@@ -55,7 +55,14 @@ export function overlap(a: string, b: string): boolean {
   return (first.address & mask) >>> 0 === (second.address & mask) >>> 0;
 }
 
-function parseCidr(text: string): { address: number; bits: number } {
+export interface Cidr {
+  /** As a number. */
+  address: number;
+  bits: number;
+}
+
+/** Reads an IPv4 network in CIDR form, as lenient as `ip route` writes it. */
+export function parseCidr(text: string): Cidr {
   const [address = '', bits = '32'] = text.split('/');
   const parts = address.split('.').map(Number);
   // `ip route` shortens trailing zeros of a network: 10.1/16.

@@ -17,11 +17,26 @@ export interface Checksum {
   digest: string;
 }
 
+/** What came is not what was asked for; `field` says which part of it. */
+export class WrongContent extends Error {
+  readonly field: 'sha256' | 'format';
+  constructor(field: 'sha256' | 'format', message: string) {
+    super(message);
+    this.name = 'WrongContent';
+    this.field = field;
+  }
+}
+
 /**
- * Downloads a disk image (qcow2 or raw) and leaves it as `root.qcow2` in the context's folder. Throws when the server
- * refuses, the checksum differs, or a qcow2 points to other files of the host.
+ * Downloads a disk image and leaves it as `root.qcow2` in the context's folder. Without a `format` it is qcow2 or raw. Throws
+ * when the server refuses, and WrongContent when the checksum or the format differs or a qcow2 points to other files of the host.
  */
-export async function fetchImage(url: string, checksum: Checksum, context: BuildContext): Promise<void> {
+export async function fetchImage(
+  url: string,
+  checksum: Checksum,
+  context: BuildContext,
+  format?: 'raw' | 'qcow2' | 'vhd',
+): Promise<void> {
   const work = join(context.folder, 'work');
   await mkdir(work, { recursive: true });
   const download = join(work, 'download');
@@ -44,12 +59,16 @@ export async function fetchImage(url: string, checksum: Checksum, context: Build
   const actual = hash.digest('hex');
   if (actual !== checksum.digest) {
     const name = checksum.algorithm === 'sha256' ? 'SHA-256' : 'SHA-512';
-    throw new Error(`${url} has ${name} ${actual}, and ${checksum.digest} was asked for`);
+    throw new WrongContent('sha256', `${url} has ${name} ${actual}, and ${checksum.digest} was asked for`);
   }
 
   const target = join(context.folder, 'root.qcow2');
-  if (!(await isQcow2(download))) {
-    await run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', download, target], {
+  const actualFormat = format ?? ((await isQcow2(download)) ? 'qcow2' : 'raw');
+  if (actualFormat === 'qcow2' && !(await isQcow2(download)))
+    throw new WrongContent('format', `${url} is no qcow2`);
+  if (actualFormat !== 'qcow2') {
+    const driver = actualFormat === 'vhd' ? 'vpc' : 'raw';
+    await run('qemu-img', ['convert', '-f', driver, '-O', 'qcow2', download, target], {
       signal: context.signal,
       timeoutMs: 3_600_000,
     });
@@ -65,7 +84,10 @@ export async function fetchImage(url: string, checksum: Checksum, context: Build
     'format-specific'?: { data?: { 'data-file'?: string } };
   };
   if (info['backing-filename'] !== undefined || info['format-specific']?.data?.['data-file'] !== undefined) {
-    throw new Error(`${url} is a qcow2 that refers to another file: only self-contained images are taken`);
+    throw new WrongContent(
+      'format',
+      `${url} is a qcow2 that refers to another file: only self-contained images are taken`,
+    );
   }
   await rename(download, target);
 }

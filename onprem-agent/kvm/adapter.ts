@@ -6,10 +6,15 @@ import { run } from '../host/command.ts';
 import type { Host } from '../host/prepare.ts';
 import { type Capacity, requireRoom, usedCapacity } from './capacity.ts';
 import { ensureMachine } from './ensure.ts';
-import { listMachines } from './list.ts';
+import { requireHeld } from './held-kind.ts';
+import { heldAdapters, heldPlans } from './held-plans.ts';
+import { listThings } from './list.ts';
 import { lookUp, matches, stampOf } from './lookup.ts';
 import { consoleTail, type ProgramRunner } from './machine-files.ts';
+import { requireNetworkOf } from './machine-network.ts';
+import { oneSubnet } from './network.ts';
 import { observeMachine } from './observe.ts';
+import { whyUnfiltered } from './packet-filter.ts';
 import { removeMachine } from './remove.ts';
 import { type Setting, type Timing, timingFor } from './setting.ts';
 import { type StartSlots, startSlots } from './start-slots.ts';
@@ -53,6 +58,7 @@ export function createKvmAdapter(options: KvmOptions): Adapter {
     libvirt: libvirtOver(options.virsh ?? virshRunner(host.uri)),
     storage: { ...host.storage, run: options.program ?? run },
     network: host.network,
+    reach: host.reach,
     acceleration,
     capacity,
     location,
@@ -60,9 +66,10 @@ export function createKvmAdapter(options: KvmOptions): Adapter {
     slots: slotsFor(host.uri, acceleration.accel),
     progress: options.progress ?? (() => {}),
   };
+  const plans = heldPlans(setting);
   return {
     async describe() {
-      return describeHost(options, setting);
+      return describeHost(options, setting, await whyUnfiltered(setting));
     },
     async *offers() {
       yield offerOf(options);
@@ -80,15 +87,19 @@ export function createKvmAdapter(options: KvmOptions): Adapter {
     ...overKinds({
       Instance: {
         async validate(want) {
-          const { spec, uuid } = wantedMachine(want, setting);
+          const { spec, uuid, image } = wantedMachine(want, setting);
+          if ('own' in image)
+            await requireHeld(setting, 'Image', image.own, want.stamp.broker, '/image/custom');
+          await requireNetworkOf(setting, spec, want.stamp.broker);
           requireRoom(capacity, usedCapacity(await setting.libvirt.all(), uuid), spec);
         },
         observe: (target, want) => observeMachine(setting, target, want),
         ensure: (want, context) => ensureMachine(setting, want, context),
         remove: (target, context) => removeMachine(setting, target, context),
       },
+      ...heldAdapters(setting, plans),
     }),
-    list: (broker, page) => listMachines(setting, broker, page),
+    list: (broker, page) => listThings(setting, plans, broker, page),
     async console(target, maxBytes) {
       const own = (await lookUp(setting, target)).filter((found) => matches(stampOf(found), target));
       const newest = own.sort((a, b) => (stampOf(b)?.attempt ?? 0) - (stampOf(a)?.attempt ?? 0))[0];
@@ -102,11 +113,25 @@ export function createKvmAdapter(options: KvmOptions): Adapter {
 function describeHost(
   { host, capacity }: KvmOptions,
   { acceleration, timing, location }: Setting,
+  unfiltered: string | undefined,
 ): Description {
   return {
     provider: 'onprem',
     visibilityGraceMs: timing.visibilityGrace,
-    capabilities: [capability('Instance', { spot: 'a host has no spot market' }), ...otherKinds],
+    capabilities: [
+      capability('Instance', { spot: 'a host has no spot market' }),
+      capability('Volume'),
+      capability('Snapshot'),
+      capability('Image'),
+      // A network promises that its firewalls alone let anything in: none without the other.
+      ...(['Network', 'Firewall'] as const).map((kind) =>
+        unfiltered === undefined ? capability(kind) : incapable(kind, unfiltered),
+      ),
+      incapable(
+        'Address',
+        'a host has no public addresses to give: its machines have those of their networks',
+      ),
+    ],
     facts: {
       host: location.host,
       accel: acceleration.accel,
@@ -114,6 +139,7 @@ function describeHost(
       libvirt: `${host.libvirt} ${host.libvirtVersion}`,
       vcpus: String(capacity.vcpus),
       memoryGiB: String(capacity.memoryGiB),
+      networks: oneSubnet,
     },
   };
 }
@@ -135,7 +161,3 @@ function offerOf({ location, capacity, currency, pricePerHour }: KvmOptions): Si
     currency,
   };
 }
-
-const otherKinds = (['Volume', 'Snapshot', 'Image', 'Network', 'Firewall', 'Address'] as const).map((kind) =>
-  incapable(kind, 'not there yet'),
-);

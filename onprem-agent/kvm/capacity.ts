@@ -1,6 +1,9 @@
 import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { ProviderError } from '@landfall/adapters/errors.ts';
 import type { Domain } from './domain-xml.ts';
+import { bytesHeld, heldDisk, heldFolder, heldUuids } from './held.ts';
+import { foldersWithMachines, freeDiskGiB, machineFolder, rootDisk, type Storage } from './machine-files.ts';
 
 /** What a host gives to guests altogether. `vcpus` are its cores: how far they are overcommitted is the site's to say. */
 export interface Capacity {
@@ -46,4 +49,21 @@ export function requireRoom(capacity: Capacity, used: Capacity, wanted: Capacity
       );
     }
   }
+}
+
+/**
+ * Space for the disks of machines, volumes and snapshots altogether, in GiB: what is free and what they hold already. The ledger
+ * takes each one's full size from it, so that its blocks on the disk must not count a second time. (Images are not in the ledger:
+ * what they hold is gone from what is free.)
+ */
+export async function diskForGuestsGiB(storage: Pick<Storage, 'here'>): Promise<number> {
+  const disks = (await foldersWithMachines(storage)).map((uuid) =>
+    join(machineFolder(storage.here, uuid), rootDisk),
+  );
+  for (const kind of ['Volume', 'Snapshot'] as const)
+    for (const uuid of await heldUuids(storage, kind))
+      disks.push(join(heldFolder(storage.here, kind, uuid), heldDisk));
+  let held = 0;
+  for (const disk of disks) held += await bytesHeld(disk);
+  return (await freeDiskGiB(storage)) + held / 2 ** 30;
 }

@@ -1,13 +1,14 @@
 import { ProviderError } from '@landfall/adapters/errors.ts';
 import { requireRoom, usedCapacity } from './capacity.ts';
 import { asProviderError, definition, placing } from './create.ts';
-import type { Domain } from './domain-xml.ts';
+import type { AttachedDisk, Domain } from './domain-xml.ts';
 import { exclusively } from './exclusive.ts';
-import { growRootDisk } from './machine-files.ts';
+import { growRootDisk, pathsInside } from './machine-files.ts';
+import { isUp, requireNetworkOf } from './machine-network.ts';
 import type { MachineRecord } from './machine-record.ts';
-import { addressOf, readyWhileOff, sameLabels } from './observation.ts';
+import { addressOf, leasesOf, readyWhileOff, sameFirewalls, sameLabels } from './observation.ts';
+import { applyFilter } from './packet-filter.ts';
 import { pause } from './pause.ts';
-import { sshAnswers } from './readiness.ts';
 import type { Setting } from './setting.ts';
 import type { WantedMachine } from './wanted-machine.ts';
 
@@ -28,6 +29,7 @@ export async function converge(setting: Setting, wanted: WantedMachine, signal: 
     signal.throwIfAborted();
     await resize(setting, wanted);
     await relabel(setting, wanted);
+    await guard(setting, wanted);
     await stopWhereNeeded(setting, wanted, signal);
     if (wanted.spec.power === 'running') await startWhereNeeded(setting, wanted);
     else await noteOff(setting, wanted);
@@ -66,7 +68,7 @@ async function resize(setting: Setting, wanted: WantedMachine): Promise<void> {
   if (next.vcpus !== spec.vcpus || next.memoryMiB !== wanted.memoryMiB) {
     await exclusively(placing(setting), async () => {
       requireRoom(setting.capacity, usedCapacity(await libvirt.all(), uuid), spec);
-      await libvirt.define(await definition(setting, wanted, domain.record));
+      await libvirt.define(await definition(setting, wanted, domain.record, volumesOf(setting, next)));
     });
   }
   const { diskGiB } = domain.record;
@@ -79,6 +81,12 @@ async function resize(setting: Setting, wanted: WantedMachine): Promise<void> {
   await libvirt.writeRecord(uuid, { ...domain.record, diskGiB: spec.diskGiB }, domain.id !== undefined);
 }
 
+/** The disks that are not the machine's own: a definition anew keeps them. */
+function volumesOf({ storage }: Setting, { uuid, disks }: Domain): AttachedDisk[] {
+  const own: string[] = Object.values(pathsInside(storage, uuid));
+  return disks.filter(({ file }) => !own.includes(file));
+}
+
 async function relabel(setting: Setting, wanted: WantedMachine): Promise<void> {
   const domain = await ownDomain(setting, wanted);
   if (sameLabels(domain.record.labels, wanted.spec.labels)) return;
@@ -87,6 +95,21 @@ async function relabel(setting: Setting, wanted: WantedMachine): Promise<void> {
     { ...domain.record, labels: wanted.spec.labels },
     domain.id !== undefined,
   );
+}
+
+/** The wanted firewalls hold before the machine starts, and from now on where it runs. */
+async function guard(setting: Setting, wanted: WantedMachine): Promise<void> {
+  const { libvirt } = setting;
+  await exclusively(placing(setting), async () => {
+    const domain = await ownDomain(setting, wanted);
+    const { firewalls = [] } = wanted.spec;
+    if (!sameFirewalls(domain.record.firewalls, firewalls)) {
+      const { network } = domain.record;
+      await requireNetworkOf(setting, { network, firewalls }, wanted.want.stamp.broker);
+      await libvirt.writeRecord(wanted.uuid, { ...domain.record, firewalls }, domain.id !== undefined);
+    }
+    if (domain.record.network) await applyFilter(setting);
+  });
 }
 
 async function stopWhereNeeded(setting: Setting, wanted: WantedMachine, signal: AbortSignal): Promise<void> {
@@ -167,15 +190,15 @@ export async function awaitAnswer(
   wanted: WantedMachine,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { libvirt, network, timing } = setting;
+  const { libvirt, timing } = setting;
   const deadline = Date.now() + timing.ready;
   let lookAgainAt = 0;
-  let boot: string | undefined;
+  let domain: Domain | undefined;
   let address: string | undefined;
   while (Date.now() < deadline) {
     signal.throwIfAborted();
     if (Date.now() >= lookAgainAt) {
-      const [domain, leases] = await Promise.all([libvirt.find(wanted.uuid), libvirt.leases(network)]);
+      domain = await libvirt.find(wanted.uuid);
       if (!domain) {
         // Removed by somebody, or not to be seen yet (A6): whoever asked looks again before deciding which.
         const message = `the machine ${wanted.uuid} was started and is not to be seen`;
@@ -183,16 +206,16 @@ export async function awaitAnswer(
       }
       if (domain.id === undefined) return false;
       if (domain.record?.readyOn === domain.id) return true;
-      boot = domain.id;
-      address = addressOf({ domain, leases });
+      address = addressOf({ domain, leases: await leasesOf(setting, [domain]) });
       // A look costs two processes, which a booting guest has to share the processor with; knocking costs nothing.
       lookAgainAt = Date.now() + (address === undefined ? timing.poll : 4 * timing.poll);
     }
-    if (address !== undefined && (await sshAnswers(address))) {
+    const boot = domain?.id;
+    if (domain && address !== undefined && (await isUp(setting, domain, address))) {
       await exclusively(changing(wanted.uuid), async () => {
-        const domain = await ownDomain(setting, wanted);
-        if (domain.id !== boot) return;
-        await libvirt.writeRecord(wanted.uuid, { ...domain.record, readyOn: domain.id }, true);
+        const now = await ownDomain(setting, wanted);
+        if (now.id !== boot) return;
+        await libvirt.writeRecord(wanted.uuid, { ...now.record, readyOn: now.id }, true);
       });
       return true;
     }

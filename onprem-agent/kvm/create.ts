@@ -9,8 +9,9 @@ import {
   UnknownImage,
 } from '../images/store.ts';
 import { requireRoom, usedCapacity } from './capacity.ts';
-import { type DomainSpec, domainXml } from './domain-xml.ts';
+import { type AttachedDisk, type DomainSpec, domainXml } from './domain-xml.ts';
 import { exclusively } from './exclusive.ts';
+import { requireHeld } from './held-kind.ts';
 import { domainName, macOf } from './identity.ts';
 import {
   existingChildren,
@@ -20,15 +21,16 @@ import {
   makeSeed,
   pathsInside,
   readSidecar,
+  spareDiskGiB,
 } from './machine-files.ts';
+import { keepAddressFor, requireNetworkOf } from './machine-network.ts';
 import type { MachineRecord } from './machine-record.ts';
 import { childRef } from './observation.ts';
+import { imageKey } from './own-image.ts';
+import { applyFilter } from './packet-filter.ts';
 import { hostnameOf } from './seed.ts';
 import type { Setting } from './setting.ts';
 import type { WantedMachine } from './wanted-machine.ts';
-
-/** Kept free on the file system of the guests' disks, for the host and for overlays that grow. */
-const spareDiskGiB = 1;
 
 /** Places and definitions are decided one machine at a time, so that two never take the same last room. */
 export function placing(setting: Setting): string {
@@ -44,8 +46,7 @@ export async function createMachine(
   wanted: WantedMachine,
   signal: AbortSignal,
 ): Promise<void> {
-  const image = await goldenImage(setting, wanted, signal);
-  await asProviderError(() => publishImage(image, setting.storage.here));
+  const image = await asProviderError(() => goldenImage(setting, wanted, signal), signal);
   await exclusively(placing(setting), async () => {
     signal.throwIfAborted();
     try {
@@ -65,8 +66,10 @@ async function goldenImage(
   wanted: WantedMachine,
   signal: AbortSignal,
 ): Promise<GoldenImage> {
+  if ('own' in wanted.image) return ownImage(setting, wanted, wanted.image.own);
+  let image: GoldenImage;
   try {
-    return await prepareImage(wanted.image, { progress: setting.progress, signal });
+    image = await prepareImage(wanted.image, { progress: setting.progress, signal });
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     const message = error instanceof Error ? error.message : String(error);
@@ -79,6 +82,16 @@ async function goldenImage(
       error,
     );
   }
+  await publishImage(image, setting.storage.here);
+  return image;
+}
+
+/** An Image of the user's own stands among the published ones already. */
+async function ownImage(setting: Setting, { want }: WantedMachine, uuid: string): Promise<GoldenImage> {
+  await requireHeld(setting, 'Image', uuid, want.stamp.broker, '/image/custom');
+  const image = await publishedImage(setting.storage.here, imageKey(uuid));
+  if (image) return image;
+  throw new ProviderError('NotFound', `the files of the Image ${uuid} are gone`, { field: '/image/custom' });
 }
 
 async function makeFilesAndDomain(
@@ -94,6 +107,9 @@ async function makeFilesAndDomain(
       field: '/diskGiB',
     });
   }
+  // Both may have gone while this machine waited for its turn; from here on it counts as their user.
+  if ('own' in wanted.image) await ownImage(setting, wanted, wanted.image.own);
+  await requireNetworkOf(setting, spec, want.stamp.broker);
   const domains = await setting.libvirt.all();
   requireRoom(setting.capacity, usedCapacity(domains, uuid), spec);
   const present = await readSidecar(storage, uuid);
@@ -128,16 +144,21 @@ async function makeFilesAndDomain(
     instanceType: spec.instanceType,
     diskGiB: spec.diskGiB,
     reboots: spec.reboots,
+    network: spec.network,
+    firewalls: spec.firewalls ?? [],
     labels: spec.labels,
   };
-  await setting.libvirt.define(await definition(setting, wanted, record));
+  if (record.network) await keepAddressFor(setting, record.network.ref, uuid);
+  await setting.libvirt.define(await definition(setting, wanted, record, []));
+  if (record.network) await applyFilter(setting);
 }
 
-/** The domain's definition for the wanted size, with the image the machine was made from. */
+/** The domain's definition for the wanted size, with the image and the network that the machine was made with, and its volumes. */
 export async function definition(
   setting: Setting,
   wanted: WantedMachine,
   record: MachineRecord,
+  volumes: readonly AttachedDisk[],
 ): Promise<string> {
   const image = await publishedImage(setting.storage.here, record.image);
   const folder = join(setting.storage.there, 'images', record.image);
@@ -150,7 +171,9 @@ export async function definition(
     memoryMiB: wanted.memoryMiB,
     record,
     ...pathsInside(setting.storage, wanted.uuid),
-    network: setting.network,
+    network: await networkNameOf(setting, record),
+    isolated: record.network !== undefined,
+    volumes: [...volumes],
     mac: macOf(wanted.uuid),
     boot: boot && {
       kernel: join(folder, boot.kernel),
@@ -161,12 +184,24 @@ export async function definition(
   return domainXml(spec);
 }
 
-/** Failures of programs and the file system in the contract's words (A7). */
-export async function asProviderError<T>(work: () => Promise<T>): Promise<T> {
+async function networkNameOf({ libvirt, network }: Setting, record: MachineRecord): Promise<string> {
+  if (!record.network) return network;
+  const found = await libvirt.findNetwork(record.network.ref);
+  if (found) return found.name;
+  throw new ProviderError('NotFound', `no Network ${record.network.ref} is on this host`, {
+    field: '/network/ref',
+  });
+}
+
+/** Failures of programs and the file system in the contract's words (A7); a cancelled call ends with its signal's reason. */
+export async function asProviderError<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (error instanceof ProviderError) throw error;
+    if (signal?.aborted) throw signal.reason;
+    if (error instanceof CommandFailed && error.timedOut)
+      throw new ProviderError('OutcomeUnknown', error.message, {}, error);
     const words =
       error instanceof CommandFailed ? error.stderr : error instanceof Error ? error.message : String(error);
     if ((error as NodeJS.ErrnoException).code === 'ENOSPC' || /no space left on device/i.test(words)) {

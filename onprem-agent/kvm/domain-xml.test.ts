@@ -13,6 +13,8 @@ const record: MachineRecord = {
   reboots: 2,
   rebooting: { number: 3, domainId: '7' },
   readyOn: '7',
+  network: { ref: '0b6f3c6e-6a43-4c8e-9d5e-2a1f0c9b7d10', subnet: 'n/a' },
+  firewalls: ['f1', 'f2'],
   labels: { 'a&b': '<c>', plain: 'x' },
 };
 
@@ -27,7 +29,9 @@ const spec: DomainSpec = {
   seed: '/m/seed.iso',
   consoleLog: '/m/console.log',
   network: 'landfall',
+  isolated: false,
   mac: '52:54:00:a7:ef:50',
+  volumes: [{ file: '/v/root.qcow2', target: 'vdc', serial: 'abc' }],
 };
 
 function parsed(change: Partial<DomainSpec> = {}): XmlElement {
@@ -43,6 +47,12 @@ test('what a definition says is read back, the record with every character', () 
     vcpus: 2,
     memoryMiB: 192,
     mac: spec.mac,
+    disks: [
+      { file: spec.rootDisk, target: 'vda', serial: 'root' },
+      { file: spec.seed, target: 'vdb', serial: 'seed' },
+      ...spec.volumes,
+    ],
+    networks: ['landfall'],
     record,
   });
 });

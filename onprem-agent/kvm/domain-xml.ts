@@ -1,5 +1,5 @@
 import { type MachineRecord, readRecord, renderRecord } from './machine-record.ts';
-import { child, element, type Markup, parseXml } from './xml.ts';
+import { child, element, type Markup, parseXml, type XmlElement } from './xml.ts';
 
 /** A domain as we define it. Paths are as libvirt sees them and always inside our own storage folder. */
 export interface DomainSpec {
@@ -12,9 +12,24 @@ export interface DomainSpec {
   rootDisk: string;
   seed: string;
   consoleLog: string;
+  /** Name of its libvirt network. */
   network: string;
+  /** In a Network of ours: what it sends to its neighbours goes by the host, whose packet filter stands between them. */
+  isolated: boolean;
   mac: string;
+  /** Volumes that are attached to it. */
+  volumes: AttachedDisk[];
   boot?: { kernel: string; initrd: string; commandLine: string };
+}
+
+/** A volume on a machine. */
+export interface AttachedDisk {
+  /** Path as libvirt sees it. */
+  file: string;
+  /** `vdc`, …: libvirt's name for the place. The guest's own name may be another: it goes by the serial. */
+  target: string;
+  /** At most 20 characters: what the guest sees as `/dev/disk/by-id/virtio-<serial>`. */
+  serial: string;
 }
 
 /** Ports for hot-plugged disks and NICs; q35 takes those only behind a root port. */
@@ -97,8 +112,10 @@ function devices(spec: DomainSpec): Markup[] {
       element('mac', { address: spec.mac }),
       element('source', { network: spec.network }),
       element('model', { type: 'virtio' }),
+      ...(spec.isolated ? [element('port', { isolated: 'yes' })] : []),
       rootBus(5),
     ]),
+    ...spec.volumes.map(diskElement),
     element('serial', { type: 'pty' }, [element('log', { file: spec.consoleLog, append: 'on' })]),
     element('console', { type: 'pty' }),
     element('channel', { type: 'unix' }, [
@@ -112,6 +129,16 @@ function devices(spec: DomainSpec): Markup[] {
   ];
 }
 
+/** The device of a volume, in a definition and for `attach-device`. */
+export function diskElement({ file, target, serial }: AttachedDisk): Markup {
+  return element('disk', { type: 'file', device: 'disk' }, [
+    element('driver', { name: 'qemu', type: 'qcow2', discard: 'unmap' }),
+    element('source', { file }),
+    element('target', { dev: target, bus: 'virtio' }),
+    element('serial', {}, serial),
+  ]);
+}
+
 /** A domain as libvirt tells of it. */
 export interface Domain {
   uuid: string;
@@ -121,6 +148,9 @@ export interface Domain {
   vcpus: number;
   memoryMiB: number;
   mac?: string;
+  disks: AttachedDisk[];
+  /** Names of the libvirt networks it has an interface in. */
+  networks: string[];
   /** Absent: not ours. */
   record?: MachineRecord;
 }
@@ -132,6 +162,7 @@ export function readDomains(text: string): Domain[] {
   return parseXml(text).map((domain) => {
     const uuid = child(domain, 'uuid')?.text;
     const memory = child(domain, 'memory');
+    const devices = child(domain, 'devices')?.children ?? [];
     if (domain.name !== 'domain' || uuid === undefined)
       throw new SyntaxError(`not a domain definition: <${domain.name}>`);
     return {
@@ -141,7 +172,19 @@ export function readDomains(text: string): Domain[] {
       vcpus: Number(child(domain, 'vcpu')?.text ?? 0),
       memoryMiB: (Number(memory?.text ?? 0) * (unitsInKiB[memory?.attributes.unit ?? 'KiB'] ?? 1)) / 1024,
       mac: child(domain, 'devices', 'interface', 'mac')?.attributes.address,
+      disks: devices.filter(({ name }) => name === 'disk').map(readDisk),
+      networks: devices
+        .filter(({ name }) => name === 'interface')
+        .flatMap((nic) => child(nic, 'source')?.attributes.network ?? []),
       record: readRecord(child(domain, 'metadata')),
     };
   });
+}
+
+function readDisk(disk: XmlElement): AttachedDisk {
+  return {
+    file: child(disk, 'source')?.attributes.file ?? '',
+    target: child(disk, 'target')?.attributes.dev ?? '',
+    serial: child(disk, 'serial')?.text ?? '',
+  };
 }

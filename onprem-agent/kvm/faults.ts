@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fault } from '@landfall/adapters/conformance/subject.ts';
+import type { Kind } from '@landfall/adapters/contract.ts';
 import { CommandFailed } from '../host/command.ts';
+import { heldFolders, heldKinds } from './held.ts';
 import type { ProgramRunner } from './machine-files.ts';
 import type { VirshRunner } from './virsh.ts';
 
@@ -8,7 +11,8 @@ import type { VirshRunner } from './virsh.ts';
 export interface FaultyHost {
   virsh: VirshRunner;
   program: ProgramRunner;
-  set(fault: Fault): void;
+  /** `kind`: of what is created (default: Instance). */
+  set(fault: Fault, kind?: Kind): void;
   clear(): void;
 }
 
@@ -32,17 +36,22 @@ function noDomain(args: readonly string[], uuid: string): CommandFailed {
   });
 }
 
+function noNetwork(args: readonly string[], uuid: string): CommandFailed {
+  const stderr = `error: failed to get network '${uuid}'`;
+  return new CommandFailed('virsh', args, { exitCode: 1, stderr, timedOut: false });
+}
+
 /** Puts the suite's fault catalogue between the driver and its programs. */
 export function faultyHost(virsh: VirshRunner, program: ProgramRunner): FaultyHost {
-  let faults: Fault[] = [];
-  /** Looks that a domain made under `lag` still hides from. */
+  let faults: (Fault & { of: Kind })[] = [];
+  /** Looks that a domain or a network made under `lag` still hides from. */
   const hidden = new Map<string, number>();
   let children = 0;
 
-  /** The fault of this kind, counted down; undefined when there is none. */
-  function due<K extends Fault['kind']>(kind: K): Extract<Fault, { kind: K }> | undefined {
-    const fault = faults.find((one) => one.kind === kind) as
-      | (Extract<Fault, { kind: K }> & { times?: number })
+  /** The fault of this kind, counted down; undefined when there is none. `of`: for creates of this kind only. */
+  function due<K extends Fault['kind']>(kind: K, of?: Kind): Extract<Fault, { kind: K }> | undefined {
+    const fault = faults.find((one) => one.kind === kind && (of === undefined || one.of === of)) as
+      | (Extract<Fault, { kind: K }> & { of: Kind; times?: number })
       | undefined;
     if (!fault) return undefined;
     if ('lists' in fault) return fault;
@@ -61,21 +70,22 @@ export function faultyHost(virsh: VirshRunner, program: ProgramRunner): FaultyHo
     return true;
   }
 
-  async function define(args: readonly string[]): Promise<string> {
-    if (due('requestLost')) throw notConnected(args);
-    if (childFails()) {
+  async function define(args: readonly string[], of: 'Instance' | 'Network'): Promise<string> {
+    const list = of === 'Instance' ? ['list', '--all', '--uuid'] : ['net-list', '--all', '--uuid'];
+    if (due('requestLost', of)) throw notConnected(args);
+    if (of === 'Instance' && childFails()) {
       const stderr = 'error: Failed to define domain\nerror: internal error: injected by a test';
       throw new CommandFailed('virsh', args, { exitCode: 1, stderr, timedOut: false });
     }
-    const before = await virsh(['list', '--all', '--uuid']);
+    const before = await virsh(list);
     const answer = await virsh(args);
-    const lag = faults.find((one) => one.kind === 'lag');
+    const lag = faults.find((one) => one.kind === 'lag' && one.of === of) as { lists: number } | undefined;
     if (lag) {
-      const after = await virsh(['list', '--all', '--uuid']);
+      const after = await virsh(list);
       for (const uuid of after.split('\n'))
         if (uuid && !before.includes(uuid)) hidden.set(uuid.trim(), lag.lists);
     }
-    if (due('responseLost')) throw answerLost(args);
+    if (due('responseLost', of)) throw answerLost(args);
     return answer;
   }
 
@@ -87,12 +97,33 @@ export function faultyHost(virsh: VirshRunner, program: ProgramRunner): FaultyHo
     return true;
   }
 
+  /** What the program makes a disk for, by the folder of the file that it writes. */
+  function madeFor(args: readonly string[]): Kind | undefined {
+    const path = args.findLast((arg) => arg.includes('/')) ?? '';
+    return heldKinds.find((kind) => path.includes(`/${heldFolders[kind]}/`));
+  }
+
+  /** Runs what makes a disk: it may never begin, or be killed when its work is done. */
+  async function making<T>(
+    of: Kind | undefined,
+    args: readonly string[],
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const killed = () => new CommandFailed('qemu-img', args, { stderr: '', timedOut: true });
+    if (of !== undefined && due('requestLost', of)) throw killed();
+    const answer = await work();
+    if (of !== undefined && due('responseLost', of)) throw killed();
+    return answer;
+  }
+
   return {
     async virsh(args, options) {
       const latency = due('latency');
       if (latency) await sleep(latency.ms);
       const [verb = '', uuid = ''] = args;
-      if (verb === 'define') return define(args);
+      if (verb === 'define') return define(args, 'Instance');
+      if (verb === 'net-define') return define(args, 'Network');
+      if (verb === 'net-dumpxml' && hides(uuid)) throw noNetwork(args, uuid);
       if ((verb === 'dumpxml' || verb === 'domstats') && hides(uuid)) throw noDomain(args, uuid);
       if (verb === 'list') {
         if (due('brokenList')) throw answerLost(args);
@@ -100,32 +131,45 @@ export function faultyHost(virsh: VirshRunner, program: ProgramRunner): FaultyHo
         return seen.filter((line) => !hides(line.trim())).join('\n');
       }
       if (verb === 'undefine') {
-        const slow = due('slowDelete');
+        const slow = due('slowDelete', 'Instance');
         if (slow) {
           // libvirt says yes, and the domain goes later.
           setTimeout(() => void virsh(args).catch(() => {}), slow.ms);
           return '';
         }
       }
+      if (verb === 'net-undefine') {
+        const slow = due('slowDelete', 'Network');
+        if (slow) {
+          setTimeout(() => void virsh(args).catch(() => {}), slow.ms);
+          return '';
+        }
+      }
+      if (verb === 'backup-begin') {
+        const of = madeFor([/<target file="([^"]+)"/.exec(await readFile(args[2] ?? '', 'utf8'))?.[1] ?? '']);
+        return making(of, args, () => virsh(args, options));
+      }
       return virsh(args, options);
     },
     async program(name, args, options) {
-      if (name === 'qemu-img' && args[0] === 'create' && due('capacity')) {
+      const of = name === 'qemu-img' ? madeFor(args) : undefined;
+      if (name === 'qemu-img' && args[0] === 'create' && due('capacity', of ?? 'Instance')) {
         const stderr = 'qemu-img: root.qcow2: No space left on device';
         throw new CommandFailed(name, args, { exitCode: 1, stderr, timedOut: false });
       }
-      if (childFails()) {
+      if ((name === 'qemu-img' || name === 'genisoimage') && of === undefined && childFails()) {
         throw new CommandFailed(name, args, {
           exitCode: 1,
           stderr: `${name}: injected by a test`,
           timedOut: false,
         });
       }
-      return program(name, args, options);
+      if (args[0] !== 'create' && args[0] !== 'convert') return program(name, args, options);
+      return making(of, args, () => program(name, args, options));
     },
-    set(fault) {
+    set(fault, of = 'Instance') {
       if (fault.kind === 'failChild') children = 0;
-      faults.push({ ...fault });
+      faults.push({ ...fault, of });
     },
     clear() {
       faults = [];

@@ -1,21 +1,19 @@
-import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import type { Adapter, InstanceWant, Present, Target, Want } from '@landfall/adapters/contract.ts';
 import { runFolder } from '../host/claim.ts';
 import { run } from '../host/command.ts';
 import { lowerHost, prepareHost } from '../host/prepare.ts';
 import { findPrivateLibvirt } from '../host/private-libvirt.ts';
 import { createKvmAdapter } from './adapter.ts';
+import { type GuestShell, guestShell } from './guest-shell.ts';
 import { raiseTestHost, type TestHost, testOptions, tinySpec } from './subject.ts';
 
 /** A real tiny guest through its whole life, seen from inside over SSH. The steps build on each other. */
 let lab: TestHost;
 let adapter: Adapter;
-let keyFile: string;
-let publicKey: string;
+let shell: GuestShell;
 let born: Present;
 
 const stamp = { broker: 'b-kvm', project: 'p', resource: '5d9d3b0e-54c1-4a6a-8a0c-5b0a3a3f7a10', attempt: 1 };
@@ -36,7 +34,7 @@ runcmd:
 function want(change: Partial<InstanceWant> = {}): Want<'Instance'> {
   const spec = tinySpec({
     name: 'Web 1',
-    sshKeys: [publicKey],
+    sshKeys: [shell.publicKey],
     userData,
     labels: { 'tier<1>': 'a&b' },
     ...change,
@@ -46,24 +44,11 @@ function want(change: Partial<InstanceWant> = {}): Want<'Instance'> {
 
 const context = (signal = AbortSignal.timeout(110_000)) => ({ signal, heartbeat: () => {} });
 
-async function inGuest(command: string): Promise<string> {
-  const seen = (await adapter.observe(target)) as Present;
-  const { host, user } = seen.details.ssh as { host: string; user: string };
-  const options = [
-    'StrictHostKeyChecking=no',
-    'UserKnownHostsFile=/dev/null',
-    'LogLevel=ERROR',
-    'ConnectTimeout=10',
-  ];
-  const args = ['-i', keyFile, ...options.flatMap((option) => ['-o', option]), `${user}@${host}`, command];
-  return (await promisify(execFile)('ssh', args)).stdout;
-}
+const inGuest = async (command: string) => shell.run((await adapter.observe(target)) as Present, command);
 
 beforeAll(async () => {
   lab = await raiseTestHost();
-  keyFile = join(lab.folder, 'key');
-  await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', keyFile]);
-  publicKey = (await readFile(`${keyFile}.pub`, 'utf8')).trim();
+  shell = await guestShell(lab.folder);
   adapter = createKvmAdapter(testOptions(lab.host));
 }, 120_000);
 afterAll(() => lab?.close(), 60_000);

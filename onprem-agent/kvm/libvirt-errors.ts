@@ -12,7 +12,10 @@ const meanings: Array<[RegExp, 'CapacityExhausted' | 'NotFound' | 'Conflict' | '
     /cannot set up guest memory|cannot allocate memory|no space left on device|not enough (free )?memory/i,
     'CapacityExhausted',
   ],
-  [/failed to get domain|domain not found|no domain with matching/i, 'NotFound'],
+  [
+    /failed to get (domain|network)|(domain|network) not found|no (domain|network) with matching/i,
+    'NotFound',
+  ],
   [/already exists|operation is not valid|is already active|state change lock/i, 'Conflict'],
   [/authentication|access denied|permission denied|operation not permitted/i, 'Denied'],
   [/xml error|unsupported configuration|invalid argument|schema|not supported/i, 'Invalid'],

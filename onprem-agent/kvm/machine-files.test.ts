@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from '../host/command.ts';
-import { diskForGuestsGiB, freeDiskGiB, machineFolder, rootDisk } from './machine-files.ts';
+import { diskForGuestsGiB } from './capacity.ts';
+import { freeDiskGiB, machineFolder, rootDisk } from './machine-files.ts';
 
 test('what the guests’ disks hold counts as space for guests, what they could grow to does not', async () => {
   const here = await mkdtemp(join(tmpdir(), 'landfall-storage-'));

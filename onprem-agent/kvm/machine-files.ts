@@ -48,11 +48,11 @@ export function pathsInside(storage: Pick<Storage, 'there'>, uuid: string) {
   };
 }
 
-function missing(error: unknown): boolean {
+export function missing(error: unknown): boolean {
   return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
-async function exists(path: string): Promise<boolean> {
+export async function exists(path: string): Promise<boolean> {
   try {
     await stat(path);
     return true;
@@ -178,22 +178,8 @@ async function fileTail(path: string, maxBytes: number): Promise<Buffer> {
   }
 }
 
-/**
- * Space for guests' disks altogether, in GiB: what is free and what their disks hold already. The ledger takes each guest's
- * full size from it, so that a guest's blocks on the disk must not count a second time.
- */
-export async function diskForGuestsGiB(storage: Pick<Storage, 'here'>): Promise<number> {
-  let held = 0;
-  for (const uuid of await foldersWithMachines(storage)) {
-    const disk = await stat(join(machineFolder(storage.here, uuid), rootDisk)).catch((error: unknown) => {
-      if (missing(error)) return undefined;
-      throw error;
-    });
-    // stat counts in blocks of 512 bytes, whatever the file system's own are.
-    held += (disk?.blocks ?? 0) * 512;
-  }
-  return (await freeDiskGiB(storage)) + held / 2 ** 30;
-}
+/** Kept free on the file system of the guests' disks, for the host and for overlays that grow. */
+export const spareDiskGiB = 1;
 
 /** Free space on the file system of guests' disks, in GiB. */
 export async function freeDiskGiB(storage: Pick<Storage, 'here'>): Promise<number> {

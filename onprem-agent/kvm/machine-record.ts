@@ -23,6 +23,10 @@ export interface MachineRecord {
   rebooting?: { number: number; domainId: string };
   /** Domain id of the boot in which the guest was seen to answer. */
   readyOn?: string;
+  /** The Network of ours that it is in, and the subnet of it; absent = the site's default network. */
+  network?: { ref: string; subnet: string };
+  /** UUIDs of the Firewalls that hold for it. */
+  firewalls: string[];
   labels: Record<string, string>;
 }
 
@@ -49,6 +53,9 @@ export function renderRecord(record: MachineRecord, form: 'qualified' | 'bare' =
     rebooting: record.rebooting?.number,
     rebootingFrom: record.rebooting?.domainId,
     readyOn: record.readyOn,
+    network: record.network?.ref,
+    subnet: record.network?.subnet,
+    firewalls: record.firewalls.length > 0 ? record.firewalls.join(' ') : undefined,
   };
   const labels = Object.entries(record.labels).sort(([a], [b]) => (a < b ? -1 : 1));
   return element(
@@ -68,7 +75,7 @@ export function readRecord(metadata: XmlElement | undefined): MachineRecord | un
     machine.attributes;
   if (!broker || project === undefined || !resource || !attempt || name === undefined || !createdAt || !user)
     return undefined;
-  const { rebooting, rebootingFrom, readyOn } = machine.attributes;
+  const { rebooting, rebootingFrom, readyOn, network, subnet, firewalls } = machine.attributes;
   return {
     stamp: { broker, project, resource, attempt: Number(attempt) },
     name,
@@ -81,6 +88,8 @@ export function readRecord(metadata: XmlElement | undefined): MachineRecord | un
     rebooting:
       rebooting && rebootingFrom ? { number: Number(rebooting), domainId: rebootingFrom } : undefined,
     readyOn,
+    network: network && subnet ? { ref: network, subnet } : undefined,
+    firewalls: firewalls ? firewalls.split(' ') : [],
     labels: Object.fromEntries(machine.children.map((label) => [label.attributes.key ?? '', label.text])),
   };
 }

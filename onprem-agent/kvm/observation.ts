@@ -4,7 +4,7 @@ import type { Domain } from './domain-xml.ts';
 import { macOf } from './identity.ts';
 import { existingChildren, type Sidecar } from './machine-files.ts';
 import type { Setting } from './setting.ts';
-import type { Lease } from './virsh.ts';
+import type { Lease } from './virsh-networks.ts';
 
 /** `readyOn` of a machine that was made to be off. */
 export const readyWhileOff = 'off';
@@ -25,8 +25,16 @@ export async function sightOf(setting: Setting, uuid: string): Promise<Sight | u
   const domain = await setting.libvirt.find(uuid);
   if (!domain) return undefined;
   const statistics = (await setting.libvirt.statistics(uuid)).get(domain.name);
-  const leases = domain.id === undefined ? [] : await setting.libvirt.leases(setting.network);
-  return { domain, statistics, leases };
+  return { domain, statistics, leases: await leasesOf(setting, [domain]) };
+}
+
+/** The leases of every network that a running domain of these is in. */
+export async function leasesOf({ libvirt, network }: Setting, domains: readonly Domain[]): Promise<Lease[]> {
+  const running = domains.filter(({ id }) => id !== undefined);
+  const networks = new Set(running.map(({ record }) => record?.network?.ref ?? network));
+  const leases: Lease[] = [];
+  for (const one of networks) leases.push(...(await libvirt.leases(one)));
+  return leases;
 }
 
 /** The address the guest has by DHCP, while it runs. */
@@ -84,8 +92,14 @@ function diffOf(sight: Sight, details: InstanceDetails, spec: InstanceWant): str
   if (sight.domain.memoryMiB !== Math.round(spec.memoryGiB * 1024)) diff.push('memoryGiB');
   if (record?.diskGiB !== spec.diskGiB) diff.push('diskGiB');
   if (record?.reboots !== spec.reboots) diff.push('reboots');
+  if (!sameFirewalls(record?.firewalls ?? [], spec.firewalls ?? [])) diff.push('firewalls');
   if (!sameLabels(record?.labels ?? {}, spec.labels)) diff.push('labels');
   return diff;
+}
+
+/** In any order. */
+export function sameFirewalls(a: readonly string[], b: readonly string[]): boolean {
+  return new Set([...a, ...b]).size === new Set(a).size && new Set(a).size === new Set(b).size;
 }
 
 export function sameLabels(a: Record<string, string>, b: Record<string, string>): boolean {

@@ -5,6 +5,8 @@ import { asProviderError } from './create.ts';
 import { exclusively } from './exclusive.ts';
 import { type Found, graceLeft, lookUp, matches, stampOf } from './lookup.ts';
 import { removeFiles } from './machine-files.ts';
+import { freeAddressOf } from './machine-network.ts';
+import { applyFilter } from './packet-filter.ts';
 import { pause } from './pause.ts';
 import type { Setting } from './setting.ts';
 
@@ -48,7 +50,12 @@ function requireOurs(found: Found, target: Target): void {
 
 /** The domain first: files go only when nothing can be using them. Both calls take "not there" for success. */
 async function removeOne(setting: Setting, uuid: string): Promise<void> {
+  const network = (await setting.libvirt.find(uuid))?.record?.network;
   await setting.libvirt.destroy(uuid);
   await setting.libvirt.undefine(uuid);
+  if (network) {
+    await freeAddressOf(setting, network.ref, uuid);
+    await applyFilter(setting);
+  }
   await asProviderError(() => removeFiles(setting.storage, uuid));
 }

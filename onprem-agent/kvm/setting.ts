@@ -1,5 +1,6 @@
 import type { Location } from '@landfall/adapters/contract.ts';
 import type { Acceleration } from '../host/acceleration.ts';
+import type { Reach } from '../host/reach.ts';
 import type { Capacity } from './capacity.ts';
 import type { Storage } from './machine-files.ts';
 import type { StartSlots } from './start-slots.ts';
@@ -41,7 +42,9 @@ export function timingFor(accel: 'kvm' | 'tcg', change: Partial<Timing> = {}): T
 export interface Setting {
   libvirt: Libvirt;
   storage: Storage;
+  /** Name of the default libvirt network. */
   network: string;
+  reach: Reach;
   acceleration: Acceleration;
   capacity: Capacity;
   location: Location & { host: string };

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Fault, Subject, Truth } from '@landfall/adapters/conformance/subject.ts';
-import type { InstanceWant, Target, Want } from '@landfall/adapters/contract.ts';
+import type { InstanceWant, Kind, Stamp, Target, Want } from '@landfall/adapters/contract.ts';
 import { run } from '../host/command.ts';
 import { type Host, lowerHost, prepareHost } from '../host/prepare.ts';
 import { createKvmAdapter, type KvmOptions } from './adapter.ts';
 import { readDomains } from './domain-xml.ts';
 import { type FaultyHost, faultyHost } from './faults.ts';
+import { type HeldKind, heldDisk, heldFolders, heldKinds } from './held.ts';
 import { uuidOf } from './identity.ts';
 import { childFiles } from './machine-files.ts';
 import { renderRecord } from './machine-record.ts';
@@ -95,9 +96,12 @@ export async function kvmSubject(): Promise<Subject> {
       stamp: { ...stamp, resource, attempt },
       location,
     }),
-    faults: { set: (fault) => setFault(faults, fault), clear: faults.clear },
-    truth: () => truthOf(host),
-    plantForeign: (resource, foreignBroker) => plantForeign(host, resource, foreignBroker),
+    faults: { set: (fault, kind) => setFault(faults, fault, kind), clear: faults.clear },
+    truth: async () => [...(await machinesOf(host)), ...(await heldOf(host))],
+    plantForeign: (resource, foreignBroker, kind = 'Instance') =>
+      kind === 'Instance'
+        ? plantForeign(host, resource, foreignBroker)
+        : plantHeld(host, resource, foreignBroker, kind as HeldKind),
     close,
   };
 }
@@ -107,21 +111,52 @@ const impossible: Partial<Record<Fault['kind'], string>> = {
   quota: 'a host has a capacity, not quotas',
 };
 
-function setFault(host: FaultyHost, fault: Fault): true | { unsupported: string } {
+/** What can befall the creation of each kind: it goes by the program that makes it. */
+const faultsOf: Record<Kind, readonly Fault['kind'][]> = {
+  Instance: [
+    'latency',
+    'lag',
+    'capacity',
+    'requestLost',
+    'responseLost',
+    'failChild',
+    'slowDelete',
+    'brokenList',
+  ],
+  Network: ['latency', 'lag', 'requestLost', 'responseLost', 'slowDelete'],
+  Volume: ['latency', 'capacity', 'requestLost', 'responseLost'],
+  Snapshot: ['latency', 'requestLost', 'responseLost'],
+  Image: ['latency', 'requestLost', 'responseLost'],
+  // A record in a file of the agent's own: nobody is asked.
+  Firewall: ['latency'],
+  Address: [],
+};
+
+function setFault(host: FaultyHost, fault: Fault, kind: Kind = 'Instance'): true | { unsupported: string } {
   const reason = impossible[fault.kind];
   if (reason !== undefined) return { unsupported: reason };
-  host.set(fault);
+  if (!faultsOf[kind].includes(fault.kind))
+    return { unsupported: `no program that makes a ${kind} can have it` };
+  host.set(fault, kind);
   return true;
 }
 
 /** Looks past the adapter: libvirt's definitions and the folders on disk. */
-async function truthOf(host: Host): Promise<Truth[]> {
+async function machinesOf(host: Host): Promise<Truth[]> {
   const virsh = virshRunner(host.uri);
   const truths: Truth[] = [];
   for (const uuid of (await virsh(['list', '--all', '--uuid'])).split('\n').filter(Boolean)) {
     const record = readDomains(await virsh(['dumpxml', uuid.trim()]))[0]?.record;
     const { broker, resource, attempt } = record?.stamp ?? {};
-    truths.push({ ref: uuid.trim(), providerKind: 'domain', machine: true, broker, resource, attempt });
+    truths.push({
+      ref: uuid.trim(),
+      providerKind: 'domain',
+      machine: true,
+      kind: 'Instance',
+      broker,
+      resource,
+      attempt,
+    });
   }
   const machines = join(host.storage.here, 'machines');
   for (const uuid of await readdir(machines).catch(() => [])) {
@@ -140,6 +175,55 @@ async function truthOf(host: Host): Promise<Truth[]> {
   return truths;
 }
 
+/** What else the host holds: folders and, of networks, what libvirt has. */
+async function heldOf(host: Host): Promise<Truth[]> {
+  const virsh = virshRunner(host.uri);
+  const truths: Truth[] = [];
+  const networks = (await virsh(['net-list', '--all', '--uuid'])).split('\n').map((line) => line.trim());
+  const standard = (await virsh(['net-uuid', host.network])).trim();
+  for (const kind of heldKinds) {
+    const refs = new Set(await readdir(join(host.storage.here, heldFolders[kind])).catch(() => []));
+    if (kind === 'Network') for (const uuid of networks) if (uuid && uuid !== standard) refs.add(uuid);
+    for (const ref of refs) {
+      const path = join(host.storage.here, heldFolders[kind], ref, 'record.json');
+      const record = JSON.parse(await readFile(path, 'utf8').catch(() => '{}')) as { stamp?: Partial<Stamp> };
+      const { broker, resource, attempt } = record.stamp ?? {};
+      truths.push({ ref, providerKind: kind.toLowerCase(), machine: false, kind, broker, resource, attempt });
+    }
+  }
+  return truths;
+}
+
+/** A folder like ours, or in libvirt a network, that somebody else made. */
+async function plantHeld(
+  host: Host,
+  resource: string,
+  broker: string | undefined,
+  kind: HeldKind,
+): Promise<string> {
+  const uuid = uuidOf(randomUUID());
+  const folder = join(host.storage.here, heldFolders[kind], uuid);
+  if (kind === 'Network') {
+    const bridge = `theirs${uuid.slice(0, 8)}`;
+    const xml = element('network', {}, [
+      element('name', {}, `theirs-${uuid}`),
+      element('uuid', {}, uuid),
+      element('bridge', { name: bridge }),
+    ]);
+    await writeFile(join(host.storage.here, `${uuid}.xml`), xml.text);
+    await virshRunner(host.uri)(['net-define', join(host.storage.here, `${uuid}.xml`)]);
+    if (broker === undefined) return uuid;
+  }
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, heldDisk), 'theirs');
+  const stamp = { broker, project: 'theirs', resource, attempt: 1 };
+  const subnets = [{ name: 'theirs', cidr: '10.99.0.0/24' }];
+  const spec = { name: 'theirs', labels: {}, subnets, network: '', rules: [] };
+  const record = { stamp, createdAt: new Date().toISOString(), spec, made: true };
+  if (broker !== undefined) await writeFile(join(folder, 'record.json'), JSON.stringify(record));
+  return uuid;
+}
+
 /** Defines, unstarted, a machine that somebody else made. */
 async function plantForeign(host: Host, resource: string, broker?: string): Promise<string> {
   const uuid = uuidOf(randomUUID());
@@ -153,6 +237,7 @@ async function plantForeign(host: Host, resource: string, broker?: string): Prom
     instanceType: 'custom',
     diskGiB: 1,
     reboots: 0,
+    firewalls: [],
     labels: {},
   };
   const xml = element('domain', { type: 'qemu' }, [

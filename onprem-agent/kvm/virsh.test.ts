@@ -2,7 +2,8 @@ import { isProviderError, type ProviderErrorCode } from '@landfall/adapters/erro
 import { CommandFailed } from '../host/command.ts';
 import { readStatistics } from './domain-statistics.ts';
 import { libvirtError } from './libvirt-errors.ts';
-import { libvirtOver, readLeases, type VirshRunner } from './virsh.ts';
+import { libvirtOver, type VirshRunner } from './virsh.ts';
+import { readLeases } from './virsh-networks.ts';
 
 const domstats = `Domain: 'lf-web-1f42ce1b'
   state.state=1

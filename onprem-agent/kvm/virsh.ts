@@ -1,12 +1,12 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { CommandFailed, run } from '../host/command.ts';
 import { type DomainStatistics, readStatistics } from './domain-statistics.ts';
 import { type Domain, readDomains } from './domain-xml.ts';
 import { isUuid } from './identity.ts';
 import { libvirtError } from './libvirt-errors.ts';
 import { type MachineRecord, recordNamespace, recordPrefix, renderRecord } from './machine-record.ts';
+import { callsOver } from './virsh-calls.ts';
+import { disksOver, type LibvirtDisks } from './virsh-disks.ts';
+import { type LibvirtNetworks, networksOver } from './virsh-networks.ts';
 
 /**
  * Runs `virsh` with arguments and answers its standard output; throws CommandFailed. The one seam to libvirt: tests put
@@ -19,20 +19,14 @@ export function virshRunner(uri: string): VirshRunner {
   return (args, options) => run('virsh', ['-q', '-c', uri, ...args], { ...options, timeoutMs: 60_000 });
 }
 
-export interface Lease {
-  mac: string;
-  address: string;
-}
-
 /** libvirt's verbs as the driver uses them. Every failure is a ProviderError (A7). */
-export interface Libvirt {
+export interface Libvirt extends LibvirtDisks, LibvirtNetworks {
   /** The domain (its live definition while it runs); undefined where there is none. */
   find(uuid: string): Promise<Domain | undefined>;
   /** The definition that the next start will use. */
   findInactive(uuid: string): Promise<Domain | undefined>;
   all(): Promise<Domain[]>;
   statistics(uuid?: string): Promise<Map<string, DomainStatistics>>;
-  leases(network: string): Promise<Lease[]>;
   define(xml: string): Promise<void>;
   start(uuid: string): Promise<void>;
   resume(uuid: string): Promise<void>;
@@ -42,28 +36,12 @@ export interface Libvirt {
   destroy(uuid: string): Promise<void>;
   undefine(uuid: string): Promise<void>;
   writeRecord(uuid: string, record: MachineRecord, running: boolean): Promise<void>;
-  growDisk(uuid: string, target: string, gib: number): Promise<void>;
 }
 
 /** Wraps a runner in typed calls. Stateless. */
 export function libvirtOver(virsh: VirshRunner): Libvirt {
-  /** `changes`: an answer that never came leaves the outcome unknown (A8). */
-  async function call(
-    args: readonly string[],
-    changes: boolean,
-    accept?: RegExp,
-  ): Promise<string | undefined> {
-    try {
-      return await virsh(args);
-    } catch (error) {
-      if (error instanceof CommandFailed && accept?.test(error.stderr)) return undefined;
-      throw libvirtError(error, changes);
-    }
-  }
-  const look = (args: readonly string[], accept?: RegExp) => call(args, false, accept);
-  const change = async (args: readonly string[], accept?: RegExp) => {
-    await call(args, true, accept);
-  };
+  const calls = callsOver(virsh);
+  const { look, change } = calls;
 
   async function dump(uuid: string, ...flags: string[]): Promise<Domain | undefined> {
     if (!isUuid(uuid)) return undefined;
@@ -83,19 +61,7 @@ export function libvirtOver(virsh: VirshRunner): Libvirt {
       const text = await look(['domstats', ...groups, ...(uuid === undefined ? [] : [uuid])], noDomain);
       return readStatistics(text ?? '');
     },
-    async leases(network) {
-      return readLeases((await look(['net-dhcp-leases', network])) ?? '');
-    },
-    async define(xml) {
-      const folder = await mkdtemp(join(tmpdir(), 'landfall-define-'));
-      try {
-        const file = join(folder, 'domain.xml');
-        await writeFile(file, xml, { mode: 0o600 });
-        await change(['define', file, '--validate']);
-      } finally {
-        await rm(folder, { recursive: true, force: true });
-      }
-    },
+    define: (xml) => calls.changeWith(xml, (file) => ['define', file, '--validate']),
     start: (uuid) => change(['start', uuid], /already active|already running/i),
     resume: (uuid) => change(['resume', uuid]),
     shutdown: (uuid) => change(['shutdown', uuid, '--mode', 'acpi'], notRunning),
@@ -120,7 +86,8 @@ export function libvirtOver(virsh: VirshRunner): Libvirt {
         ...flags,
       ]);
     },
-    growDisk: (uuid, target, gib) => change(['blockresize', uuid, target, `${gib}G`]),
+    ...disksOver(calls),
+    ...networksOver(calls),
   };
 }
 
@@ -150,12 +117,4 @@ async function dumpMany(
     }
   }
   return found;
-}
-
-/** Reads `virsh net-dhcp-leases`: date, time, MAC, protocol, address/bits, … */
-export function readLeases(text: string): Lease[] {
-  return text.split('\n').flatMap((line) => {
-    const [, , mac, protocol, cidr] = line.trim().split(/\s+/);
-    return protocol === 'ipv4' && mac && cidr ? [{ mac, address: cidr.split('/')[0] as string }] : [];
-  });
 }
