@@ -191,6 +191,13 @@ export async function updateSite(
         '/spec/provider',
       );
     }
+    for (const account of ['subscription', 'project'] as const)
+      if (row.spec[account] !== undefined && input.spec[account] !== row.spec[account])
+        throw new StoreError(
+          'invalid',
+          `a site's ${account} cannot change, for its machines are in it: ${input.name} has ${row.spec[account]}; add another site`,
+          `/spec/${account}`,
+        );
     const specChanged = !isDeepStrictEqual(input.spec, row.spec);
     const next = {
       labels: input.labels ?? {},

@@ -1200,6 +1200,10 @@ export interface components {
              * @description Another endpoint of the provider's API, e.g. a simulator.
              */
             endpoint?: string;
+            /** @description Azure. The subscription's id that everything is made in. */
+            subscription?: string;
+            /** @description Google Cloud. The project's id that everything is made in. */
+            project?: string;
             credentials?: components["schemas"]["CredentialsSource"];
             /** @description e.g. EU, US. Cloud regions have one by themselves. */
             jurisdiction?: string;
@@ -1219,13 +1223,18 @@ export interface components {
                 };
             };
         };
-        /** @description Where the site's worker finds credentials. Default the SDK's own chain. */
+        /** @description Where the site's worker finds credentials, see docs/sites.md. Default the SDK's own chain. */
         CredentialsSource: {
             /** @enum {string} */
-            source?: "default" | "environment" | "profile";
-            profile?: string;
-            /** @description source environment: variables `<prefix>_ACCESS_KEY_ID`, `<prefix>_SECRET_ACCESS_KEY`, `<prefix>_SESSION_TOKEN`. */
+            source?: "default" | "environment" | "file" | "command" | "profile";
+            /** @description source environment: variables `<prefix>_ACCESS_KEY_ID` and so on, by provider. */
             prefix?: string;
+            /** @description source file: a file of the worker's machine, in JSON or a token. */
+            path?: string;
+            /** @description source command: a program of the worker's machine and its arguments. No shell is involved; it prints JSON or a token. */
+            command?: string[];
+            /** @description source profile: of the AWS configuration files. */
+            profile?: string;
         };
         OnPremPricing: {
             vcpuHour: number;
@@ -1353,10 +1362,14 @@ export interface components {
                 publisher: string;
                 offer: string;
                 sku: string;
+                /** @description The SKU for arm64, where `sku` is for x86_64. */
+                skuArm64?: string;
             };
             gcp?: {
                 project: string;
                 family: string;
+                /** @description The family for arm64, where `family` is for x86_64. */
+                familyArm64?: string;
             };
             onprem?: {
                 builtin?: string;
@@ -1388,10 +1401,14 @@ export interface components {
                 publisher: string;
                 offer: string;
                 sku: string;
+                /** @description The SKU for arm64, where `sku` is for x86_64. */
+                skuArm64?: string;
             };
             gcp?: {
                 project: string;
                 family: string;
+                /** @description The family for arm64, where `family` is for x86_64. */
+                familyArm64?: string;
             };
             onprem?: {
                 builtin?: string;
