@@ -3,6 +3,7 @@ import { sql as first } from './migrations/0001-first.ts';
 import { sql as approvals } from './migrations/0002-approvals.ts';
 import { sql as violations } from './migrations/0003-violations.ts';
 import { sql as catalogues } from './migrations/0004-catalogues.ts';
+import { sql as capabilities } from './migrations/0005-capabilities.ts';
 
 /** In order, by number; a number that was applied is never run again. */
 const migrations: { number: number; name: string; sql: string }[] = [
@@ -10,6 +11,7 @@ const migrations: { number: number; name: string; sql: string }[] = [
   { number: 2, name: 'approvals', sql: approvals },
   { number: 3, name: 'violations', sql: violations },
   { number: 4, name: 'catalogues', sql: catalogues },
+  { number: 5, name: 'capabilities', sql: capabilities },
 ];
 
 /** Arbitrary but fixed: one process migrates at a time. */

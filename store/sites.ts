@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Schemas, Site } from '@landfall/model';
 import { sql } from 'kysely';
+import { hostCapabilities } from './capabilities.ts';
 import { isUniqueViolation, StoreError } from './errors.ts';
 import { appendEvent } from './events.ts';
 import { unreachableAfterSeconds } from './hosts.ts';
@@ -84,7 +85,10 @@ export async function findSite(db: Queryable, organization: string, name: string
     .where('sites.organization', '=', organization)
     .where('sites.name', '=', name)
     .executeTakeFirst();
-  return row ? toSite(row) : null;
+  if (!row) return null;
+  const { status, ...site } = toSite(row);
+  const capabilities = row.provider === 'onprem' ? await hostCapabilities(db, name) : row.capabilities;
+  return { ...site, status: { ...status, capabilities, facts: row.facts } };
 }
 
 export async function getSite(db: Queryable, organization: string, name: string): Promise<Site> {

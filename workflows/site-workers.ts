@@ -1,7 +1,7 @@
-import { type Adapter, adapterActivities, type SiteBackend } from '@landfall/adapters';
+import { type Adapter, adapterActivities, type Description, type SiteBackend } from '@landfall/adapters';
 import { openSecret, type Secret } from '@landfall/adapters/secret.ts';
 import type { Schemas } from '@landfall/model';
-import type { Db } from '@landfall/store';
+import { type Db, keepDescription } from '@landfall/store';
 import type { Client } from '@temporalio/client';
 import { type NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
@@ -107,8 +107,10 @@ export class SiteWorkers {
 
   private async beginNow(site: string, spec: SiteSpec): Promise<void> {
     let adapter: Adapter;
+    let description: Description;
     try {
       adapter = await createAdapter(site, spec);
+      description = await adapter.describe();
     } catch (error) {
       this.failed.set(site, { spec: JSON.stringify(spec), until: Date.now() + againMs });
       await this.report(site, 'Unavailable', (error as Error).message);
@@ -132,6 +134,7 @@ export class SiteWorkers {
     });
     this.running.set(site, { spec: JSON.stringify(spec), worker, ended });
     this.log.info({ site, provider: spec.provider }, 'site worker started');
+    await keepDescription(this.db, site, description);
     await this.report(site, 'Ready', '');
     const { offers_run: known } = await this.db
       .selectFrom('sites')

@@ -1267,11 +1267,26 @@ export interface components {
                 instances?: number;
                 /** Format: date-time */
                 lastInventoryAt?: string | null;
+                /** @description What can be done there; of an on-prem site what any of its hosts can. Empty until its worker or an agent has said it. Not in lists. */
+                capabilities?: components["schemas"]["Capability"][];
+                /** @description Facts of a cloud site for people. Not in lists. */
+                facts?: {
+                    [key: string]: string;
+                };
             };
             generation: number;
             revision: number;
             createdAt: components["schemas"]["Time"];
             updatedAt: components["schemas"]["Time"];
+        };
+        Capability: {
+            kind: string;
+            /** @description Each verb of the kind: true, or why not. */
+            verbs: {
+                [key: string]: true | {
+                    reason: string;
+                };
+            };
         };
         SiteList: {
             items: components["schemas"]["Site"][];
@@ -1293,6 +1308,7 @@ export interface components {
                 [key: string]: string;
             };
             images?: string[];
+            capabilities?: components["schemas"]["Capability"][];
         };
         Host: {
             id: components["schemas"]["Id"];
@@ -1311,6 +1327,7 @@ export interface components {
                 [key: string]: string;
             };
             images?: string[];
+            capabilities?: components["schemas"]["Capability"][];
             /** @enum {string} */
             state: "Ready" | "Unreachable";
             lastSeenAt: components["schemas"]["Time"];
