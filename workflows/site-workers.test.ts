@@ -45,6 +45,7 @@ const adapterOf = (cloud: Cloud, credentials: Credentials, env: NodeJS.ProcessEn
   createAdapter(
     'cloudy',
     { ...specs[cloud], regions: [...specs[cloud].regions], endpoint, credentials },
+    1_000,
     env,
   );
 

@@ -39,6 +39,7 @@ export class SiteWorkers {
   private readonly db: Db;
   private readonly backend: SiteBackend;
   private readonly log: Logger;
+  private readonly visibilityGraceMs: number;
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
 
@@ -49,6 +50,8 @@ export class SiteWorkers {
     db: Db;
     backend: SiteBackend;
     log: Logger;
+    /** How long after its creation something may be invisible at a cloud (A6). */
+    visibilityGraceMs: number;
   }) {
     this.connection = parts.connection;
     this.client = parts.client;
@@ -56,6 +59,7 @@ export class SiteWorkers {
     this.db = parts.db;
     this.backend = parts.backend;
     this.log = parts.log;
+    this.visibilityGraceMs = parts.visibilityGraceMs;
   }
 
   /** Looks once, then again every few seconds until `stop`. */
@@ -109,7 +113,7 @@ export class SiteWorkers {
     let adapter: Adapter;
     let description: Description;
     try {
-      adapter = await createAdapter(site, spec);
+      adapter = await createAdapter(site, spec, this.visibilityGraceMs);
       description = await adapter.describe();
     } catch (error) {
       this.failed.set(site, { spec: JSON.stringify(spec), until: Date.now() + againMs });
@@ -170,25 +174,27 @@ export class SiteWorkers {
 export async function createAdapter(
   site: string,
   spec: SiteSpec,
+  visibilityGraceMs: number,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Adapter> {
   const { provider, regions = [], endpoint, subscription, project, credentials } = spec;
+  const all = { site, regions, endpoint, visibilityGraceMs };
   const secret = secretOf(spec, env);
   if (provider === 'aws') {
     const { awsCredentials, createAwsAdapter } = await import('@landfall/adapters/aws/index.ts');
     const keys = secret && (await awsCredentials(secret));
     const profile = credentials?.source === 'profile' ? credentials.profile : undefined;
-    return createAwsAdapter({ site, regions, endpoint, credentials: keys, profile });
+    return createAwsAdapter({ ...all, credentials: keys, profile });
   }
   if (provider === 'azure' && subscription) {
     const { azureCredentials, createAzureAdapter } = await import('@landfall/adapters/azure/index.ts');
     const tokens = secret && (await azureCredentials(secret));
-    return createAzureAdapter({ site, subscription, regions, endpoint, credentials: tokens });
+    return createAzureAdapter({ ...all, subscription, credentials: tokens });
   }
   if (provider === 'gcp' && project) {
     const { createGcpAdapter, gcpCredentials } = await import('@landfall/adapters/gcp/index.ts');
     const tokens = secret && (await gcpCredentials(secret));
-    return createGcpAdapter({ site, project, regions, endpoint, credentials: tokens });
+    return createGcpAdapter({ ...all, project, credentials: tokens });
   }
   throw new Error(
     `a site of provider ${provider} needs ${provider === 'azure' ? 'a subscription' : 'a project'}: add it to its file`,

@@ -230,7 +230,7 @@ function canDo(capabilities: Schemas['Capability'][], paint: Paint): string {
   if (capabilities.length === 0) return '';
   const rows = capabilities.flatMap(({ kind, verbs }) => {
     const because = new Map<string, string[]>();
-    for (const [verb, can] of Object.entries(verbs)) {
+    for (const [verb, can] of Object.entries(verbs).sort(([a], [b]) => a.localeCompare(b))) {
       const reason = can === true ? '' : can.reason;
       because.set(reason, [...(because.get(reason) ?? []), verb]);
     }
