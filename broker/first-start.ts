@@ -21,8 +21,8 @@ const builtInImages: Omit<Schemas['ImageInput'], 'organization'>[] = [
     architectures: ['x86_64', 'arm64'],
     onprem: { builtin: 'debian-12' },
     aws: { owner: debian, nameFilter: 'debian-12-{arch}-*' },
-    azure: { publisher: 'Debian', offer: 'debian-12', sku: '12-gen2' },
-    gcp: { project: 'debian-cloud', family: 'debian-12' },
+    azure: { publisher: 'Debian', offer: 'debian-12', sku: '12-gen2', skuArm64: '12-arm64' },
+    gcp: { project: 'debian-cloud', family: 'debian-12', familyArm64: 'debian-12-arm64' },
   },
   {
     name: 'ubuntu-24.04',
@@ -30,8 +30,12 @@ const builtInImages: Omit<Schemas['ImageInput'], 'organization'>[] = [
     minDiskGiB: 8,
     architectures: ['x86_64', 'arm64'],
     aws: { owner: canonical, nameFilter: 'ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-{arch}-server-*' },
-    azure: { publisher: 'Canonical', offer: 'ubuntu-24_04-lts', sku: 'server' },
-    gcp: { project: 'ubuntu-os-cloud', family: 'ubuntu-2404-lts-amd64' },
+    azure: { publisher: 'Canonical', offer: 'ubuntu-24_04-lts', sku: 'server', skuArm64: 'server-arm64' },
+    gcp: {
+      project: 'ubuntu-os-cloud',
+      family: 'ubuntu-2404-lts-amd64',
+      familyArm64: 'ubuntu-2404-lts-arm64',
+    },
   },
   {
     name: 'ubuntu-22.04',
@@ -39,8 +43,13 @@ const builtInImages: Omit<Schemas['ImageInput'], 'organization'>[] = [
     minDiskGiB: 8,
     architectures: ['x86_64', 'arm64'],
     aws: { owner: canonical, nameFilter: 'ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-{arch}-server-*' },
-    azure: { publisher: 'Canonical', offer: '0001-com-ubuntu-server-jammy', sku: '22_04-lts-gen2' },
-    gcp: { project: 'ubuntu-os-cloud', family: 'ubuntu-2204-lts' },
+    azure: {
+      publisher: 'Canonical',
+      offer: '0001-com-ubuntu-server-jammy',
+      sku: '22_04-lts-gen2',
+      skuArm64: '22_04-lts-arm64',
+    },
+    gcp: { project: 'ubuntu-os-cloud', family: 'ubuntu-2204-lts', familyArm64: 'ubuntu-2204-lts-arm64' },
   },
 ];
 

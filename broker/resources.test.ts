@@ -167,7 +167,7 @@ test('sites: what the schema cannot say, and updates by ETag', async () => {
   });
   expect(stale.status).toBe(412);
   const other = await broker.call('PUT', '/v1/sites/aws', {
-    body: { name: 'aws', spec: { provider: 'gcp', regions: ['x'] } },
+    body: { name: 'aws', spec: { provider: 'gcp', regions: ['x'], project: 'some-project' } },
     ...any,
   });
   expect(other.body.errors[0].pointer).toBe('/spec/provider');

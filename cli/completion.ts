@@ -120,6 +120,7 @@ async function candidates(root: Command, words: string[], terminal: Terminal): P
   if (kindWord !== undefined) return path === 'ssh' && args.length > 0 ? [] : names(kindNamed(kindWord));
   if (path === 'context use' || path === 'context show' || path === 'context delete')
     return matching(Object.keys(readContexts(terminal.env).contexts));
+  if (path === 'simulate') return matching(['aws', 'azure', 'gcp']);
   if (path === 'completion') return matching(Object.keys(scripts));
   return [];
 }

@@ -229,6 +229,13 @@ function addOthers({ root, command }: Registrar): void {
   root.commandsGroup('Landfall itself:');
   command(
     root,
+    'simulate <provider>',
+    'a simulated cloud on this machine until Ctrl-C, to try things without an account: aws, azure or gcp',
+    async (session, flags, [provider]) =>
+      (await import('./commands/simulate.ts')).simulate(session, provider!, flags),
+  ).option('--port <number>', 'its port on the loopback address (default: any free one)');
+  command(
+    root,
     'completion <shell>',
     'completion for bash, zsh or fish',
     async (session, _flags, [shell]) => {

@@ -63,7 +63,7 @@ async function work(
     host: options.host,
     tokenFile: options.tokenFile,
   });
-  const { facts } = await adapter.describe();
+  const { facts, capabilities } = await adapter.describe();
   const agentVersion = await ownVersion();
   const registration = async (): Promise<HostRegistration> => ({
     zone: options.zone,
@@ -73,6 +73,7 @@ async function work(
     agentVersion,
     facts,
     images: [...builtinImages],
+    capabilities,
   });
 
   prepareRuntime(log);

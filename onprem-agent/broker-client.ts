@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { InventoryPage, SiteBackend, WantRef } from '@landfall/adapters/activities.ts';
-import type { SiteOffer, Want } from '@landfall/adapters/contract.ts';
+import type { Description, SiteOffer, Want } from '@landfall/adapters/contract.ts';
 import { ProviderError } from '@landfall/adapters/errors.ts';
 
 /** What the agent tells the broker about its host, every ten seconds. */
@@ -13,6 +13,8 @@ export interface HostRegistration {
   facts: Record<string, string>;
   /** Names of the images this host makes itself. */
   images: string[];
+  /** What it can do with each kind of resource. */
+  capabilities: Description['capabilities'];
 }
 
 /** The broker's API as an agent uses it. Every failure is a ProviderError; `Unavailable` is worth a retry. */

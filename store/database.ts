@@ -4,6 +4,7 @@ import type { ColumnType, Generated } from 'kysely';
 /** Row types of every table, for Kysely. Times are Dates; bigints are numbers (they stay far below 2^53). */
 
 type Json<T> = ColumnType<T, string, string>;
+type JsonDefault<T> = ColumnType<T, string | undefined, string>;
 type Time = ColumnType<Date, Date | string, Date | string>;
 type TimeNow = ColumnType<Date, Date | string | undefined, Date | string>;
 type NullableTime = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
@@ -47,6 +48,8 @@ export interface Sites extends Named {
   message: Generated<string>;
   last_inventory_at: NullableTime;
   offers_run: string | null;
+  capabilities: JsonDefault<Schemas['Capability'][]>;
+  facts: JsonDefault<Record<string, string>>;
   generation: Generated<number>;
   updated_at: TimeNow;
 }
@@ -62,6 +65,7 @@ export interface Hosts extends Named {
   agent_version: Generated<string>;
   facts: Json<Record<string, string>>;
   images: Json<string[]>;
+  capabilities: JsonDefault<Schemas['Capability'][]>;
   last_seen_at: TimeNow;
   ledger_generation: Generated<number>;
   updated_at: TimeNow;

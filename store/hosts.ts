@@ -53,6 +53,7 @@ function toHost(row: HostRow): Host {
     agentVersion: row.agent_version,
     facts: row.facts,
     images: row.images,
+    capabilities: row.capabilities,
     state: row.ready ? 'Ready' : 'Unreachable',
     lastSeenAt: row.last_seen_at.toISOString(),
     revision: row.revision,
@@ -141,6 +142,7 @@ export async function registerHost(
       agent_version: host.agentVersion ?? '',
       facts: JSON.stringify(host.facts ?? {}),
       images: JSON.stringify(host.images ?? []),
+      capabilities: JSON.stringify(host.capabilities ?? []),
     };
     const id = newId();
     const columns = [
@@ -153,6 +155,7 @@ export async function registerHost(
       'agent_version',
       'facts',
       'images',
+      'capabilities',
     ] as const;
     const own = sql.join(columns.map((column) => sql.ref(`hosts.${column}`)));
     const next = sql.join(columns.map((column) => sql.ref(`excluded.${column}`)));

@@ -1,6 +1,7 @@
 /** The public surface of the store: opening it, and typed queries by resource. */
 
 export * from './approvals.ts';
+export * from './capabilities.ts';
 export * from './catalogues.ts';
 export type {
   Database,

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Schemas, Site } from '@landfall/model';
 import { sql } from 'kysely';
+import { hostCapabilities } from './capabilities.ts';
 import { isUniqueViolation, StoreError } from './errors.ts';
 import { appendEvent } from './events.ts';
 import { unreachableAfterSeconds } from './hosts.ts';
@@ -85,7 +86,10 @@ export async function findSite(db: Queryable, organization: string, name: string
     .where('sites.organization', '=', organization)
     .where('sites.name', '=', name)
     .executeTakeFirst();
-  return row ? toSite(row) : null;
+  if (!row) return null;
+  const { status, ...site } = toSite(row);
+  const capabilities = row.provider === 'onprem' ? await hostCapabilities(db, name) : row.capabilities;
+  return { ...site, status: { ...status, capabilities, facts: row.facts } };
 }
 
 export async function getSite(db: Queryable, organization: string, name: string): Promise<Site> {
@@ -192,6 +196,13 @@ export async function updateSite(
         '/spec/provider',
       );
     }
+    for (const account of ['subscription', 'project'] as const)
+      if (row.spec[account] !== undefined && input.spec[account] !== row.spec[account])
+        throw new StoreError(
+          'invalid',
+          `a site's ${account} cannot change, for its machines are in it: ${input.name} has ${row.spec[account]}; add another site`,
+          `/spec/${account}`,
+        );
     const specChanged = !isDeepStrictEqual(input.spec, row.spec);
     const next = {
       labels: input.labels ?? {},

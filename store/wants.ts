@@ -1,3 +1,4 @@
+import type { Schemas } from '@landfall/model';
 import type { ImageSpec } from './database.ts';
 import { StoreError } from './errors.ts';
 import { networkWant } from './instance-networks.ts';
@@ -104,8 +105,23 @@ async function imageWant(db: Queryable, project: string, name: string, architect
   return resolveImage(name, image.spec, architecture);
 }
 
+/** Architectures for which a provider has an image. Azure and Google Cloud name another one for arm64. */
+export function imageArchitectures(
+  spec: ImageSpec,
+  provider: Schemas['Provider'],
+): Schemas['Architecture'][] {
+  const { azure, gcp, architectures = ['x86_64', 'arm64'] } = spec;
+  if (spec[provider] === undefined) return [];
+  const forArm64 = { aws: true, azure: azure?.skuArm64, gcp: gcp?.familyArm64, onprem: true }[provider];
+  // An image for arm64 alone has no second name for it.
+  return forArm64 || architectures.length === 1
+    ? architectures
+    : architectures.filter((architecture) => architecture !== 'arm64');
+}
+
 function resolveImage(name: string, spec: ImageSpec, architecture: 'x86_64' | 'arm64') {
-  const { aws, onprem, user } = spec;
+  const { aws, azure, gcp, onprem, user } = spec;
+  const arm64 = architecture === 'arm64';
   return {
     name,
     architecture,
@@ -114,10 +130,20 @@ function resolveImage(name: string, spec: ImageSpec, architecture: 'x86_64' | 'a
       ? {
           aws: {
             owner: aws.owner,
-            nameFilter: aws.nameFilter.replaceAll('{arch}', architecture === 'x86_64' ? 'amd64' : 'arm64'),
+            nameFilter: aws.nameFilter.replaceAll('{arch}', arm64 ? 'arm64' : 'amd64'),
           },
         }
       : {}),
+    ...(azure
+      ? {
+          azure: {
+            publisher: azure.publisher,
+            offer: azure.offer,
+            sku: (arm64 && azure.skuArm64) || azure.sku,
+          },
+        }
+      : {}),
+    ...(gcp ? { gcp: { project: gcp.project, family: (arm64 && gcp.familyArm64) || gcp.family } } : {}),
     ...(onprem?.builtin ? { onprem: { builtin: onprem.builtin } } : {}),
     ...(onprem?.url && onprem.sha256 ? { onprem: { url: onprem.url, sha256: onprem.sha256 } } : {}),
   };

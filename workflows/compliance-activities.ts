@@ -21,7 +21,8 @@ import { heartbeat, log } from '@temporalio/activity';
 import { catalogueInForce } from './catalogue.ts';
 import { type Acted, actOnViolations } from './compliance-actions.ts';
 import {
-  imageProviders,
+  type ImageReach,
+  imageReach,
   placementRequest,
   policiesInForce,
   siteViews,
@@ -117,7 +118,7 @@ async function placedMachines(
 ): Promise<PlacedMachine[]> {
   // A resource that moves is in the estate twice; where it goes to is the later one.
   const byId = new Map(estate.map((machine) => [machine.id, machine]));
-  const providersOf = new Map<string, string[]>();
+  const reachOf = new Map<string, ImageReach>();
   const placed: PlacedMachine[] = [];
   for (let after: string | null = null; ; ) {
     const rows = await machinesToJudge(db, organization, after, page);
@@ -125,9 +126,9 @@ async function placedMachines(
       const machine = byId.get(id);
       if (!machine) continue; // it went between the two reads
       const { image } = subject.spec;
-      const providers = providersOf.get(image) ?? (await imageProviders(db, image));
-      providersOf.set(image, providers);
-      const request = { ...placementRequest({ ...subject, organization }, providers), ttlHours };
+      const reach = reachOf.get(image) ?? (await imageReach(db, image));
+      reachOf.set(image, reach);
+      const request = { ...placementRequest({ ...subject, organization }, reach), ttlHours };
       placed.push({ machine, request, taken: offer as PlacedMachine['taken'] });
     }
     if (rows.length < page) return placed;

@@ -86,6 +86,7 @@ async function main(): Promise<void> {
     db: store.db,
     backend,
     log,
+    visibilityGraceMs: milliseconds('LANDFALL_VISIBILITY_GRACE_MS', 60_000),
   });
   await sites.start();
   await untilAnswers('the schedules', () =>

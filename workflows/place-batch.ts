@@ -39,9 +39,9 @@ export async function runBatch(
   const places: number[] = [];
   const refused = new Map<string, number[]>();
   for (const [place, { subject, count }] of wanted.entries()) {
-    const providers = await view.providers(subject.spec.image);
-    const request = { ...placementRequest(subject, providers), count };
-    const why = unreadable ?? (request.providers.length === 0 ? noProvider(subject, providers) : null);
+    const image = await view.image(subject.spec.image);
+    const request = { ...placementRequest(subject, image), count };
+    const why = unreadable ?? (request.providers.length === 0 ? noProvider(subject, image) : null);
     if (why === null) {
       requests.push({ request, count });
       places.push(place);

@@ -1,4 +1,4 @@
-import { durationMs, type InstanceSpec } from '@landfall/model';
+import { durationMs, type InstanceSpec, type Schemas } from '@landfall/model';
 import {
   type CompiledPolicies,
   compilePolicies,
@@ -9,7 +9,13 @@ import {
   type SiteView,
 } from '@landfall/policies';
 import type { ParsedRule } from '@landfall/policies/file/policy.ts';
-import type { Database, LedgerHost, Queryable, Tied } from '@landfall/store';
+import {
+  type Database,
+  imageArchitectures,
+  type LedgerHost,
+  type Queryable,
+  type Tied,
+} from '@landfall/store';
 import type { Selectable } from 'kysely';
 
 /** What a placement is decided on, as the store has it: the request, the sites, the policies. */
@@ -21,10 +27,26 @@ export interface PlacementSubject {
   spec: InstanceSpec;
 }
 
-/** What policies see of a request. `providers` is narrowed to those that have the image. */
-export function placementRequest(subject: PlacementSubject, imageProviders: string[]): PlacementRequest {
+/** The providers that have an image, each with the architectures it has it for. */
+export type ImageReach = readonly { provider: string; architectures: readonly string[] }[];
+
+/**
+ * The architecture that a request is placed with. `any` is one of them where a provider in question has the image for one
+ * only: an offer of the other could not be made there.
+ */
+function architectureFor(spec: InstanceSpec, image: ImageReach): PlacementRequest['architecture'] {
+  const { architecture = 'x86_64' } = spec;
+  if (architecture !== 'any' || image.every(({ architectures }) => architectures.length === 2))
+    return architecture;
+  return image.some(({ architectures }) => architectures.includes('x86_64')) ? 'x86_64' : 'arm64';
+}
+
+/** What policies see of a request. `providers` is narrowed to those that have the image for its architecture. */
+export function placementRequest(subject: PlacementSubject, image: ImageReach): PlacementRequest {
   const { spec } = subject;
-  const wanted = spec.placement?.providers ?? [];
+  const wanted: readonly string[] = spec.placement?.providers ?? [];
+  const inQuestion = image.filter(({ provider }) => wanted.length === 0 || wanted.includes(provider));
+  const architecture = architectureFor(spec, inQuestion);
   return {
     name: subject.name,
     project: subject.project,
@@ -35,15 +57,16 @@ export function placementRequest(subject: PlacementSubject, imageProviders: stri
     vcpus: spec.vcpus,
     memoryGiB: spec.memoryGiB,
     diskGiB: spec.diskGiB ?? 10,
-    architecture: spec.architecture ?? 'x86_64',
+    architecture,
     gpuName: spec.gpu?.name ?? '',
     gpuCount: spec.gpu?.count ?? 0,
     market: spec.market ?? 'onDemand',
     instanceType: spec.instanceType ?? '',
     publicAddress: spec.publicAddress ?? false,
     count: 1,
-    providers:
-      wanted.length === 0 ? imageProviders : wanted.filter((provider) => imageProviders.includes(provider)),
+    providers: inQuestion
+      .filter(({ architectures }) => architecture === 'any' || architectures.includes(architecture))
+      .map(({ provider }) => provider),
     sites: spec.placement?.sites ?? [],
     regions: spec.placement?.regions ?? [],
     zones: spec.placement?.zones ?? [],
@@ -71,20 +94,31 @@ export function narrowedTo(spec: InstanceSpec, tied: Tied): InstanceSpec {
   };
 }
 
-/** Providers that have the image. Empty = none has it. */
-export async function imageProviders(db: Queryable, image: string): Promise<string[]> {
+const providers = ['aws', 'azure', 'gcp', 'onprem'] as const satisfies Schemas['Provider'][];
+
+/** Where the image is to be had. Empty = nowhere. One of a project's own is where it is, to which `narrowedTo` keeps the request. */
+export async function imageReach(db: Queryable, image: string): Promise<ImageReach> {
   const row = await db.selectFrom('images').select('spec').where('name', '=', image).executeTakeFirst();
-  // One of a project's own is where it is, to which `narrowedTo` keeps the request.
   const own = await db
     .selectFrom('resources')
-    .select('status')
+    .select(['spec', 'status'])
     .where('kind', '=', 'CustomImage')
     .where('name', '=', image)
     .where('gone_at', 'is', null)
     .execute();
-  return (['aws', 'azure', 'gcp', 'onprem'] as const).filter(
-    (provider) => row?.spec[provider] !== undefined || own.some(({ status }) => status.provider === provider),
-  );
+  return providers
+    .map((provider) => ({
+      provider,
+      architectures: [
+        ...new Set([
+          ...(row ? imageArchitectures(row.spec, provider) : []),
+          ...own
+            .filter(({ status }) => status.provider === provider)
+            .map(({ spec }) => spec.architecture ?? ('x86_64' as const)),
+        ]),
+      ],
+    }))
+    .filter(({ architectures }) => architectures.length > 0);
 }
 
 /** A site's row, as far as placement reads it. */

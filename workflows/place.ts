@@ -25,7 +25,13 @@ import { sql } from 'kysely';
 import { type Asker, approvalStanding } from './approvals.ts';
 import { shippedCatalogue } from './catalogue.ts';
 import { ledgerKeys, readsEstate } from './ledger-keys.ts';
-import { ownRules, type PlacementSubject, placementRequest, UnreadablePolicy } from './place-input.ts';
+import {
+  type ImageReach,
+  ownRules,
+  type PlacementSubject,
+  placementRequest,
+  UnreadablePolicy,
+} from './place-input.ts';
 import { type Estates, View } from './view.ts';
 
 /** Another placement took the capacity between our look and our claim: roll back and look again. */
@@ -83,12 +89,12 @@ export async function runPlacement(
 ): Promise<Look> {
   const known = await view.hosts();
   const hosts = options.assumeReady ? known.map((host) => ({ ...host, ready: true })) : known;
-  const providers = await view.providers(subject.spec.image);
-  const wanted = placementRequest(subject, providers);
+  const image = await view.image(subject.spec.image);
+  const wanted = placementRequest(subject, image);
   const request = options.narrow ? options.narrow(wanted) : wanted;
   const look = { hosts, request, policies: NO_POLICIES, own: [], counted: null };
   if (request.providers.length === 0)
-    return { ...look, decision: undecided(request, noProvider(subject, providers)) };
+    return { ...look, decision: undecided(request, noProvider(subject, image)) };
   let policies: CompiledPolicies;
   let own: readonly ParsedRule[];
   try {
@@ -114,11 +120,16 @@ export async function runPlacement(
 }
 
 /** Why no provider comes into question for a request. */
-export function noProvider(subject: PlacementSubject, providers: string[]): string {
-  const asked = subject.spec.placement?.providers ?? [];
+export function noProvider({ spec }: PlacementSubject, image: ImageReach): string {
+  const { architecture = 'x86_64' } = spec;
+  const asked = spec.placement?.providers ?? [];
+  const providers = image
+    .filter(({ architectures }) => architecture === 'any' || architectures.includes(architecture))
+    .map(({ provider }) => provider);
+  const wanted = `the image ${spec.image}${architecture === 'arm64' ? ' for arm64' : ''}`;
   return providers.length === 0
-    ? `no provider has the image ${subject.spec.image}`
-    : `the image ${subject.spec.image} is to be had on ${providers.join(', ')}; the request allows only ${asked.join(', ')}`;
+    ? `no provider has ${wanted}`
+    : `${wanted} is to be had on ${providers.join(', ')}; the request allows only ${asked.join(', ')}`;
 }
 
 /** The record of a request for which no offer was looked at. */

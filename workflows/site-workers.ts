@@ -1,7 +1,7 @@
-import { type Adapter, adapterActivities, type SiteBackend } from '@landfall/adapters';
-import { createAwsAdapter } from '@landfall/adapters/aws/index.ts';
+import { type Adapter, adapterActivities, type Description, type SiteBackend } from '@landfall/adapters';
+import { openSecret, type Secret } from '@landfall/adapters/secret.ts';
 import type { Schemas } from '@landfall/model';
-import type { Db } from '@landfall/store';
+import { type Db, keepDescription } from '@landfall/store';
 import type { Client } from '@temporalio/client';
 import { type NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
@@ -20,6 +20,8 @@ interface RunningSite {
 
 /** How often the sites are looked at for additions, changes and removals. */
 const lookEveryMs = 3_000;
+/** After how long a site that could not be used is tried again as it is. */
+const againMs = 20_000;
 /** Calls one site's worker has under way at most; a site's rate limit starts here (R15). */
 const callsAtOnce = 50;
 
@@ -29,12 +31,15 @@ const callsAtOnce = 50;
  */
 export class SiteWorkers {
   private readonly running = new Map<string, RunningSite>();
+  private readonly beginning = new Map<string, Promise<void>>();
+  private readonly failed = new Map<string, { spec: string; until: number }>();
   private readonly connection: NativeConnection;
   private readonly client: Client;
   private readonly namespace: string;
   private readonly db: Db;
   private readonly backend: SiteBackend;
   private readonly log: Logger;
+  private readonly visibilityGraceMs: number;
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
 
@@ -45,6 +50,8 @@ export class SiteWorkers {
     db: Db;
     backend: SiteBackend;
     log: Logger;
+    /** How long after its creation something may be invisible at a cloud (A6). */
+    visibilityGraceMs: number;
   }) {
     this.connection = parts.connection;
     this.client = parts.client;
@@ -52,6 +59,7 @@ export class SiteWorkers {
     this.db = parts.db;
     this.backend = parts.backend;
     this.log = parts.log;
+    this.visibilityGraceMs = parts.visibilityGraceMs;
   }
 
   /** Looks once, then again every few seconds until `stop`. */
@@ -78,20 +86,42 @@ export class SiteWorkers {
       for (const [site, { spec }] of this.running) {
         if (JSON.stringify(wanted.get(site)) !== spec) await this.end(site);
       }
-      for (const [site, spec] of wanted) if (!this.running.has(site)) await this.begin(site, spec);
+      for (const [site, spec] of wanted) if (this.isDue(site, spec)) this.begin(site, spec);
     } catch (error) {
       this.log.warn({ err: error }, 'could not look at the sites; trying again');
     }
   }
 
-  private async begin(site: string, spec: SiteSpec): Promise<void> {
+  /** Whether to begin it now: not while it begins, and after a failure with the same spec only some time later. */
+  private isDue(site: string, spec: SiteSpec): boolean {
+    if (this.running.has(site) || this.beginning.has(site)) return false;
+    const failure = this.failed.get(site);
+    return failure?.spec !== JSON.stringify(spec) || Date.now() >= failure.until;
+  }
+
+  /** Not waited for: a site whose credentials take long holds up no other. */
+  private begin(site: string, spec: SiteSpec): void {
+    const begun = this.beginNow(site, spec)
+      .catch((error: unknown) => {
+        this.log.warn({ err: error, site }, 'the site’s worker could not begin; trying again');
+      })
+      .finally(() => this.beginning.delete(site));
+    this.beginning.set(site, begun);
+  }
+
+  private async beginNow(site: string, spec: SiteSpec): Promise<void> {
     let adapter: Adapter;
+    let description: Description;
     try {
-      adapter = createAdapter(site, spec);
+      adapter = await createAdapter(site, spec, this.visibilityGraceMs);
+      description = await adapter.describe();
     } catch (error) {
+      this.failed.set(site, { spec: JSON.stringify(spec), until: Date.now() + againMs });
       await this.report(site, 'Unavailable', (error as Error).message);
       return;
     }
+    this.failed.delete(site);
+    if (this.stopped) return;
     const worker = await startStep(this.log)(`the worker of site ${site}`, () =>
       Worker.create({
         connection: this.connection,
@@ -108,6 +138,7 @@ export class SiteWorkers {
     });
     this.running.set(site, { spec: JSON.stringify(spec), worker, ended });
     this.log.info({ site, provider: spec.provider }, 'site worker started');
+    await keepDescription(this.db, site, description);
     await this.report(site, 'Ready', '');
     const { offers_run: known } = await this.db
       .selectFrom('sites')
@@ -136,36 +167,45 @@ export class SiteWorkers {
   }
 }
 
-/** The adapter of a cloud site. Throws, with what to do, where the site cannot be used. */
-export function createAdapter(site: string, spec: SiteSpec, env: NodeJS.ProcessEnv = process.env): Adapter {
-  if (spec.provider === 'aws') {
-    return createAwsAdapter({
-      site,
-      regions: spec.regions ?? [],
-      endpoint: spec.endpoint,
-      credentials: awsCredentials(spec, env),
-    });
+/**
+ * The adapter of a cloud site; its SDK is loaded only now, because each is large. Rejects, with what to do, where the site
+ * cannot be used.
+ */
+export async function createAdapter(
+  site: string,
+  spec: SiteSpec,
+  visibilityGraceMs: number,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Adapter> {
+  const { provider, regions = [], endpoint, subscription, project, credentials } = spec;
+  const all = { site, regions, endpoint, visibilityGraceMs };
+  const secret = secretOf(spec, env);
+  if (provider === 'aws') {
+    const { awsCredentials, createAwsAdapter } = await import('@landfall/adapters/aws/index.ts');
+    const keys = secret && (await awsCredentials(secret));
+    const profile = credentials?.source === 'profile' ? credentials.profile : undefined;
+    return createAwsAdapter({ ...all, credentials: keys, profile });
+  }
+  if (provider === 'azure' && subscription) {
+    const { azureCredentials, createAzureAdapter } = await import('@landfall/adapters/azure/index.ts');
+    const tokens = secret && (await azureCredentials(secret));
+    return createAzureAdapter({ ...all, subscription, credentials: tokens });
+  }
+  if (provider === 'gcp' && project) {
+    const { createGcpAdapter, gcpCredentials } = await import('@landfall/adapters/gcp/index.ts');
+    const tokens = secret && (await gcpCredentials(secret));
+    return createGcpAdapter({ ...all, project, credentials: tokens });
   }
   throw new Error(
-    `provider ${spec.provider} can be planned for, and not yet created on: this release has aws and onprem`,
+    `a site of provider ${provider} needs ${provider === 'azure' ? 'a subscription' : 'a project'}: add it to its file`,
   );
 }
 
-/** Undefined = the SDK's own chain. Secrets are read here, in the process that uses them, and go nowhere else. */
-function awsCredentials(spec: SiteSpec, env: NodeJS.ProcessEnv) {
-  const source = spec.credentials?.source ?? 'default';
-  if (source === 'profile')
-    throw new Error(
-      'credentials from a named profile: set AWS_PROFILE for the worker and use source "default"',
-    );
-  if (source === 'default') return undefined;
-  const prefix = spec.credentials?.prefix ?? 'AWS';
-  const [accessKeyId, secretAccessKey] = [env[`${prefix}_ACCESS_KEY_ID`], env[`${prefix}_SECRET_ACCESS_KEY`]];
-  if (!accessKeyId || !secretAccessKey) {
-    throw new Error(
-      `the worker's environment has no ${prefix}_ACCESS_KEY_ID and ${prefix}_SECRET_ACCESS_KEY: set them and restart it`,
-    );
-  }
-  const sessionToken = env[`${prefix}_SESSION_TOKEN`];
-  return { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) };
+/** What the site's file names; undefined where the SDK finds its credentials itself. */
+function secretOf({ provider, credentials }: SiteSpec, env: NodeJS.ProcessEnv): Secret | undefined {
+  const { source = 'default', prefix = provider.toUpperCase(), path = '', command = [] } = credentials ?? {};
+  if (source === 'environment') return openSecret({ source, prefix }, env);
+  if (source === 'file') return openSecret({ source, path });
+  if (source === 'command') return openSecret({ source, command });
+  return undefined;
 }

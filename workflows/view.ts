@@ -11,7 +11,14 @@ import {
   type Size,
 } from '@landfall/store';
 import { catalogueInForce } from './catalogue.ts';
-import { imageProviders, policiesInForce, readSites, type SiteRow, sitesWithHosts } from './place-input.ts';
+import {
+  type ImageReach,
+  imageReach,
+  policiesInForce,
+  readSites,
+  type SiteRow,
+  sitesWithHosts,
+} from './place-input.ts';
 
 /** Where the machines are read. */
 export interface Estates extends Pick<EstateReader, 'read'> {
@@ -28,7 +35,7 @@ export class View {
   readonly #organization: string;
   readonly #estates: Estates;
   readonly #exceptResource: string | null;
-  readonly #providers = new Map<string, Promise<string[]>>();
+  readonly #images = new Map<string, Promise<ImageReach>>();
   #hosts: Promise<LedgerHost[]> | undefined;
   #sites: Promise<SiteRow[]> | undefined;
   #policies: Promise<CompiledPolicies> | undefined;
@@ -57,12 +64,12 @@ export class View {
     return sitesWithHosts(await this.#sites, hosts);
   }
 
-  /** Providers that have the image. */
-  providers(image: string): Promise<string[]> {
-    let found = this.#providers.get(image);
+  /** Where the image is to be had. */
+  image(name: string): Promise<ImageReach> {
+    let found = this.#images.get(name);
     if (!found) {
-      found = imageProviders(this.#db, image);
-      this.#providers.set(image, found);
+      found = imageReach(this.#db, name);
+      this.#images.set(name, found);
     }
     return found;
   }

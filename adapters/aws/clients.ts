@@ -1,5 +1,6 @@
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { ProviderError } from '../errors.ts';
+import type { AwsKey } from './credentials.ts';
 import { toProviderError } from './errors.ts';
 
 export interface AwsAdapterOptions {
@@ -10,7 +11,9 @@ export interface AwsAdapterOptions {
   /** Another endpoint than AWS's own, for a simulator or a private one. */
   endpoint?: string;
   /** Absent: what the AWS SDK finds by itself (environment, profile, instance role). */
-  credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
+  credentials?: AwsKey | (() => Promise<AwsKey>);
+  /** A profile of AWS's own configuration files. */
+  profile?: string;
   /** How long after its creation something may be invisible (A6), in milliseconds. */
   visibilityGraceMs?: number;
   /** Between two looks while waiting, in milliseconds. */
@@ -64,6 +67,7 @@ export function openAccount(options: AwsAdapterOptions): Account {
         region,
         endpoint: options.endpoint,
         credentials: options.credentials,
+        profile: options.profile,
         // One try, always: the workflows retry, from one bucket per account (R15). A retry in here would multiply
         // with theirs in a throttling storm, and would hide from them that an answer was lost (A8).
         maxAttempts: 1,

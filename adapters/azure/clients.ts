@@ -2,7 +2,7 @@ import { ComputeManagementClient } from '@azure/arm-compute';
 import { NetworkManagementClient } from '@azure/arm-network';
 import { ResourceManagementClient } from '@azure/arm-resources';
 import { createDefaultHttpClient, type HttpClient } from '@azure/core-rest-pipeline';
-import { ClientSecretCredential, DefaultAzureCredential, type TokenCredential } from '@azure/identity';
+import { DefaultAzureCredential, type TokenCredential } from '@azure/identity';
 import { ProviderError } from '../errors.ts';
 import { toProviderError } from './errors.ts';
 
@@ -16,7 +16,7 @@ export interface AzureAdapterOptions {
   /** Another endpoint than Azure's public one: `https`, or `http` on the loopback address for a simulator. */
   endpoint?: string;
   /** Absent: what the Azure SDK finds by itself (environment, workload or managed identity, Azure CLI). */
-  credentials?: { tenantId: string; clientId: string; clientSecret: string } | { token: string };
+  credentials?: TokenCredential | { token: string };
   /** How long after its creation something may be invisible (A6), in milliseconds. */
   visibilityGraceMs?: number;
   /** Between two looks while waiting, in milliseconds. */
@@ -92,8 +92,7 @@ export function openAccount(options: AzureAdapterOptions): Account {
 
 function credentialOf(credentials: AzureAdapterOptions['credentials']): TokenCredential {
   if (!credentials) return new DefaultAzureCredential();
-  if (!('token' in credentials))
-    return new ClientSecretCredential(credentials.tenantId, credentials.clientId, credentials.clientSecret);
+  if (!('token' in credentials)) return credentials;
   const { token } = credentials;
   return { getToken: async () => ({ token, expiresOnTimestamp: Date.now() + 3_600_000 }) };
 }

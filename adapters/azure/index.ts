@@ -4,3 +4,4 @@
  */
 export { createAzureAdapter } from './adapter.ts';
 export type { AzureAdapterOptions } from './clients.ts';
+export { azureCredentials } from './credentials.ts';

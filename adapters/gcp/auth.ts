@@ -1,14 +1,17 @@
 import { type AuthClient, GoogleAuth, OAuth2Client } from 'google-auth-library';
 
+/** What a token is asked for. */
+export const scopes = ['https://www.googleapis.com/auth/cloud-platform'];
+
 /**
- * Google's own search for credentials, or a token as it is: the library does not renew one, so it is for tests and short
- * tasks.
+ * Google's own search for credentials, a client that has them, or a token as it is: the library does not renew one, so it is
+ * for tests and short tasks.
  */
-export function openAuth(accessToken: string | undefined): GoogleAuth {
-  const scopes = ['https://www.googleapis.com/auth/cloud-platform'];
-  if (accessToken === undefined) return new HearingAuth({ scopes });
+export function openAuth(credentials: AuthClient | { accessToken: string } | undefined): GoogleAuth {
+  if (credentials === undefined) return new HearingAuth({ scopes });
+  if (!('accessToken' in credentials)) return new HearingAuth({ authClient: credentials });
   const authClient = new OAuth2Client();
-  authClient.setCredentials({ access_token: accessToken });
+  authClient.setCredentials({ access_token: credentials.accessToken });
   return new HearingAuth({ authClient });
 }
 

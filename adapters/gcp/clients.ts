@@ -7,6 +7,7 @@ import {
   ZoneOperationsClient,
   ZonesClient,
 } from '@google-cloud/compute';
+import type { AuthClient } from 'google-auth-library';
 import { ProviderError } from '../errors.ts';
 import { openAuth } from './auth.ts';
 import { toProviderError } from './errors.ts';
@@ -21,7 +22,7 @@ export interface GcpAdapterOptions {
   /** Another endpoint than Google's own, for a simulator or a private one. */
   endpoint?: string;
   /** Absent: what Google's library finds by itself (environment, gcloud, metadata server). */
-  credentials?: { accessToken: string };
+  credentials?: AuthClient | { accessToken: string };
   /** How long after its creation something may be invisible (A6), in milliseconds. */
   visibilityGraceMs?: number;
   /** Between two looks while waiting, in milliseconds. */
@@ -95,7 +96,7 @@ function openClients({ endpoint, credentials }: GcpAdapterOptions): Clients {
     fallback: true as const,
     ...(at ? { apiEndpoint: at.hostname, port: Number(at.port) || (secure ? 443 : 80) } : {}),
     ...(secure ? {} : { protocol: 'http' }),
-    auth: openAuth(credentials?.accessToken),
+    auth: openAuth(credentials),
   };
   const open = new Map<string, unknown>();
   const once = <T>(name: string, make: () => T): T => {

@@ -75,6 +75,9 @@ interface SdkError {
  */
 export function toProviderError(error: unknown, changing: boolean): ProviderError {
   if (error instanceof ProviderError) return error;
+  // Of the site's own credentials: the library wraps what its client throws.
+  const inner = (error as { cause?: unknown } | null)?.cause;
+  if (inner instanceof ProviderError) return inner;
   const sdk = (error ?? {}) as SdkError;
   const message = sdk.message ?? String(error);
   const status = sdk.httpStatusCode;

@@ -2,13 +2,6 @@ import type { ImageWant } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import { type Account, finding } from './clients.ts';
 
-declare module '../contract.ts' {
-  interface ImageWant {
-    /** gcp: newest image of a family in a project, e.g. `debian-cloud` and `debian-12`. */
-    gcp?: { project: string; family: string };
-  }
-}
-
 /**
  * Link of the newest image that the logical one stands for. Asked for again each time (A12).
  * @throws ProviderError `Invalid` at `/image` when there is none.

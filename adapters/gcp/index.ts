@@ -5,3 +5,4 @@
  */
 export { createGcpAdapter } from './adapter.ts';
 export type { GcpAdapterOptions } from './clients.ts';
+export { gcpCredentials } from './credentials.ts';

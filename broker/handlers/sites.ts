@@ -1,4 +1,4 @@
-import type { Schemas, Site } from '@landfall/model';
+import type { Schemas } from '@landfall/model';
 import type { Db, InventoryItem } from '@landfall/store';
 import { installationId, wantOfAny, writeInventory, writeSiteOffers } from '@landfall/store';
 import { deleteHost, getHost, hostsOfSite, listHosts, registerHost } from '@landfall/store/hosts.ts';
@@ -6,48 +6,7 @@ import { createSite, deleteSite, getSite, listSites, updateSite } from '@landfal
 import { ownOrganization } from '../authorization.ts';
 import type { Handlers } from '../handler.ts';
 import { Problem, type ProblemError } from '../problems.ts';
-
-/** What the schema cannot say of a site. */
-function checkSite(spec: Site['spec']): void {
-  const errors: ProblemError[] = [];
-  const regions = spec.regions?.length ?? 0;
-  if (spec.provider === 'onprem') {
-    if (regions !== 1)
-      errors.push({
-        pointer: '/spec/regions',
-        message: `must have exactly one region for an on-prem site, has ${regions}`,
-      });
-    if (spec.credentials)
-      errors.push({
-        pointer: '/spec/credentials',
-        message: 'must be absent: an on-prem site has no provider account',
-      });
-    if (spec.endpoint)
-      errors.push({
-        pointer: '/spec/endpoint',
-        message: 'must be absent: an on-prem site has no provider API',
-      });
-  } else {
-    if (regions === 0)
-      errors.push({ pointer: '/spec/regions', message: 'must name at least one region of a cloud site' });
-    if (spec.pricing)
-      errors.push({ pointer: '/spec/pricing', message: 'must be absent: a cloud has its own prices' });
-    if (spec.overcommit)
-      errors.push({
-        pointer: '/spec/overcommit',
-        message: 'must be absent: only on-prem hosts are overcommitted',
-      });
-    if (spec.credentials?.source === 'profile' && !spec.credentials.profile)
-      errors.push({ pointer: '/spec/credentials/profile', message: 'is missing: source `profile` needs it' });
-    if (spec.credentials?.source === 'environment' && !spec.credentials.prefix)
-      errors.push({
-        pointer: '/spec/credentials/prefix',
-        message: 'is missing: source `environment` needs it',
-      });
-  }
-  if (errors.length > 0)
-    throw new Problem('unprocessable', `${errors[0]!.pointer} ${errors[0]!.message}.`, { errors });
-}
+import { checkSite } from '../site-checks.ts';
 
 export const siteHandlers = {
   async listSites({ principal, query }, { db }) {
@@ -55,7 +14,7 @@ export const siteHandlers = {
   },
   async createSite({ principal, body, query, requester }, { db }) {
     const organization = ownOrganization(principal, body.organization);
-    checkSite(body.spec);
+    checkSite(organization, body.spec);
     const site = await createSite(db, { ...body, organization }, requester, query.validateOnly);
     return { status: query.validateOnly ? 200 : 201, body: site };
   },
@@ -73,7 +32,7 @@ export const siteHandlers = {
         },
       );
     }
-    checkSite(body.spec);
+    checkSite(organization, body.spec);
     return {
       status: 200,
       body: await updateSite(db, { ...body, organization }, ifMatch!, requester, query.validateOnly),

@@ -28,6 +28,8 @@ export async function describe(session: Session, kindWord: string, given: string
     session.out(separator);
     separator = '\n';
     if (kind.kind === 'Instance') session.out(await describeInstance(session, broker, item as Instance));
+    else if (kind.kind === 'Site' || kind.kind === 'Host')
+      session.out(describePlace(kind.kind, item as Schemas['Site'] | Schemas['Host'], session.paint));
     else session.out(describeAny(kind.kind, item as Record<string, unknown>, session.paint));
     if (kind.kind !== 'Instance' && kind.kind !== 'Decision') {
       const id = (item as { id?: string }).id;
@@ -208,6 +210,48 @@ function renderEvents(events: Event[], paint: Paint): string {
   if (events.length === 0) return '';
   return `${paint('bold', 'Events')}\n${renderTable(eventColumns, events, { paint, indent: '  ' })}`;
 }
+
+/** A site or a host: what it can do is a table of its own. */
+export function describePlace(
+  kind: 'Site' | 'Host',
+  place: Schemas['Site'] | Schemas['Host'],
+  paint: Paint,
+): string {
+  if ('status' in place) {
+    const { capabilities = [], ...status } = place.status;
+    return describeAny(kind, { ...place, status }, paint) + canDo(capabilities, paint);
+  }
+  const { capabilities = [], ...host } = place;
+  return describeAny(kind, host, paint) + canDo(capabilities, paint);
+}
+
+/** A row for the verbs of a kind that can be done, and one for each reason why others cannot. */
+function canDo(capabilities: Schemas['Capability'][], paint: Paint): string {
+  if (capabilities.length === 0) return '';
+  const rows = capabilities.flatMap(({ kind, verbs }) => {
+    const because = new Map<string, string[]>();
+    for (const [verb, can] of Object.entries(verbs).sort(([a], [b]) => a.localeCompare(b))) {
+      const reason = can === true ? '' : can.reason;
+      because.set(reason, [...(because.get(reason) ?? []), verb]);
+    }
+    return [...because]
+      .sort(([a], [b]) => Number(a !== '') - Number(b !== ''))
+      .map(([reason, named]) => ({
+        kind,
+        can: reason === '' ? 'yes' : 'no',
+        verbs: named.join(', '),
+        reason,
+      }));
+  });
+  return `${paint('bold', 'Can do')}\n${renderTable(capabilityColumns, rows, { paint, indent: '  ' })}`;
+}
+
+const capabilityColumns: Column<{ kind: string; can: string; verbs: string; reason: string }>[] = [
+  { header: 'KIND', cell: (row) => row.kind },
+  { header: 'CAN', cell: (row) => row.can },
+  { header: 'VERBS', cell: (row) => row.verbs },
+  { header: 'REASON', cell: (row) => row.reason },
+];
 
 /** Any other kind: its plain fields first, then a section for each of its maps and lists. */
 export function describeAny(kind: string, item: Record<string, unknown>, paint: Paint): string {

@@ -41,7 +41,9 @@ const site = {
   provider: 'value',
   regions: 'value',
   endpoint: 'value',
-  credentials: { source: 'value', profile: 'value', prefix: 'value' },
+  subscription: 'value',
+  project: 'value',
+  credentials: { source: 'value', prefix: 'value', path: 'value', command: 'value', profile: 'value' },
   jurisdiction: 'value',
   certifications: 'value',
   pricing: { vcpuHour: 'value', gibHour: 'value', currency: 'value' },
@@ -54,8 +56,8 @@ const image = {
   minDiskGiB: 'value',
   architectures: 'value',
   aws: { owner: 'value', nameFilter: 'value' },
-  azure: { publisher: 'value', offer: 'value', sku: 'value' },
-  gcp: { project: 'value', family: 'value' },
+  azure: { publisher: 'value', offer: 'value', sku: 'value', skuArm64: 'value' },
+  gcp: { project: 'value', family: 'value', familyArm64: 'value' },
   onprem: { builtin: 'value', url: 'value', sha256: 'value' },
 } satisfies Keys<Required<SpecOf<Schemas['ImageInput']>>>;
 

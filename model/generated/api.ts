@@ -1458,6 +1458,10 @@ export interface components {
              * @description Another endpoint of the provider's API, e.g. a simulator.
              */
             endpoint?: string;
+            /** @description Azure. The subscription's id that everything is made in. */
+            subscription?: string;
+            /** @description Google Cloud. The project's id that everything is made in. */
+            project?: string;
             credentials?: components["schemas"]["CredentialsSource"];
             /** @description e.g. EU, US. Cloud regions have one by themselves. */
             jurisdiction?: string;
@@ -1477,13 +1481,18 @@ export interface components {
                 };
             };
         };
-        /** @description Where the site's worker finds credentials. Default the SDK's own chain. */
+        /** @description Where the site's worker finds credentials, see docs/sites.md. Default the SDK's own chain. */
         CredentialsSource: {
             /** @enum {string} */
-            source?: "default" | "environment" | "profile";
-            profile?: string;
-            /** @description source environment: variables `<prefix>_ACCESS_KEY_ID`, `<prefix>_SECRET_ACCESS_KEY`, `<prefix>_SESSION_TOKEN`. */
+            source?: "default" | "environment" | "file" | "command" | "profile";
+            /** @description source environment: variables `<prefix>_ACCESS_KEY_ID` and so on, by provider. */
             prefix?: string;
+            /** @description source file: a file of the worker's machine, in JSON or a token. */
+            path?: string;
+            /** @description source command: a program of the worker's machine and its arguments. No shell is involved; it prints JSON or a token. */
+            command?: string[];
+            /** @description source profile: of the AWS configuration files. */
+            profile?: string;
         };
         OnPremPricing: {
             vcpuHour: number;
@@ -1516,11 +1525,26 @@ export interface components {
                 instances?: number;
                 /** Format: date-time */
                 lastInventoryAt?: string | null;
+                /** @description What can be done there; of an on-prem site what any of its hosts can. Empty until its worker or an agent has said it. Not in lists. */
+                capabilities?: components["schemas"]["Capability"][];
+                /** @description Facts of a cloud site for people. Not in lists. */
+                facts?: {
+                    [key: string]: string;
+                };
             };
             generation: number;
             revision: number;
             createdAt: components["schemas"]["Time"];
             updatedAt: components["schemas"]["Time"];
+        };
+        Capability: {
+            kind: string;
+            /** @description Each verb of the kind: true, or why not. */
+            verbs: {
+                [key: string]: true | {
+                    reason: string;
+                };
+            };
         };
         SiteList: {
             items: components["schemas"]["Site"][];
@@ -1542,6 +1566,7 @@ export interface components {
                 [key: string]: string;
             };
             images?: string[];
+            capabilities?: components["schemas"]["Capability"][];
         };
         Host: {
             id: components["schemas"]["Id"];
@@ -1560,6 +1585,7 @@ export interface components {
                 [key: string]: string;
             };
             images?: string[];
+            capabilities?: components["schemas"]["Capability"][];
             /** @enum {string} */
             state: "Ready" | "Unreachable";
             lastSeenAt: components["schemas"]["Time"];
@@ -1611,10 +1637,14 @@ export interface components {
                 publisher: string;
                 offer: string;
                 sku: string;
+                /** @description The SKU for arm64, where `sku` is for x86_64. */
+                skuArm64?: string;
             };
             gcp?: {
                 project: string;
                 family: string;
+                /** @description The family for arm64, where `family` is for x86_64. */
+                familyArm64?: string;
             };
             onprem?: {
                 builtin?: string;
@@ -1646,10 +1676,14 @@ export interface components {
                 publisher: string;
                 offer: string;
                 sku: string;
+                /** @description The SKU for arm64, where `sku` is for x86_64. */
+                skuArm64?: string;
             };
             gcp?: {
                 project: string;
                 family: string;
+                /** @description The family for arm64, where `family` is for x86_64. */
+                familyArm64?: string;
             };
             onprem?: {
                 builtin?: string;

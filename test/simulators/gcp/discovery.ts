@@ -72,6 +72,9 @@ export async function readDiscovery(cacheDir = cacheFolder()): Promise<Discovery
 }
 
 async function download(cacheDir: string, file: string): Promise<void> {
+  process.stderr.write(
+    `Reading Google's published description of Compute Engine into ${file} (once, 17 MB)\n`,
+  );
   await mkdir(cacheDir, { recursive: true });
   const folder = await mkdtemp(join(cacheDir, 'google-compute-'));
   try {

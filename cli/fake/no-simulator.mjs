@@ -1,0 +1,2 @@
+/** A simulator that cannot start, for a test. */
+process.exit(7);

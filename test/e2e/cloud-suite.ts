@@ -1,0 +1,174 @@
+/**
+ * A cloud's accounts as sites, over its simulator: the whole life of a machine, a worker killed in the middle of a create, and
+ * a site that is down beside one that is not. Broker, worker, Temporal, PostgreSQL and the command line are real.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Instance, Schemas } from '@landfall/model';
+import { eventually, Installation } from './installation.ts';
+import { type Line, openLine } from './line.ts';
+
+/** A simulated cloud as the suite sees it. */
+export interface SimulatedCloud {
+  endpoint: string;
+  /** Machines that exist: their references, ours or not. */
+  machines(): string[];
+  /** Everything that exists of ours. */
+  everything(): unknown[];
+  /** How often a machine was created, stopped, started. */
+  calls(what: 'create' | 'stop' | 'start'): number;
+  /** From now on, a machine takes this long to start. */
+  slow(milliseconds: number): void;
+  close(): Promise<void>;
+}
+
+export interface Cloud {
+  provider: 'azure' | 'gcp';
+  /** Of this provider alone. */
+  instanceType: string;
+  regions: [string, string];
+  /** What the site's file has beside regions, endpoint and credentials. */
+  account: Partial<Schemas['SiteSpec']>;
+  start(): Promise<SimulatedCloud>;
+}
+
+/** Sent as credentials; seen nowhere else. */
+const token = 'tok3n-that-nobody-may-see';
+
+/** The tests of one cloud. */
+export function cloudSuite({ provider, instanceType, regions, account, start }: Cloud): void {
+  let installation: Installation;
+  let one: SimulatedCloud;
+  let two: SimulatedCloud;
+  /** To the first. */
+  let line: Line;
+  const succeed: Installation['succeed'] = (...given) => installation.succeed(...given);
+
+  beforeAll(async () => {
+    [one, two] = await Promise.all([start(), start()]);
+    line = await openLine(one.endpoint);
+    installation = await Installation.start({
+      parts: ['postgres', 'temporal', 'broker', 'worker'],
+      env: { LANDFALL_VISIBILITY_GRACE_MS: '3000' },
+    });
+  }, 300_000);
+
+  afterAll(async () => {
+    await installation?.close();
+    await line?.close();
+    await one?.close();
+    await two?.close();
+  }, 120_000);
+
+  const manifest = (kind: string, name: string, spec: object) =>
+    installation.file(
+      `${name}.json`,
+      JSON.stringify({ apiVersion: 'landfall.dev/v1', kind, metadata: { name }, spec }),
+    );
+  /** A machine that only this provider can take. */
+  const machine = (name: string, placement: object = {}) =>
+    manifest('Instance', name, { image: 'debian-12', vcpus: 2, memoryGiB: 4, instanceType, placement });
+  const get = async (name: string) => JSON.parse(await succeed(`get instance ${name} -o json`)) as Instance;
+  const runs = (name: string) =>
+    eventually(`${name} to run`, async () => (await get(name)).status.state === 'Running', 90_000);
+  const clean = (machines: number) =>
+    new RegExp(`^0 orphans, 0 missing, 0 doubled\\n${machines} instances? against ${machines} machines?`);
+
+  test('site add adds two accounts by where their credentials are; both become ready and say what they can', async () => {
+    const credentials = [
+      { source: 'file', path: installation.file('token.json', JSON.stringify({ accessToken: token })) },
+      { source: 'command', command: ['cat', installation.file('token', token)] },
+    ];
+    for (const [index, name] of ['one', 'two'].entries()) {
+      const file = manifest('Site', name, {
+        provider,
+        ...account,
+        regions: [regions[index]],
+        endpoint: [line, two][index]!.endpoint,
+        credentials: credentials[index],
+      });
+      expect(await succeed(['site', 'add', '-f', file])).toBe(`site/${name} created\n`);
+      expect(await succeed(['site', 'add', '-f', file])).toBe(`site/${name} unchanged\n`);
+    }
+    for (const name of ['one', 'two'])
+      await eventually(`site ${name}`, async () => /Ready/.test(await succeed(`get site ${name}`)), 60_000);
+    expect(await succeed('describe site one')).toMatch(
+      /Can do\n.*\n +Instance +yes +console, create, delete, reboot, resize, /,
+    );
+  }, 120_000);
+
+  test('apply lands an instance that only this provider can take; it is the machine that the provider has', async () => {
+    const ran = await installation.landfall(['apply', '-f', machine('cloudy', { sites: ['one'] }), '--wait']);
+    expect(ran).toMatchObject({ code: 0, stdout: 'instance/cloudy created\n' });
+    expect(ran.stderr).toMatch(new RegExp(`cloudy runs at one/${regions[0]}`));
+    const { status } = await get('cloudy');
+    expect(status).toMatchObject({ provider, instanceType });
+    expect(one.machines()).toEqual([status.externalReference]);
+    expect(two.machines()).toEqual([]);
+    expect(await succeed('console cloudy')).not.toBe('');
+  }, 120_000);
+
+  test('stop and start do the same at the provider', async () => {
+    await succeed('stop instance cloudy --wait');
+    expect((await get('cloudy')).status.state).toBe('Stopped');
+    expect([one.calls('stop'), one.calls('start')]).toEqual([1, 0]);
+    await succeed('start instance cloudy --wait');
+    expect((await get('cloudy')).status.state).toBe('Running');
+    expect(one.calls('start')).toBe(1);
+  }, 120_000);
+
+  test('a worker killed in the middle of the create leaves one machine more, and a clean audit', async () => {
+    const before = one.calls('create');
+    one.slow(4_000);
+    await succeed(['apply', '-f', machine('killed', { sites: ['one'] })]);
+    await eventually('the create', async () => one.calls('create') > before, 30_000);
+    const dead = installation.stack.pids().worker;
+    expect(installation.stack.kill('worker', 'SIGKILL')).toBe(true);
+    expect((await get('killed')).status.state).toBe('Provisioning');
+    await runs('killed');
+    expect(installation.stack.pids().worker).not.toBe(dead);
+    expect(one.machines()).toHaveLength(2);
+    expect(one.machines()).toContain((await get('killed')).status.externalReference);
+    expect(await succeed('audit')).toMatch(clean(2));
+    one.slow(150);
+  }, 150_000);
+
+  test('a site that is black-holed slows no other, and goes on when it is back', async () => {
+    const timed = async (name: string) => {
+      const started = Date.now();
+      await succeed(['apply', '-f', machine(name, { sites: ['two'] }), '--wait']);
+      return Date.now() - started;
+    };
+    const usual = await timed('usual');
+    line.cut(true);
+    await succeed(['apply', '-f', machine('stuck', { sites: ['one'] })]);
+    await eventually('a call that hangs', async () => line.hanging() > 0, 60_000);
+    const meanwhile = await timed('meanwhile');
+    console.log(
+      `${provider}: a create at the other site took ${usual} ms before, ${meanwhile} ms while one is black-holed`,
+    );
+    expect(meanwhile).toBeLessThan(3 * usual + 10_000);
+    expect((await get('stuck')).status.state).toBe('Provisioning');
+    line.cut(false);
+    await runs('stuck');
+    expect(one.machines()).toHaveLength(3);
+  }, 240_000);
+
+  test('after delete nothing is left at either, and the audit is clean', async () => {
+    await succeed('delete instance cloudy killed stuck usual meanwhile --wait');
+    expect([one.everything(), two.everything()]).toEqual([[], []]);
+    expect(await succeed('audit')).toMatch(clean(0));
+  }, 120_000);
+
+  test('the credentials are in no log, no answer, no history and no row', async () => {
+    const seen = new Map<string, boolean>();
+    for (const entry of readdirSync(installation.dataDir, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile()) continue;
+      const path = join(entry.parentPath, entry.name);
+      seen.set(path, readFileSync(path).includes(token));
+    }
+    const names = [...seen.keys()].join('\n');
+    for (const looked of ['worker', 'broker', 'temporal.db', 'pg_wal']) expect(names).toContain(looked);
+    expect([...seen].filter(([, has]) => has).map(([path]) => path)).toEqual([]);
+  });
+}
