@@ -114,6 +114,29 @@ test('a viewer reads and does not change; another project’s resources are not 
   expect(refused).toMatchObject({ status: 409, body: { detail: expect.stringContaining('volume held') } });
 });
 
+test('what the site has said that it cannot do is refused before anything is made, with its reason', async () => {
+  const capabilities = [{ kind: 'Address', verbs: { create: { reason: 'a host has no public addresses' } } }];
+  const host = {
+    capacity: { vcpus: 4, memoryGiB: 8, diskGiB: 100 },
+    accel: 'tcg',
+    architecture: 'x86_64',
+    images: ['tiny'],
+    capabilities,
+  };
+  const registered = await broker.call('PUT', '/v1/sites/local/hosts/h1', {
+    body: host,
+    token: broker.agentToken,
+  });
+  expect(registered.status).toBe(200);
+  expect(await post('addresses', 'none', {})).toMatchObject({
+    status: 422,
+    body: {
+      errors: [{ pointer: '/spec/site', message: expect.stringContaining('a host has no public addresses') }],
+    },
+  });
+  expect((await post('volumes', 'some', { sizeGiB: 1 })).status).toBe(202);
+});
+
 test('R10: a site that holds a volume is not removed', async () => {
   await post('volumes', 'placed', { sizeGiB: 1 });
   const { id } = (await broker.call('GET', `${at}/volumes/placed`)).body;

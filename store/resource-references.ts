@@ -3,6 +3,7 @@ import type { ResourceKind, ResourceSpec } from './database.ts';
 import { StoreError } from './errors.ts';
 import { outboxChannel } from './events.ts';
 import type { Queryable, Tx } from './open.ts';
+import { checkCapability } from './resource-capabilities.ts';
 import { type Reference, referencesOf, wordsOf } from './resource-kinds.ts';
 import type { ResourceRow } from './resources.ts';
 
@@ -56,7 +57,11 @@ export async function resolveReferences(
     const at = await named(tx, project, reference);
     found.push({ reference, at });
   }
-  if (!row) await checkPlace(tx, organization, kind, spec, found);
+  if (!row) {
+    const site = await siteFor(tx, organization, kind, spec, found);
+    const host = spec.host ?? found[0]?.at.host ?? null;
+    if (site) await checkCapability(tx, { site, host }, kind, spec);
+  }
   for (const { reference, at } of found) checkReach(spec, reference, at, row);
   const snapshot = found.find(({ at }) => at.kind === 'Snapshot');
   if (!row && snapshot && kind === 'Volume') {
@@ -106,14 +111,17 @@ async function named(tx: Tx, project: string, { kind, name, pointer }: Reference
   return at!;
 }
 
-/** A place follows from what is named, from the spec, or from there being one site only. */
-async function checkPlace(
+/**
+ * The site that the spec says, that what is named is at, or that is the only one; undefined where what is named has no place
+ * yet. Throws `invalid` where none follows.
+ */
+async function siteFor(
   tx: Tx,
   organization: string,
   kind: ResourceKind,
   spec: ResourceSpec,
-  found: readonly { reference: Reference }[],
-): Promise<void> {
+  found: readonly { at: Referred }[],
+): Promise<string | undefined> {
   const sites = await tx
     .selectFrom('sites')
     .select(['name', 'spec'])
@@ -136,9 +144,10 @@ async function checkPlace(
         `is no region of site ${site.name}, which has ${regions.join(', ')}: ${spec.region}`,
         '/spec/region',
       );
-    return;
+    return site.name;
   }
-  if (found.length > 0 || sites.length === 1) return;
+  if (found.length > 0) return found[0]!.at.site ?? undefined;
+  if (sites.length === 1) return sites[0]!.name;
   const advice = sites.length === 0 ? 'there is no site yet: add one' : `say which of the sites: ${names}`;
   throw new StoreError(
     'invalid',
