@@ -50,7 +50,11 @@ test('an import with rows that cannot be used changes nothing, and names their l
 
 test('with skipBad they are left out and counted, the rest is in force, and deleting it undoes it', async () => {
   const before = await cheapest();
-  const body = { csv: csv(good, good, 'm5.large,,,,8,,0.1,,us-east-2,'), skipBad: true, date: '2026-10-01' };
+  const body = {
+    csv: csv(good, good, 'm5.large,,,,8,,0.1,,us-east-2,', 'm5.large,,,2,8,,-1,,eu-west-2,'),
+    skipBad: true,
+    date: '2026-10-01',
+  };
   const dry = await broker.call('PUT', '/v1/priceLists/own?validateOnly=true', {
     body: { provider: 'aws', ...body },
   });
@@ -66,6 +70,7 @@ test('with skipBad they are left out and counted, the rest is in force, and dele
     leftOut: [
       { reason: 'given twice', count: 1 },
       { reason: 'no vCPUs', count: 1 },
+      { reason: 'pricePerHour … is not a price', count: 1 },
     ],
   });
   expect(await cheapest()).toMatchObject({ region: 'us-east-1', pricePerHour: 0.001 });

@@ -59,7 +59,7 @@ function readImport(organization: string, name: string, body: Import): NewPriceL
 function summed(rejected: { reason: string }[]): NewPriceList['leftOut'] {
   const counts = new Map<string, number>();
   for (const { reason } of rejected) {
-    const kind = /already on line/.test(reason) ? 'given twice' : reason.replace(/-?\d[\d.e+]*/g, 'n');
+    const kind = /already on line/.test(reason) ? 'given twice' : reason.replace(/-?\d[\d.e+]*/g, '…');
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
   return [...counts]

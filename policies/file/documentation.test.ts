@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { loadSnapshot } from '../catalogue/snapshot.ts';
+import { formatPolicy } from './format.ts';
 import { runPolicyTests } from './run-tests.ts';
 
 const page = readFileSync(new URL('../../docs/policies.md', import.meta.url), 'utf8');
@@ -28,6 +29,11 @@ test.each(examples)('%s is sound and passes its tests', (_heading, text) => {
   expect(problems.filter(({ code }) => code !== 'expired-exception')).toEqual([]);
   expect(results.length).toBeGreaterThan(0);
   expect(results.filter((result) => !result.passed)).toEqual([]);
+});
+
+test('the policy that a newcomer saves is in the form that fmt gives', () => {
+  const [, first] = examples[0]!;
+  expect(formatPolicy(first!, 'docs')).toBe(first);
 });
 
 test('links within the page lead somewhere', () => {

@@ -221,6 +221,9 @@ describe('what stands against the cheapest rejected offer is told', () => {
     expect(told([spread(1, 0.5)], { catalogue: zones, estate })).toBe(
       '2 of the 3 machines of project=default stand in zone aws/eu-central-1/a, which may have 2 of 4',
     );
+    expect(told([spread(2, 1)], { catalogue: zones, estate: [at('a', 1)] })).toBe(
+      'the only machine of project=default stands in zone aws/eu-central-1/a, and the rule wants 2 zones in use first',
+    );
     expect(told([spread(3, 1)], { catalogue: zones, estate })).toBe(
       '2 of the 3 machines of project=default stand in zone aws/eu-central-1/a, and the rule wants 3 zones in use first',
     );
@@ -238,6 +241,15 @@ describe('what stands against the cheapest rejected offer is told', () => {
     expect(told([near('affinity')], { catalogue: zones })).toBe(
       'there is no machine yet that it has to be with',
     );
+  });
+
+  test('by an expression: the expression itself, shortened where it is long', () => {
+    expect(told([rule('r', { effect: 'require', expression: 'offer.vcpus > 64' })], {})).toBe(
+      'requires offer.vcpus > 64',
+    );
+    const long = Array.from({ length: 40 }, (_, i) => `offer.vcpus == ${i + 100}`).join(' || ');
+    const shown = told([rule('r', { effect: 'require', expression: long })], {})!;
+    expect([shown.length, shown.at(-1)]).toEqual([120, '…']);
   });
 
   test('but the message of the rule stands for itself, and a value that is not known is told elsewhere', () => {

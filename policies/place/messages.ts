@@ -1,5 +1,7 @@
 import { nextBit } from '../cel/trivalue.ts';
 import { figure } from '../figure.ts';
+import { readable } from '../file/readable.ts';
+import { memo } from '../memo.ts';
 import { refusedBy } from './admission.ts';
 import type { Circumstances } from './circumstances.ts';
 import type { CompiledRule } from './compiled.ts';
@@ -9,8 +11,8 @@ import { neighbourRefusal } from './neighbours.ts';
 import type { OfferTable } from './offers.ts';
 
 /**
- * The message of rule number `r`, which rejects something: its own; else, for the kinds that no expression explains, why
- * the request is refused, or what stands against the cheapest offer that it rejects. Null where there is nothing to add.
+ * The message of rule number `r`, which rejects something: its own; else its expression, why the request is refused, or
+ * what stands against the cheapest offer that it rejects. Null where there is nothing to add.
  */
 export function messageOf(
   rule: CompiledRule,
@@ -38,9 +40,26 @@ export function messageOf(
       const found = cheapestRejected(r, tables);
       return found && neighbourRefusal(clause, found.table, found.row, context);
     }
+    case 'require':
+    case 'deny':
+      return memo(expressions, rule, () =>
+        shortened(`${WORDS[clause.effect]} ${readable(clause.expression)}`),
+      );
     default:
       return null;
   }
+}
+
+const WORDS = { require: 'requires', deny: 'denies' };
+
+/** Parsing takes longer than all else about a message. */
+const expressions = new WeakMap<CompiledRule, string>();
+
+/** Characters of an expression that are shown; its file and line stand beside it. */
+const LONGEST = 120;
+
+function shortened(text: string): string {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text;
 }
 
 /** The cheapest offer that a rule says no to; what it has no value for is told elsewhere. */

@@ -63,7 +63,10 @@ export function neighbourRefusal(
   const { machines, domains, byDomain } = standingFor(clause, offer, context);
   const there = typeof domain === 'string' ? (byDomain.get(domain) ?? 0) : 0;
   const group = clause.group.map((key) => `${key}=${candidateValue(context.request, offer, key)}`).join(', ');
-  const now = `${there} of the ${machines} machines of ${group} stand in ${where}`;
+  const now =
+    machines === 1
+      ? `the only machine of ${group} stands in ${where}`
+      : `${there} of the ${machines} machines of ${group} stand in ${where}`;
   if (domains < clause.min && there > 0)
     return `${now}, and the rule wants ${clause.min} ${clause.by}s in use first`;
   return `${now}, which may have ${largestShare(clause.maxShare, machines + 1)} of ${machines + 1}`;

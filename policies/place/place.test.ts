@@ -322,6 +322,6 @@ test('counts in reasons have their thousands apart, as in tables', () => {
   const decision = place({ ...plain, catalogue: catalogueOf(...rows), policies, request: NEUTRAL_REQUEST });
   expect(decision.reasons.slice(0, 2)).toEqual([
     '1,200 offers would fit the request, but the policies reject all',
-    expect.stringMatching(/^rule a\/.* rejects 1,200$/),
+    expect.stringMatching(/^rule a\/.* rejects 1,200: denies offer.vcpus > 1$/),
   ]);
 });

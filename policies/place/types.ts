@@ -170,7 +170,7 @@ export interface RuleRecord {
   rejectedAlone: number;
   /** Of the rejected, how many because the expression had no value there (an attribute was missing, …). */
   errors: number;
-  /** The rule's message, when it rejects something and has one. */
+  /** When it rejects something: the rule's message; without one, what it asks for or what stands against the cheapest it rejects. */
   message: string | null;
 }
 

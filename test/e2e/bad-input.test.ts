@@ -355,7 +355,7 @@ test('restricted data lands in the EU once its policy is in force, with what eac
   const refused = await landfall(['plan', '-f', restricted('  placement: {regions: [us-east-1]}')]);
   expect(refused.code).toBe(1);
   expect(refused.stdout).toMatch(
-    /rule eu-restricted\/residency \(line 15\) rejects \d+: data class restricted must stay in the EU/,
+    /rule eu-restricted\/residency \(line 15\) rejects [\d,]+: data class restricted must stay in the EU/,
   );
   // Everybody else's data goes where it went before.
   const free = JSON.parse(
@@ -381,7 +381,7 @@ test('a test machine that is too dear is refused by cost-guard with its message,
   const refused = await landfall(['plan', '-f', large]);
   expect(refused.code).toBe(1);
   expect(refused.stdout).toMatch(
-    /rule cost-guard\/price-cap \(line 15\) rejects \d+: a test machine may cost 150 USD a month/,
+    /rule cost-guard\/price-cap \(line 15\) rejects [\d,]+: a test machine may cost 150 USD a month/,
   );
   const audited = installation.file(
     'audited.yaml',
