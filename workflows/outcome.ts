@@ -136,6 +136,8 @@ async function recordPresence(
   const isSettled = by === 'ensure' && seen.state === 'ready' && seen.diff.length === 0;
   await turn.writeStatus({
     ...placeOf(intent),
+    // Placed in a region, it is in one of its zones now: what is attached to it goes there too.
+    ...(seen.location.zone ? { zone: seen.location.zone } : {}),
     externalReference: seen.ref,
     children: details.children,
     addresses: details.addresses,
