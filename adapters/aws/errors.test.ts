@@ -29,6 +29,32 @@ describe('what EC2 says becomes one of the table', () => {
     ['IncorrectInstanceState', 400, 'Conflict'],
     ['IdempotentParameterMismatch', 400, 'Conflict'],
     ['DependencyViolation', 400, 'Conflict'],
+    ['VolumeInUse', 400, 'Conflict'],
+    ['IncorrectState', 400, 'Conflict'],
+    ['InvalidSnapshot.InUse', 400, 'Conflict'],
+    ['InvalidIPAddress.InUse', 400, 'Conflict'],
+    ['InvalidAMIName.Duplicate', 400, 'Conflict'],
+    ['InvalidSubnet.Conflict', 400, 'Conflict'],
+    ['Gateway.NotAttached', 400, 'Conflict'],
+    ['VolumeModificationRateExceeded', 400, 'Conflict'],
+    ['IncorrectModificationState', 400, 'Conflict'],
+    ['VolumeLimitExceeded', 400, 'QuotaExceeded'],
+    ['SnapshotLimitExceeded', 400, 'QuotaExceeded'],
+    ['ConcurrentSnapshotLimitExceeded', 400, 'QuotaExceeded'],
+    ['AddressLimitExceeded', 400, 'QuotaExceeded'],
+    ['VpcLimitExceeded', 400, 'QuotaExceeded'],
+    ['SubnetLimitExceeded', 400, 'QuotaExceeded'],
+    ['InternetGatewayLimitExceeded', 400, 'QuotaExceeded'],
+    ['SecurityGroupLimitExceeded', 400, 'QuotaExceeded'],
+    ['SnapshotCreationPerVolumeRateExceeded', 400, 'Throttled'],
+    ['InsufficientVolumeCapacity', 500, 'CapacityExhausted'],
+    ['InsufficientAddressCapacity', 500, 'CapacityExhausted'],
+    ['InvalidVolume.ZoneMismatch', 400, 'Invalid'],
+    ['InvalidSubnet.Range', 400, 'Invalid'],
+    ['InvalidParameterValue', 400, 'Invalid'],
+    ['InvalidVolume.NotFound', 400, 'NotFound'],
+    ['InvalidVpcID.NotFound', 400, 'NotFound'],
+    ['InvalidAllocationID.NotFound', 400, 'NotFound'],
     ['SomethingNobodyKnows', 400, 'Invalid'],
     ['SomethingNobodyKnows', 429, 'Throttled'],
   ])('%s (%i) is %s whether reading or changing', (code, status, meaning) => {
@@ -75,6 +101,9 @@ describe('what EC2 says becomes one of the table', () => {
 
   test('Invalid names the field where the code tells it', () => {
     expect(toProviderError(answered('InvalidInstanceType', 400), true).details.field).toBe('/instanceType');
+    expect(toProviderError(answered('InvalidVolume.ZoneMismatch', 400), true).details.field).toBe(
+      '/attachedTo',
+    );
   });
 
   test('an error of the table stays what it is', () => {

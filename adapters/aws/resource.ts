@@ -214,10 +214,13 @@ export function resourceAdapter<K extends OtherKind, M extends ObjectKind, V ext
       account.checkRegion(want.location.region);
       shape.check?.(want);
       const ec2 = account.ec2(want.location.region);
-      // By stamp before anything is made: an earlier try may have succeeded without our hearing of it (R1, R5).
-      const all = await find(ec2, { stamp: want.stamp, ref: refOf(context.resumed) });
+      // By stamp before anything is made: an earlier try may have succeeded without our hearing of it (R1, R5). What its
+      // heartbeat named is never made again, though it may not be visible yet.
+      const known = refOf(context.resumed);
+      const all = await find(ec2, { stamp: want.stamp, ref: known });
       context.signal.throwIfAborted();
-      const ref = all.length > 0 ? (await oldest(ec2, all)).ref : await create(ec2, want, context);
+      const found = all.length > 0 ? (await oldest(ec2, all)).ref : known;
+      const ref = found ?? (await create(ec2, want, context));
       return converge(ec2, ref, want, context);
     },
     async remove(target, context): Promise<Removal> {

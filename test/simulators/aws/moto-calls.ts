@@ -73,11 +73,16 @@ export function createMotoCaller(url: string, apiVersion: string): MotoCaller {
     return answer.status === 200 ? items(parseXml(answer.body), set)[0] : undefined;
   };
   /** All pages of a Describe call. */
-  const all = async (region: string, action: string, set: string): Promise<Element[]> => {
+  const all = async (
+    region: string,
+    action: string,
+    set: string,
+    query: Record<string, string> = {},
+  ): Promise<Element[]> => {
     const found: Element[] = [];
     let token: string | undefined;
     do {
-      const page = await call(region, action, token ? { NextToken: token } : {});
+      const page = await call(region, action, token ? { ...query, NextToken: token } : query);
       found.push(...items(page, set));
       token = textAt(page, 'nextToken') || undefined;
     } while (token);
@@ -126,10 +131,11 @@ export function createMotoCaller(url: string, apiVersion: string): MotoCaller {
       for (const group of await all(region, 'DescribeSecurityGroups', 'securityGroupInfo'))
         if (textAt(group, 'groupName') !== 'default') add('securityGroup', group, 'groupId');
       for (const key of await all(region, 'DescribeKeyPairs', 'keySet')) add('keyPair', key, 'keyName');
-      for (const snapshot of await all(region, 'DescribeSnapshots', 'snapshotSet'))
-        if (textAt(snapshot, 'ownerId') === account) add('snapshot', snapshot, 'snapshotId');
-      for (const image of await all(region, 'DescribeImages', 'imagesSet'))
-        if (textAt(image, 'imageOwnerId') === account) add('image', image, 'imageId');
+      const own = { 'Filter.1.Name': 'owner-id', 'Filter.1.Value.1': account };
+      for (const snapshot of await all(region, 'DescribeSnapshots', 'snapshotSet', own))
+        add('snapshot', snapshot, 'snapshotId');
+      for (const image of await all(region, 'DescribeImages', 'imagesSet', own))
+        add('image', image, 'imageId');
       for (const vpc of await all(region, 'DescribeVpcs', 'vpcSet'))
         if (textAt(vpc, 'isDefault') !== 'true') add('vpc', vpc, 'vpcId');
       for (const subnet of await all(region, 'DescribeSubnets', 'subnetSet'))

@@ -107,7 +107,7 @@ describe('client tokens', () => {
 
 describe('states take time', () => {
   test('a machine is pending, running, stopping, stopped, shutting down and terminated, in that order', async () => {
-    aws.faults.set({ kind: 'transitions', startMs: 300, stopMs: 300, terminateMs: 300 });
+    aws.faults.set({ kind: 'transitions', startMs: 1500, stopMs: 1500, terminateMs: 1500 });
     const id = await run();
     const passes = async (first: string, then: string) => {
       expect(await stateOf(id)).toBe(first);
@@ -157,6 +157,7 @@ describe('states take time', () => {
 describe('faults', () => {
   test('what is created stays invisible to so many looks', async () => {
     aws.faults.set({ kind: 'lag', lists: 2 });
+    aws.faults.set({ kind: 'transitions', startMs: 5000 });
     const id = await run();
     for (let look = 0; look < 2; look += 1)
       await expect(stateOf(id)).rejects.toMatchObject({ name: 'InvalidInstanceID.NotFound' });

@@ -1,13 +1,17 @@
 import { type AwsAdapterOptions, createAwsAdapter } from '../../../adapters/aws/index.ts';
 import { stampTags } from '../../../adapters/aws/stamp.ts';
 import type { Fault, Subject } from '../../../adapters/conformance/subject.ts';
-import type { InstanceWant, Kind, Want } from '../../../adapters/contract.ts';
+import type { Adapter, InstanceWant, Kind, Want } from '../../../adapters/contract.ts';
 import { type AwsSimulator, startAwsSimulator } from './index.ts';
 
 /** The AWS adapter before the simulator, as the conformance suite wants it. Quick polls, a short grace period. */
-export async function simulatedAws(
-  options: Partial<AwsAdapterOptions> = {},
-): Promise<Subject & { simulator: AwsSimulator }> {
+export async function simulatedAws(options: Partial<AwsAdapterOptions> = {}): Promise<
+  Omit<Subject, 'adapter'> & {
+    simulator: AwsSimulator;
+    /** The adapter with other options. */
+    adapter(options?: Partial<AwsAdapterOptions>): Promise<Adapter>;
+  }
+> {
   const simulator = await startAwsSimulator();
   const broker = 'broker-under-test';
   const location = { region: 'us-east-1', zone: 'us-east-1b' };
@@ -15,7 +19,7 @@ export async function simulatedAws(
     simulator,
     provider: 'aws',
     broker,
-    adapter: async () =>
+    adapter: async (change = {}) =>
       createAwsAdapter({
         site: 'simulated',
         regions: ['us-east-1'],
@@ -25,6 +29,7 @@ export async function simulatedAws(
         visibilityGraceMs: 3000,
         warn: () => {},
         ...options,
+        ...change,
       }),
     want: (resource, attempt, change = {}) =>
       wantOf({ broker, project: 'test', resource, attempt }, location, change),
