@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { simulatedAzure } from '../../test/simulators/azure/subject.ts';
 import { context, ensureReady, errorOf, listAll, removeFully, truthOf } from '../conformance/probe.ts';
 import type { Adapter, Kind, Present, Specs, Want } from '../contract.ts';
@@ -271,6 +272,8 @@ describe('volumes, networks and what else is no instance on the simulated Azure'
     const outside = { network: { ref: other.ref, subnet: network.details.subnets[0]?.ref ?? '' } };
     const error = await errorOf(adapter.validate(subject.want(randomUUID(), 1, outside)), 'Invalid');
     expect(error.details.field).toBe('/network/subnet');
+    // Nor does a network go from under its firewalls.
+    await errorOf(adapter.remove(target('Network', elsewhere), context()), 'Conflict');
     await removeFully(adapter, target('Firewall', fenced));
     await removeFully(adapter, target('Network', elsewhere));
   }, 60_000);
@@ -310,16 +313,20 @@ describe('volumes, networks and what else is no instance on the simulated Azure'
 
   test('an address and a firewall that come to one interface at once do not undo each other', async () => {
     const [address, firewall] = [randomUUID(), randomUUID()];
+    await ensureReady(adapter, want('Address', address, {}));
     const held = await ensureReady(
       adapter,
       want('Firewall', firewall, { network: network.ref, rules: [ssh] }),
     );
     const bigger = { instanceType: 'Standard_D4s_v5', vcpus: 4, memoryGiB: 16 };
     const behind = (refs: string[]) => subject.want(ids.instance, 1, { ...bigger, ...inNetwork(refs) });
-    const [reserved, machine] = await Promise.all([
-      ensureReady(adapter, want('Address', address, { attachedTo: instance.ref })),
-      ensureReady(adapter, behind([held.ref])),
-    ]);
+    // The address's write is on its way for so long that the firewall's is over by then.
+    subject.simulator.faults.set({ kind: 'slowAnswers', method: 'PUT', ms: 1500 });
+    const written = called('network_interfaces_create_or_update').length;
+    const attaching = ensureReady(adapter, want('Address', address, { attachedTo: instance.ref }));
+    while (called('network_interfaces_create_or_update').length === written) await sleep(10);
+    const machine = await ensureReady(adapter, behind([held.ref]));
+    const reserved = await attaching;
     expect(reserved).toMatchObject({ diff: [], details: { attachedTo: instance.ref } });
     expect(machine.diff).toEqual([]);
     expect(await adapter.observe(subject.target(ids.instance, 1), behind([held.ref]))).toMatchObject({
@@ -373,7 +380,8 @@ describe('volumes, networks and what else is no instance on the simulated Azure'
     const { tags } = disk;
     disk.tags = {};
     await errorOf(adapter.ensure(volume(resource), context()), 'Conflict');
-    await errorOf(adapter.remove(target('Volume', resource), context()), 'Conflict');
+    expect(await adapter.remove(target('Volume', resource), context())).toEqual({ done: true });
+    expect(objectsOf('/disks').map(({ id }) => id)).toContain(ref);
     disk.tags = tags;
     await removeFully(adapter, target('Volume', resource));
   });

@@ -54,11 +54,13 @@ export const partsOf: Record<Kind, readonly [ObjectKind, ...ObjectKind[]]> = {
   Address: ['publicIPAddress'],
 };
 
-const kindsOfObjects = Object.keys(table) as ObjectKind[];
+const kindsByType = new Map(
+  (Object.keys(table) as ObjectKind[]).map((kind) => [table[kind][0].toLowerCase(), kind]),
+);
 
 /** The kind of one of Azure's types, whose case varies between answers. */
 export function kindOf(type: string | undefined): ObjectKind | undefined {
-  return kindsOfObjects.find((kind) => table[kind][0].toLowerCase() === type?.toLowerCase());
+  return kindsByType.get(type?.toLowerCase() ?? '');
 }
 
 /** The id of an object, always in the same case: Azure's own answers differ in it. */

@@ -1,9 +1,10 @@
 import type { VirtualNetwork } from '@azure/arm-network';
 import type { KindAdapter } from '../contract.ts';
-import type { Account } from './clients.ts';
+import { ProviderError } from '../errors.ts';
+import { type Account, readingAll } from './clients.ts';
 import { idOf } from './objects.ts';
 import { kindAdapter } from './resource.ts';
-import { stampAsTags, tagsToWrite } from './stamp.ts';
+import { stampAsTags, stampTags, tagsToWrite } from './stamp.ts';
 
 /** Lets nothing in, from inside the network neither: what firewalls allow stands before it. */
 const denyRule = {
@@ -23,7 +24,7 @@ const denyRule = {
  * of the network stand in it (see `firewall.ts`).
  */
 export function networks(account: Account): KindAdapter<'Network'> {
-  const { virtualNetworks, networkSecurityGroups } = account.network;
+  const { virtualNetworks, networkSecurityGroups, applicationSecurityGroups } = account.network;
   return kindAdapter<'Network', VirtualNetwork>(account, {
     kind: 'Network',
     came: () => false,
@@ -71,5 +72,14 @@ export function networks(account: Account): KindAdapter<'Network'> {
       children: [idOf(account, group, 'networkSecurityGroup', name)],
     }),
     differences: () => [],
+
+    async release(_network, { group, name }) {
+      // Azure would let the network go from under its firewalls: only interfaces hold it.
+      for (const firewall of await readingAll(applicationSecurityGroups.list(group)))
+        if (firewall.tags?.[stampTags.network] === name)
+          throw new ProviderError('Conflict', `the firewall ${firewall.name} is of this network`, {
+            providerCode: 'NetworkInUse',
+          });
+    },
   });
 }

@@ -72,12 +72,5 @@ export function addresses(account: Account): KindAdapter<'Address'> {
       };
     },
     differences: (details, spec) => (details.attachedTo === spec.attachedTo ? [] : ['attachedTo']),
-
-    async release({ ipConfiguration }) {
-      if (ipConfiguration)
-        throw new ProviderError('Conflict', `the address is at ${ipConfiguration.id}`, {
-          providerCode: 'PublicIPAddressInUse',
-        });
-    },
   });
 }

@@ -105,12 +105,5 @@ export function volumes(account: Account): KindAdapter<'Volume'> {
       if (details.attachedTo !== spec.attachedTo) diff.push('attachedTo');
       return diff;
     },
-
-    async release({ managedBy }) {
-      if (managedBy)
-        throw new ProviderError('Conflict', `the volume is attached to ${managedBy}`, {
-          providerCode: 'DiskAttached',
-        });
-    },
   });
 }

@@ -17,7 +17,11 @@ describe('the simulated Azure', () => {
 
   async function call(method: string, path: string, body?: object, headers: Record<string, string> = {}) {
     const namespace = /Microsoft\.(Network|Compute)/.exec(path)?.[0] as keyof typeof versions | undefined;
-    const version = path.includes('/disks/') ? '2026-03-02' : namespace ? versions[namespace] : '2025-04-01';
+    const version = /\/(disks|snapshots)\//.test(path)
+      ? '2026-03-02'
+      : namespace
+        ? versions[namespace]
+        : '2025-04-01';
     const url = `${simulator.endpoint}${path}?api-version=${version}`;
     const answer = await fetch(url, {
       method,
@@ -30,6 +34,13 @@ describe('the simulated Azure', () => {
   }
 
   const vnet = { location: 'westeurope', properties: { addressSpace: { addressPrefixes: ['10.0.0.0/16'] } } };
+  const withSubnet = {
+    ...vnet,
+    properties: {
+      ...vnet.properties,
+      subnets: [{ name: 'n', properties: { addressPrefix: '10.0.0.0/24' } }],
+    },
+  };
   const nic = (name = 'n') => ({
     location: 'westeurope',
     properties: {
@@ -77,13 +88,7 @@ describe('the simulated Azure', () => {
   });
 
   test('operations take time, objects in use stay, and a name is taken once', async () => {
-    await call('PUT', `${network}/virtualNetworks/v`, {
-      ...vnet,
-      properties: {
-        ...vnet.properties,
-        subnets: [{ name: 'n', properties: { addressPrefix: '10.0.0.0/24' } }],
-      },
-    });
+    await call('PUT', `${network}/virtualNetworks/v`, withSubnet);
     await call('PUT', `${network}/networkInterfaces/i`, nic());
     const created = await call('PUT', `${compute}/virtualMachines/m`, vm, { 'if-none-match': '*' });
     expect(created).toMatchObject({ status: 201, body: { properties: { provisioningState: 'Creating' } } });
@@ -107,6 +112,169 @@ describe('the simulated Azure', () => {
     expect(await call('GET', `${compute}/virtualMachines/m`)).toMatchObject({ code: 'ResourceNotFound' });
     expect(await call('DELETE', `${compute}/virtualMachines/m`)).toMatchObject({ status: 204 });
     expect(await call('DELETE', `${compute}/disks/d`)).toMatchObject({ status: 202 });
+  });
+
+  describe('disks', () => {
+    const disk = (properties: object, zones?: string[]) => ({
+      location: 'westeurope',
+      zones,
+      sku: { name: 'StandardSSD_LRS' },
+      properties: { creationData: { createOption: 'Empty' }, ...properties },
+    });
+    const change = (name: string, properties: object) =>
+      call('PATCH', `${compute}/disks/${name}`, { properties });
+    const attach = (name: string, lun = 0) =>
+      call('POST', `${compute}/virtualMachines/keeper/attachDetachDataDisks`, {
+        dataDisksToAttach: [{ diskId: `${compute}/disks/${name}`, lun, deleteOption: 'Detach' }],
+      });
+
+    beforeAll(async () => {
+      await call('PUT', `${network}/virtualNetworks/v`, withSubnet);
+      await call('PUT', `${network}/networkInterfaces/k`, nic());
+      const networkProfile = { networkInterfaces: [{ id: `${network}/networkInterfaces/k` }] };
+      const keeper = { ...vm, properties: { ...vm.properties, networkProfile } };
+      await call('PUT', `${compute}/virtualMachines/keeper`, keeper);
+      for (const [name, size, zones] of [
+        ['a', 8],
+        ['b', 8],
+        ['c', 8],
+        ['z', 8, ['1']],
+        ['big', 4000],
+      ] as const)
+        expect(
+          await call('PUT', `${compute}/disks/${name}`, disk({ diskSizeGB: size }, zones && [...zones])),
+        ).toMatchObject({ status: 202 });
+      await sleep(250);
+    });
+
+    test('only grow, and are made of what they were made of', async () => {
+      expect(await change('a', { diskSizeGB: 4 })).toMatchObject({ code: 'ResizeDiskError' });
+      expect(await change('a', { diskSizeGB: 16 })).toMatchObject({ status: 200 });
+      const copy = { createOption: 'Copy', sourceResourceId: `${compute}/snapshots/s` };
+      expect(
+        await call('PUT', `${compute}/disks/a`, disk({ creationData: copy, diskSizeGB: 16 })),
+      ).toMatchObject({
+        code: 'PropertyChangeNotAllowed',
+      });
+      expect(await call('PUT', `${compute}/disks/n`, disk({ creationData: copy }))).toMatchObject({
+        code: 'ResourceNotFound',
+      });
+    });
+
+    test('belong to one machine of their zone at a number of their own, as many as its size takes', async () => {
+      simulator.faults.set({ kind: 'transitions', networkMs: 400 });
+      expect(await attach('a')).toMatchObject({ status: 202 });
+      expect(await attach('b')).toMatchObject({ code: 'AnotherOperationInProgress' });
+      await sleep(450);
+      simulator.faults.clear();
+      expect(await attach('a', 1)).toMatchObject({ code: 'ConflictingUserInput' });
+      expect(await attach('b', 0)).toMatchObject({ code: 'InvalidParameter' });
+      expect(await attach('z', 1)).toMatchObject({ code: 'BadRequest' });
+      expect(await attach('big', 1)).toMatchObject({ status: 202 });
+      await sleep(60);
+      expect(await attach('c', 2)).toMatchObject({ code: 'OperationNotAllowed' });
+      expect(await change('big', { diskSizeGB: 5000 })).toMatchObject({ code: 'OperationNotAllowed' });
+      expect(await call('DELETE', `${compute}/disks/a`)).toMatchObject({ code: 'OperationNotAllowed' });
+      await call('DELETE', `${compute}/virtualMachines/keeper`);
+      await sleep(200);
+      expect((await call('GET', `${compute}/disks/a`)).body).toMatchObject({
+        properties: { diskState: 'Unattached' },
+      });
+      expect(await call('DELETE', `${compute}/disks/a`)).toMatchObject({ status: 202 });
+    });
+  });
+
+  describe('networks', () => {
+    const rule = (priority: number, more: object = {}) => ({
+      properties: { priority, direction: 'Inbound', access: 'Allow', protocol: 'Tcp', ...more },
+    });
+    const rules = `${network}/networkSecurityGroups/g/securityRules`;
+    const subnets = (...prefixes: string[]) => ({
+      ...vnet,
+      properties: {
+        ...vnet.properties,
+        subnets: prefixes.map((addressPrefix, at) => ({ name: `s${at}`, properties: { addressPrefix } })),
+      },
+    });
+
+    test('subnets lie inside their network and apart from each other', async () => {
+      const put = (...prefixes: string[]) =>
+        call('PUT', `${network}/virtualNetworks/w`, subnets(...prefixes));
+      expect(await put('10.1.0.0/24')).toMatchObject({ code: 'NetcfgSubnetRangeOutsideVnet' });
+      expect(await put('10.0.0.0/24', '10.0.0.128/25')).toMatchObject({ code: 'NetcfgSubnetRangesOverlap' });
+      expect(await put('10.0.0.1/24')).toMatchObject({ code: 'InvalidCIDRNotation' });
+      expect(await call('GET', `${network}/virtualNetworks/w`)).toMatchObject({ status: 404 });
+    });
+
+    test('rules have a priority of their own, and hold their groups', async () => {
+      await call('PUT', `${network}/networkSecurityGroups/g`, { location: 'westeurope', properties: {} });
+      await call('PUT', `${network}/applicationSecurityGroups/a`, { location: 'westeurope', properties: {} });
+      const group = {
+        destinationApplicationSecurityGroups: [{ id: `${network}/applicationSecurityGroups/a` }],
+      };
+      expect(await call('PUT', `${rules}/one`, rule(100, group))).toMatchObject({ status: 201 });
+      expect(await call('PUT', `${rules}/two`, rule(100))).toMatchObject({ code: 'SecurityRuleConflict' });
+      expect(await call('PUT', `${rules}/two`, rule(99))).toMatchObject({
+        code: 'SecurityRuleInvalidPriority',
+      });
+      const shown = await call('GET', `${network}/networkSecurityGroups/g`);
+      expect(shown.body.properties.securityRules.map(({ name }: { name: string }) => name)).toEqual(['one']);
+      expect(await call('DELETE', `${network}/applicationSecurityGroups/a`)).toMatchObject({
+        code: 'ApplicationSecurityGroupInUse',
+      });
+      await call('DELETE', `${rules}/one`);
+      await sleep(60);
+      expect(await call('DELETE', `${network}/applicationSecurityGroups/a`)).toMatchObject({ status: 202 });
+    });
+
+    test('what an interface uses stays, and an interface is written only as it was read', async () => {
+      await call('PUT', `${network}/virtualNetworks/v`, withSubnet);
+      await call('PUT', `${network}/publicIPAddresses/q`, { location: 'westeurope', properties: {} });
+      const body = nic() as { location: string; properties: { ipConfigurations: { properties: object }[] } };
+      for (const config of body.properties.ipConfigurations)
+        config.properties = {
+          ...config.properties,
+          publicIPAddress: { id: `${network}/publicIPAddresses/q` },
+        };
+      const made = await call('PUT', `${network}/networkInterfaces/u`, body);
+      expect(made.body.properties.ipConfigurations[0].properties.privateIPAddress).toMatch(/^10\.0\.0\./);
+      await sleep(60);
+      expect(await call('DELETE', `${network}/publicIPAddresses/q`)).toMatchObject({
+        code: 'PublicIPAddressCannotBeDeleted',
+      });
+      expect(await call('DELETE', `${network}/virtualNetworks/v`)).toMatchObject({
+        code: 'InUseSubnetCannotBeDeleted',
+      });
+      expect(await call('PUT', `${network}/virtualNetworks/v`, vnet)).toMatchObject({
+        code: 'InUseSubnetCannotBeDeleted',
+      });
+      const put = (etag: string) => call('PUT', `${network}/networkInterfaces/u`, body, { 'if-match': etag });
+      expect(await put(made.body.etag)).toMatchObject({ status: 412, code: 'PreconditionFailed' });
+      const { etag } = (await call('GET', `${network}/networkInterfaces/u`)).body;
+      expect(await put(etag)).toMatchObject({ status: 200 });
+      const other = await call('PUT', `${network}/networkInterfaces/t`, body);
+      expect(other).toMatchObject({ code: 'PublicIPAddressInUse' });
+    });
+  });
+
+  test('an answer that Microsoft’s schema does not know is a defect of the simulator', async () => {
+    const stray = {
+      location: 'westeurope',
+      properties: { creationData: { createOption: 'Empty' }, flavour: 'x' },
+    };
+    simulator.plant(`${compute}/disks/stray`, stray);
+    const answer = await call('GET', `${compute}/disks/stray`);
+    expect(answer).toMatchObject({ status: 500, code: 'SimulatorDefect' });
+    expect(answer.body.error.message).toContain('flavour');
+  });
+
+  test('a fault set for a kind leaves the creates of others alone', async () => {
+    simulator.faults.set({ kind: 'quota' }, 'Address');
+    const body = { location: 'westeurope', properties: {} };
+    expect(await call('PUT', `${network}/applicationSecurityGroups/f`, body)).toMatchObject({ status: 201 });
+    expect(await call('PUT', `${network}/publicIPAddresses/f`, body)).toMatchObject({
+      code: 'IPv4StandardSkuPublicIpCountLimitReached',
+    });
   });
 
   test('a thing that was just made stays invisible for as many looks as asked for', async () => {
