@@ -4,7 +4,7 @@ import { asProviderError, definition, placing } from './create.ts';
 import type { AttachedDisk, Domain } from './domain-xml.ts';
 import { exclusively } from './exclusive.ts';
 import { growRootDisk, pathsInside } from './machine-files.ts';
-import { isUp, requireNetworkOf } from './machine-network.ts';
+import { isUp, openNetworkOf, requireNetworkOf } from './machine-network.ts';
 import type { MachineRecord } from './machine-record.ts';
 import { addressOf, leasesOf, readyWhileOff, sameFirewalls, sameLabels } from './observation.ts';
 import { applyFilter } from './packet-filter.ts';
@@ -37,8 +37,13 @@ export async function converge(setting: Setting, wanted: WantedMachine, signal: 
 }
 
 /** The first start of a machine that was just made as wanted: there is nothing to compare. */
-export async function startNew({ libvirt }: Setting, { uuid }: WantedMachine): Promise<void> {
-  await exclusively(changing(uuid), () => libvirt.start(uuid));
+export async function startNew(setting: Setting, wanted: WantedMachine): Promise<void> {
+  await exclusively(changing(wanted.uuid), async () => start(setting, await ownDomain(setting, wanted)));
+}
+
+async function start(setting: Setting, { uuid, record }: OwnDomain): Promise<void> {
+  await openNetworkOf(setting, record);
+  await setting.libvirt.start(uuid);
 }
 
 /** The machine's domain; throws when it is gone or not the stamp's. */
@@ -164,7 +169,7 @@ async function startWhereNeeded(setting: Setting, wanted: WantedMachine): Promis
   const { uuid } = wanted;
   const state = [...(await libvirt.statistics(uuid)).values()][0]?.state;
   if (state === 'paused') await libvirt.resume(uuid);
-  else if (state === 'off' || state === 'crashed') await libvirt.start(uuid);
+  else if (state === 'off' || state === 'crashed') await start(setting, await ownDomain(setting, wanted));
   const domain = await ownDomain(setting, wanted);
   if (domain.record.reboots !== wanted.spec.reboots) await noteReboots(setting, domain, wanted.spec.reboots);
 }

@@ -27,7 +27,6 @@ import { keepAddressFor, requireNetworkOf } from './machine-network.ts';
 import type { MachineRecord } from './machine-record.ts';
 import { childRef } from './observation.ts';
 import { imageKey } from './own-image.ts';
-import { applyFilter } from './packet-filter.ts';
 import { hostnameOf } from './seed.ts';
 import type { Setting } from './setting.ts';
 import type { WantedMachine } from './wanted-machine.ts';
@@ -150,7 +149,6 @@ async function makeFilesAndDomain(
   };
   if (record.network) await keepAddressFor(setting, record.network.ref, uuid);
   await setting.libvirt.define(await definition(setting, wanted, record, []));
-  if (record.network) await applyFilter(setting);
 }
 
 /** The domain's definition for the wanted size, with the image and the network that the machine was made with, and its volumes. */

@@ -7,7 +7,8 @@ import { readHeld } from './held.ts';
 import { requireHeld } from './held-kind.ts';
 import { macOf } from './identity.ts';
 import type { MachineRecord } from './machine-record.ts';
-import { addressesOf, bridgeOf, subnetOf, subnetRef } from './network.ts';
+import { addressesOf, bridgeOf, openNetwork, subnetOf, subnetRef } from './network.ts';
+import { applyFilter } from './packet-filter.ts';
 import { pause } from './pause.ts';
 import { sshAnswers } from './readiness.ts';
 import type { Setting } from './setting.ts';
@@ -56,6 +57,18 @@ export async function freeAddressOf({ libvirt }: Setting, ref: string, uuid: str
   const mac = macOf(uuid);
   const host = (await libvirt.findNetwork(ref))?.hosts.find((one) => one.mac === mac);
   if (host) await libvirt.freeAddress(ref, host);
+}
+
+/** Brings a machine's network to life before it starts: a restart of the host undoes what libvirt does not keep. */
+export async function openNetworkOf(setting: Setting, { network }: MachineRecord): Promise<void> {
+  if (!network) return;
+  const held = await readHeld(setting.storage, 'Network', network.ref);
+  if (!held)
+    throw new ProviderError('NotFound', `no Network ${network.ref} is on this host`, {
+      field: '/network/ref',
+    });
+  await applyFilter(setting);
+  await openNetwork(setting, held);
 }
 
 const sshPort = 22;

@@ -3,7 +3,7 @@ import { ProviderError } from '@landfall/adapters/errors.ts';
 import { networkXml } from '../host/network.ts';
 import { addRoute, dropRoute, runBeside } from '../host/reach.ts';
 import { type Cidr, overlap, parseCidr, routedDestinations } from '../host/subnets.ts';
-import { allHeld } from './held.ts';
+import { allHeld, type Held } from './held.ts';
 import type { HeldPlan } from './held-kind.ts';
 import { domainName } from './identity.ts';
 import { applyFilter } from './packet-filter.ts';
@@ -46,6 +46,16 @@ export function addressesOf(cidr: string): {
 
 function dotted(address: number): string {
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join('.');
+}
+
+/** Starts what libvirt has defined, and makes what a restart of the host undoes. Idempotent. */
+export async function openNetwork({ libvirt, reach, storage }: Setting, { uuid, record }: Held<'Network'>) {
+  await libvirt.startNetwork(uuid);
+  // The host answers for the neighbours, whom a machine cannot see, and does not tell it to go to them directly.
+  const options = ['proxy_arp_pvlan=1', 'send_redirects=0'];
+  const settings = options.map((option) => `net.ipv4.conf.${bridgeOf(uuid)}.${option}`);
+  await runBeside(storage.run, reach, 'sysctl', ['-q', '-w', ...settings]);
+  await addRoute(storage.run, reach, subnetOf(record.spec).cidr);
 }
 
 /**
@@ -98,11 +108,7 @@ export function networkPlan(setting: Setting): HeldPlan<'Network'> {
       const kept = (await libvirt.findNetwork(uuid)) !== undefined;
       if (!kept)
         await libvirt.defineNetwork(networkXml({ name, uuid, bridge, gateway, netmask }, reach.forward));
-      await libvirt.startNetwork(uuid);
-      // The host answers for the neighbours, whom a machine cannot see, and does not tell it to go to them directly.
-      for (const option of ['proxy_arp_pvlan=1', 'send_redirects=0'])
-        await runBeside(storage.run, reach, 'sysctl', ['-q', '-w', `net.ipv4.conf.${bridge}.${option}`]);
-      await addRoute(storage.run, reach, cidr);
+      await openNetwork(setting, held);
       return held;
     },
 

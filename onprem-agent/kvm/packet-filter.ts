@@ -71,12 +71,7 @@ export async function applyFilter(setting: Setting, except?: string): Promise<vo
       await runBeside(storage.run, reach, 'nft', ['-f', '-'], { input });
     } catch (error) {
       if (!(error instanceof CommandFailed)) throw error;
-      throw new ProviderError(
-        'Unavailable',
-        `nft refused the packet filter: ${error.stderr.trim()}`,
-        {},
-        error,
-      );
+      throw new ProviderError('Unavailable', `this host cannot filter packets: ${wordsOf(error)}`, {}, error);
     }
   });
 }
@@ -112,6 +107,10 @@ export async function whyUnfiltered({ reach, storage }: Setting): Promise<string
     return undefined;
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
-    return `this host cannot filter packets: ${error.stderr.trim().split('\n')[0] || error.message}`;
+    return `this host cannot filter packets: ${wordsOf(error)}`;
   }
+}
+
+function wordsOf(error: CommandFailed): string {
+  return error.stderr.trim().split('\n')[0] || error.message;
 }

@@ -136,7 +136,7 @@ function setFault(host: FaultyHost, fault: Fault, kind: Kind = 'Instance'): true
   const reason = impossible[fault.kind];
   if (reason !== undefined) return { unsupported: reason };
   if (!faultsOf[kind].includes(fault.kind))
-    return { unsupported: `no program that makes a ${kind} can have it` };
+    return { unsupported: `no program stands between the agent and a ${kind} that could have it` };
   host.set(fault, kind);
   return true;
 }

@@ -108,10 +108,11 @@ step('a detached volume is gone from the guest, and a volume in use is not remov
 step('what volumes and snapshots hold counts as space for guests once', async () => {
   const { storage } = lab.host;
   const before = (await diskForGuestsGiB(storage)) - (await freeDiskGiB(storage));
-  await inGuest(`dd if=/dev/urandom of=${await deviceOf(data)} bs=1M count=160 2>/dev/null; sync`);
+  await inGuest(`dd if=/dev/zero of=${await deviceOf(data)} bs=1M seek=100 count=100 2>/dev/null; sync`);
   const after = (await diskForGuestsGiB(storage)) - (await freeDiskGiB(storage));
-  expect(after - before).toBeGreaterThan(0.12);
-  expect(after - before).toBeLessThan(0.25);
+  // Others write to this file system meanwhile.
+  expect(after - before).toBeGreaterThan(0.06);
+  expect(after - before).toBeLessThan(0.16);
 });
 
 step('more than the host has free is CapacityExhausted, and nothing is made', async () => {
@@ -123,7 +124,8 @@ step('more than the host has free is CapacityExhausted, and nothing is made', as
 step(
   'an image of a running machine has its files, and is not removed while a machine stands on it',
   async () => {
-    await inGuest('echo made here > /root/note; sync');
+    // Not synced: the copy is right because the guest's agent flushes its file systems for it.
+  await inGuest('echo made here > /root/note');
     const image = await make('Image', 'golden', {
       name: 'golden',
       labels: {},
@@ -152,9 +154,7 @@ step('a volume outlives its machine, and goes on with another one', async () => 
   expect(loose).toMatchObject({ ref: data.ref, state: 'ready', details: { sizeGiB: 2 } });
   expect(loose.details.attachedTo).toBeUndefined();
   data = await volume('data', { sizeGiB: 2, attachedTo: machine.ref });
-  expect(await inGuest(`dd if=${await deviceOf(data)} bs=1M count=160 2>/dev/null | wc -c`)).toBe(
-    `${160 * 2 ** 20}\n`,
-  );
+  expect(await read(data)).toBe('second\n');
 });
 
 step('an image comes from a URL in its format, and another checksum or format is refused', async () => {
