@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { parse } from 'yaml';
 import { TestBroker } from './testing/test-broker.ts';
 
 let broker: TestBroker;
@@ -46,6 +48,37 @@ test('what names the account is needed by the provider whose it is, and refused 
   expect(await wrong({ provider: 'onprem', regions: ['dc'], project })).toEqual([
     expect.stringMatching(/^\/spec\/project must be absent/),
   ]);
+});
+
+/** The site files that users are shown, of `examples/` and docs/sites.md, each with where it is. */
+function shownFiles(): [string, string][] {
+  const root = new URL('../', import.meta.url);
+  const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
+  const examples = readdirSync(new URL('examples', root)).filter((name) => name.endsWith('-site.yaml'));
+  const blocks = [...read('docs/sites.md').matchAll(/^```yaml\n(.*?)^```$/gms)];
+  return [
+    ...examples.map((name): [string, string] => [`examples/${name}`, read(`examples/${name}`)]),
+    ...blocks.map(([, text], index): [string, string] => [`docs/sites.md, example ${index + 1}`, text!]),
+  ];
+}
+
+test('every provider has a site file among the examples and in the documents', () => {
+  const providers = (place: RegExp) =>
+    new Set(
+      shownFiles()
+        .filter(([from]) => place.test(from))
+        .map(([, text]) => parse(text).spec.provider),
+    );
+  expect(providers(/^examples/)).toEqual(new Set(['aws', 'azure', 'gcp']));
+  expect(providers(/^docs/)).toEqual(new Set(['aws', 'azure', 'gcp', 'onprem']));
+});
+
+test.each(shownFiles())('%s is taken as it stands', async (_, text) => {
+  const { metadata, spec } = parse(text);
+  const answer = await broker.call('POST', '/v1/sites?validateOnly=true', {
+    body: { name: `shown-${metadata.name}`, spec },
+  });
+  expect(answer).toMatchObject({ status: 200, body: { spec: { provider: spec.provider } } });
 });
 
 test('every cloud needs a region', async () => {

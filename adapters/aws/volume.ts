@@ -1,6 +1,7 @@
 import {
   AttachVolumeCommand,
   CreateVolumeCommand,
+  DescribeAvailabilityZonesCommand,
   DescribeVolumesModificationsCommand,
   DetachVolumeCommand,
   type EC2Client,
@@ -24,17 +25,11 @@ export const volumeShape: Shape<'Volume', 'volume'> = {
   main: 'volume',
   removal: ['volume'],
   once: true,
-  check({ location }) {
-    if (!location.zone)
-      throw new ProviderError('Invalid', 'an EBS volume is in one zone: the location has to name it', {
-        field: '/location/zone',
-      });
-  },
   async create(ec2, { spec, stamp, location }, Tags, DryRun) {
     const answer = await changing(
       ec2.send(
         new CreateVolumeCommand({
-          AvailabilityZone: location.zone,
+          AvailabilityZone: location.zone ?? (await firstZone(ec2)),
           Size: spec.sizeGiB,
           SnapshotId: spec.snapshot,
           VolumeType: 'gp3',
@@ -138,4 +133,12 @@ async function attach({ ec2, done }: Step<'Volume'>, VolumeId: string, InstanceI
     if (!inUse || providerCodeOf(error) !== 'InvalidParameterValue') throw error;
     done.add(Device);
   }
+}
+
+/** A volume is in one zone; without one, in the region's first by name: a repeated request must be the same request (A1). */
+async function firstZone(ec2: EC2Client): Promise<string | undefined> {
+  const answer = await reading(
+    ec2.send(new DescribeAvailabilityZonesCommand({ Filters: [{ Name: 'state', Values: ['available'] }] })),
+  );
+  return (answer.AvailabilityZones ?? []).map(({ ZoneName }) => ZoneName ?? '').sort()[0];
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -16,6 +16,17 @@ const mistakesOf = (text: string): string => {
   }
   return '';
 };
+
+test('the example files have no field that manifests do not know', () => {
+  const folder = new URL('../../examples/', import.meta.url);
+  const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
+  expect(files.length).toBeGreaterThan(5);
+  for (const file of files) expect(mistakesOf(readFileSync(new URL(file, folder), 'utf8'))).toBe('');
+  const page = readFileSync(new URL('../../docs/sites.md', import.meta.url), 'utf8');
+  const blocks = [...page.matchAll(/^```yaml\n(.*?)^```$/gms)];
+  expect(blocks.length).toBeGreaterThan(4);
+  for (const [, text] of blocks) expect(mistakesOf(text!)).toBe('');
+});
 
 describe('places', () => {
   const [manifest] = parse(

@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Instance, Schemas } from '@landfall/model';
+import { parse } from 'yaml';
 import { eventually, Installation } from './installation.ts';
 import { type Line, openLine } from './line.ts';
 
@@ -159,6 +160,25 @@ export function cloudSuite({ provider, instanceType, regions, account, start }: 
     expect([one.everything(), two.everything()]).toEqual([[], []]);
     expect(await succeed('audit')).toMatch(clean(0));
   }, 120_000);
+
+  test('landfall simulate prints a site and an instance that can be applied as they stand, and ends on Ctrl-C', async () => {
+    const simulating = installation.go(`simulate ${provider}`);
+    const printed = () =>
+      [...simulating.stdout().matchAll(/<<'END'\n([\s\S]*?)\nEND/g)].map(([, text]) => text!);
+    await eventually('the simulator', async () => /site delete/.test(simulating.stdout()), 60_000);
+    const [site, instance] = printed();
+    const name = `simulated-${provider}`;
+    await succeed('site add -f -', { input: site });
+    await eventually(`site ${name}`, async () => /Ready/.test(await succeed(`get site ${name}`)), 60_000);
+    await succeed('apply --wait -f -', { input: instance });
+    const { status } = await get(`on-${provider}`);
+    expect(status).toMatchObject({ state: 'Running', site: name, provider });
+    await succeed(`delete instance on-${provider} --wait`);
+    await succeed(`site delete ${name}`);
+    const { endpoint } = parse(site!).spec as { endpoint: string };
+    expect(await simulating.interrupt()).toMatchObject({ code: 0 });
+    await expect(fetch(endpoint)).rejects.toThrow();
+  }, 150_000);
 
   test('the credentials are in no log, no answer, no history and no row', async () => {
     const seen = new Map<string, boolean>();
