@@ -125,7 +125,7 @@ step(
   'an image of a running machine has its files, and is not removed while a machine stands on it',
   async () => {
     // Not synced: the copy is right because the guest's agent flushes its file systems for it.
-  await inGuest('echo made here > /root/note');
+    await inGuest('echo made here > /root/note');
     const image = await make('Image', 'golden', {
       name: 'golden',
       labels: {},
