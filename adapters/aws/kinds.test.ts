@@ -44,11 +44,12 @@ const refs = async (resource: string, providerKind: string) =>
 const small = { sizeGiB: 4, type: 'standard' } as const;
 
 describe('volumes on AWS', () => {
-  test('a volume is of one zone: without one it is Invalid, and nothing is asked of EC2', async () => {
-    const before = aws.simulator.calls.length;
+  test('a volume without a zone is in the region’s first, and asking again finds it there', async () => {
     const want = { ...wantOf('Volume', small), location: { region: 'us-east-1' } };
-    expect((await errorOf(adapter.ensure(want, context()), 'Invalid')).details.field).toBe('/location/zone');
-    expect(aws.simulator.calls.length).toBe(before);
+    const born = await ensureReady(adapter, want);
+    expect(born.location).toEqual({ region: 'us-east-1', zone: 'us-east-1a' });
+    expect((await ensureReady(await aws.adapter(), want)).ref).toBe(born.ref);
+    expect(await refs(want.stamp.resource, 'volume')).toEqual([born.ref]);
   });
 
   test('a volume does not shrink, and does not reach a machine of another zone', async () => {
