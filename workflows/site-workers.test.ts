@@ -172,6 +172,8 @@ test('a secret that goes away while the site is in use is Unavailable, in our wo
     rmSync(credentials.path!);
     await expect(adapter.quota(specs[cloud].regions[0])).rejects.toMatchObject({
       code: 'Unavailable',
+      // Not a call without an answer: of one that changes something that would be `OutcomeUnknown`.
+      details: { providerCode: 'credentials' },
       message: `credentials: the file ${credentials.path} cannot be read by the worker (ENOENT)`,
     });
   }

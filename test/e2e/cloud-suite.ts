@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Instance, Schemas } from '@landfall/model';
+import type { Instance, Schemas, Site } from '@landfall/model';
 import { parse } from 'yaml';
 import { eventually, Installation } from './installation.ts';
 import { type Line, openLine } from './line.ts';
@@ -41,6 +41,8 @@ export function cloudSuite({ provider, instanceType, regions, account, start }: 
   let installation: Installation;
   let one: SimulatedCloud;
   let two: SimulatedCloud;
+  /** When the first became ready, in milliseconds since 1970. */
+  let readyAt = 0;
   /** To the first. */
   let line: Line;
   const succeed: Installation['succeed'] = (...given) => installation.succeed(...given);
@@ -69,6 +71,8 @@ export function cloudSuite({ provider, instanceType, regions, account, start }: 
   /** A machine that only this provider can take. */
   const machine = (name: string, placement: object = {}) =>
     manifest('Instance', name, { image: 'debian-12', vcpus: 2, memoryGiB: 4, instanceType, placement });
+  const siteFile = (name: string, spec: object) => manifest('Site', name, { provider, ...account, ...spec });
+  const getSite = async (name: string) => JSON.parse(await succeed(`get site ${name} -o json`)) as Site;
   const get = async (name: string) => JSON.parse(await succeed(`get instance ${name} -o json`)) as Instance;
   const runs = (name: string) =>
     eventually(`${name} to run`, async () => (await get(name)).status.state === 'Running', 90_000);
@@ -80,10 +84,10 @@ export function cloudSuite({ provider, instanceType, regions, account, start }: 
       { source: 'file', path: installation.file('token.json', JSON.stringify({ accessToken: token })) },
       { source: 'command', command: ['cat', installation.file('token', token)] },
     ];
+    const slow = { regions: [regions[0]], credentials: { source: 'command', command: ['sleep', '600'] } };
+    await succeed(['site', 'add', '-f', siteFile('slow', slow)]);
     for (const [index, name] of ['one', 'two'].entries()) {
-      const file = manifest('Site', name, {
-        provider,
-        ...account,
+      const file = siteFile(name, {
         regions: [regions[index]],
         endpoint: [line, two][index]!.endpoint,
         credentials: credentials[index],
@@ -93,6 +97,7 @@ export function cloudSuite({ provider, instanceType, regions, account, start }: 
     }
     for (const name of ['one', 'two'])
       await eventually(`site ${name}`, async () => /Ready/.test(await succeed(`get site ${name}`)), 60_000);
+    readyAt = Date.parse((await getSite('one')).updatedAt);
     expect(await succeed('describe site one')).toMatch(
       /Can do\n.*\n +Instance +yes +console, create, delete, reboot, resize, /,
     );
@@ -116,6 +121,16 @@ export function cloudSuite({ provider, instanceType, regions, account, start }: 
     await succeed('start instance cloudy --wait');
     expect((await get('cloudy')).status.state).toBe('Running');
     expect(one.calls('start')).toBe(1);
+  }, 120_000);
+
+  test('a site whose credentials take too long held up no other, and says why it cannot be used', async () => {
+    const slow = async () => (await getSite('slow')).status.state === 'Unavailable' && getSite('slow');
+    const { status, updatedAt } = await eventually('the end of the patience', slow, 90_000);
+    expect(status.message).toBe(
+      "credentials: the program sleep took longer than 30 s; run it by hand as the worker's user to see what it says",
+    );
+    expect(Date.parse(updatedAt)).toBeGreaterThan(readyAt);
+    await succeed('site delete slow');
   }, 120_000);
 
   test('a worker killed in the middle of the create leaves one machine more, and a clean audit', async () => {

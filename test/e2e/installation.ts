@@ -121,6 +121,7 @@ export class Installation {
       XDG_CONFIG_HOME: join(this.home, '.config'),
       // Compiled sources and images are the machine's, not this user's: making them anew each time would be all the time.
       XDG_CACHE_HOME: process.env.XDG_CACHE_HOME || join(homedir(), '.cache'),
+      LANDFALL_CACHE_DIR: process.env.LANDFALL_CACHE_DIR || join(homedir(), '.cache', 'landfall'),
       LANDFALL_DATA_DIR: this.dataDir,
       ...more,
     };
