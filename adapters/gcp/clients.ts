@@ -1,11 +1,17 @@
 import {
+  AddressesClient,
   DisksClient,
+  FirewallsClient,
+  GlobalOperationsClient,
   ImagesClient,
   InstancesClient,
   MachineTypesClient,
+  NetworksClient,
+  RegionOperationsClient,
   RegionsClient,
+  SnapshotsClient,
+  SubnetworksClient,
   ZoneOperationsClient,
-  ZonesClient,
 } from '@google-cloud/compute';
 import type { AuthClient } from 'google-auth-library';
 import { ProviderError } from '../errors.ts';
@@ -37,16 +43,25 @@ export interface GcpAdapterOptions {
   warn?: (message: string, error: Error) => void;
 }
 
+/** The classes of Google's clients, by what they are for. */
+const classes = {
+  instances: InstancesClient,
+  disks: DisksClient,
+  snapshots: SnapshotsClient,
+  images: ImagesClient,
+  networks: NetworksClient,
+  subnetworks: SubnetworksClient,
+  firewalls: FirewallsClient,
+  addresses: AddressesClient,
+  machineTypes: MachineTypesClient,
+  regions: RegionsClient,
+  zoneOperations: ZoneOperationsClient,
+  regionOperations: RegionOperationsClient,
+  globalOperations: GlobalOperationsClient,
+};
+
 /** Google's clients: each is made when it is first used, because each loads the whole API's description. */
-export interface Clients {
-  readonly instances: InstancesClient;
-  readonly disks: DisksClient;
-  readonly images: ImagesClient;
-  readonly machineTypes: MachineTypesClient;
-  readonly operations: ZoneOperationsClient;
-  readonly regions: RegionsClient;
-  readonly zones: ZonesClient;
-}
+export type Clients = { readonly [K in keyof typeof classes]: InstanceType<(typeof classes)[K]> };
 
 /** The options with their defaults, and the clients. Nothing about resources is remembered (A12). */
 export interface Account {
@@ -62,12 +77,15 @@ export interface Account {
   call: { timeout: number; retry: null; autoPaginate: false };
   /** @throws ProviderError `Denied` when neither the site nor the credentials name one. */
   project(): Promise<string>;
+  /** A call that needs the project's name. */
+  inProject<T>(call: (project: string) => Promise<T>): Promise<T>;
   /** @throws ProviderError `Invalid` when nothing new may be made in the region. */
   checkRegion(region: string): void;
 }
 
 export function openAccount(options: GcpAdapterOptions): Account {
   const clients = openClients(options);
+  const project = async () => options.project ?? reading(clients.instances.getProjectId());
   return {
     regions: options.regions,
     endpoint: options.endpoint,
@@ -79,7 +97,8 @@ export function openAccount(options: GcpAdapterOptions): Account {
     clients,
     // One try, always: the workflows retry, from one bucket per account (R15), and have to hear of a lost answer (A8).
     call: { timeout: options.requestTimeoutMs ?? 30_000, retry: null, autoPaginate: false },
-    project: async () => options.project ?? reading(clients.instances.getProjectId()),
+    project,
+    inProject: async (call) => call(await project()),
     checkRegion(region) {
       if (!options.regions.includes(region))
         throw new ProviderError('Invalid', `site ${options.site} has no region ${region}`, {
@@ -98,34 +117,17 @@ function openClients({ endpoint, credentials }: GcpAdapterOptions): Clients {
     ...(secure ? {} : { protocol: 'http' }),
     auth: openAuth(credentials),
   };
-  const open = new Map<string, unknown>();
-  const once = <T>(name: string, make: () => T): T => {
-    if (!open.has(name)) open.set(name, make());
-    return open.get(name) as T;
-  };
-  return {
-    get instances() {
-      return once('instances', () => new InstancesClient(settings));
-    },
-    get disks() {
-      return once('disks', () => new DisksClient(settings));
-    },
-    get images() {
-      return once('images', () => new ImagesClient(settings));
-    },
-    get machineTypes() {
-      return once('machineTypes', () => new MachineTypesClient(settings));
-    },
-    get operations() {
-      return once('operations', () => new ZoneOperationsClient(settings));
-    },
-    get regions() {
-      return once('regions', () => new RegionsClient(settings));
-    },
-    get zones() {
-      return once('zones', () => new ZonesClient(settings));
-    },
-  };
+  const clients = {};
+  for (const [name, Client] of Object.entries(classes)) {
+    let made: unknown;
+    Object.defineProperty(clients, name, {
+      get() {
+        made ??= new Client(settings);
+        return made;
+      },
+    });
+  }
+  return clients as Clients;
 }
 
 /** A call that changes nothing: no answer means `Unavailable`. */

@@ -1,87 +1,54 @@
 import type { CallContext, InstanceWant } from '../contract.ts';
-import { isProviderError, ProviderError } from '../errors.ts';
-import { waitFor } from '../wait.ts';
-import { type Account, changing } from './clients.ts';
-import { operationFailed, providerCodeOf } from './errors.ts';
+import { addAccessConfig } from './address.ts';
+import type { Account } from './clients.ts';
+import { drive, type Next } from './drive.ts';
+import { tagsOf } from './firewall.ts';
 import {
   betterLabels,
-  childrenOf,
-  deathOf,
+  deathOfMachine,
   findByName,
-  lastOf,
+  hasTags,
+  isPublic,
+  isTagOfOurs,
   type Machine,
-  machineRef,
   powerOf,
   rebootsOf,
+  wantedTags,
 } from './machine.ts';
-import { nameOf, type OperationRef, readOperation } from './operation.ts';
-import { stampLabels } from './stamp.ts';
-
-/** Where the machine is, and what was started on it already. */
-export interface Start {
-  zone: string;
-  name: string;
-  operation?: string;
-}
+import { type OperationRef, operationOf } from './operation.ts';
+import { lastOf, regionOf } from './places.ts';
+import { insertSshRule, readSshRule, wantsSsh } from './ssh.ts';
+import { stampLabels, stampOf } from './stamp.ts';
 
 /**
- * Brings a machine to what is wanted, one operation at a time: each is waited for, and the heartbeat names it. Not seeing a
- * new machine is no news within the grace period (A6).
+ * Brings a machine to what is wanted: see `drive`.
  * @returns the machine as it was last seen, not there yet when the time was over; nothing when it was not seen.
- * @throws ProviderError what the operation failed with; `Conflict` when the machine is gone.
+ * @throws ProviderError what an operation failed with; `Conflict` when the machine is gone.
  */
 export async function converge(
   account: Account,
-  start: Start,
+  start: { zone: string; name: string; operation?: OperationRef },
   want: InstanceWant,
   context: CallContext,
 ): Promise<Machine | undefined> {
   const { zone, name } = start;
-  const started = Date.now();
-  let operation = start.operation;
   /** A look may be older than the labels we wrote: not the same reboot twice. */
   let reboots = 0;
-  let last: Machine | undefined;
-
-  const look = async (): Promise<Machine | ProviderError | undefined> => {
-    if (operation) {
-      const { done, error } = await readOperation(account, { zone, operation });
-      if (!done) return undefined;
-      operation = undefined;
-      // An answer, not a failed look: waiting longer would not change it.
-      if (error) return operationFailed(error);
-    }
-    const seen = await findByName(account, zone, name);
-    if (!seen) {
-      if (!last && Date.now() - started < account.visibilityGraceMs) return undefined;
-      return deathOf(zone, name);
-    }
-    last = seen;
-    reboots = Math.max(reboots, rebootsOf(seen));
-    try {
-      const next = await step(account, seen, want, reboots);
-      if (next === 'converged') return seen;
-      if (next !== 'waiting') {
-        operation = next.operation;
-        reboots = next.reboots ?? reboots;
-      }
-    } catch (error) {
-      // What was seen was older than what is: look again.
-      const stale = ['conditionNotMet', 'resourceNotReady'].includes(providerCodeOf(error) ?? '');
-      if (!stale || !isProviderError(error, 'Conflict')) throw error;
-    }
-    return undefined;
-  };
-  const converged = await waitFor(look, {
-    context,
-    pollMs: account.pollMs,
-    limitMs: account.ensureWaitMs,
-    get details(): OperationRef | undefined {
-      return operation ? { zone, operation } : undefined;
+  const { seen } = await drive<Machine>(account, context, start.operation, {
+    look: () => findByName(account, zone, name),
+    async step(machine) {
+      reboots = Math.max(reboots, rebootsOf(machine));
+      const next = await step(account, machine, want, reboots);
+      if (next !== 'reboot') return next;
+      // First the reboot, then the record: a lost answer in between means one reboot too many, never one too few.
+      const at = { project: await account.project(), zone, instance: name };
+      const operation = await operationOf(account.clients.instances.reset(at, account.call));
+      reboots = want.reboots;
+      return operation;
     },
+    gone: () => deathOfMachine(zone, name),
   });
-  if (converged instanceof ProviderError) throw converged;
-  return converged ?? last ?? findByName(account, zone, name);
+  return seen;
 }
 
 /** Starts the next operation towards what is wanted. */
@@ -90,16 +57,13 @@ async function step(
   machine: Machine,
   want: InstanceWant,
   reboots: number,
-): Promise<'converged' | 'waiting' | { operation: string; reboots?: number }> {
+): Promise<Next | 'reboot'> {
   const power = powerOf(machine);
   if (power !== 'running' && power !== 'stopped') return 'waiting';
   const { instances } = account.clients;
   const at = { project: await account.project(), zone: machine.zone, instance: machine.name };
-  const run = async (answer: Promise<[{ latestResponse?: unknown }, ...unknown[]]>) => ({
-    operation: nameOf((await changing(answer))[0]),
-  });
   const writeLabels = (labels: Record<string, string>) =>
-    run(
+    operationOf(
       instances.setLabels(
         { ...at, instancesSetLabelsRequestResource: { labels, labelFingerprint: machine.labelFingerprint } },
         account.call,
@@ -108,25 +72,40 @@ async function step(
 
   const otherType = lastOf(machine.machineType) !== want.instanceType;
   if (power === 'running' && (otherType || want.power === 'stopped'))
-    return run(instances.stop(at, account.call));
+    return operationOf(instances.stop(at, account.call));
   if (otherType) {
     const machineType = `zones/${machine.zone}/machineTypes/${want.instanceType}`;
     const instancesSetMachineTypeRequestResource = { machineType };
-    return run(instances.setMachineType({ ...at, instancesSetMachineTypeRequestResource }, account.call));
+    return operationOf(
+      instances.setMachineType({ ...at, instancesSetMachineTypeRequestResource }, account.call),
+    );
   }
-  if (reboots < want.reboots && power === 'running') {
-    // First the reboot, then the record: a lost answer in between means one reboot too many, never one too few.
-    return { ...(await run(instances.reset(at, account.call))), reboots: want.reboots };
-  }
+  if (reboots < want.reboots && power === 'running') return 'reboot';
   const labels = betterLabels(machine, want) ?? machine.labels;
   const recorded = rebootsOf(machine) >= want.reboots;
   if (labels !== machine.labels || !recorded)
     return writeLabels(recorded ? labels : { ...labels, [stampLabels.reboots]: String(want.reboots) });
-  if (power === 'stopped' && want.power === 'running') return run(instances.start(at, account.call));
+  const reach = await stepReach(account, machine, want);
+  if (reach) return reach;
+  if (power === 'stopped' && want.power === 'running') return operationOf(instances.start(at, account.call));
   return 'converged';
 }
 
-/** A machine and what it brings with it, for an error's `made`. */
-export function partsOf(machine: Machine): string[] {
-  return [machineRef(machine), ...childrenOf(machine)];
+/** Who can reach the machine: its firewalls by their tags, its way out, the rule that lets SSH in. */
+async function stepReach(account: Account, machine: Machine, want: InstanceWant): Promise<Next | undefined> {
+  const wanted = wantedTags(machine, want);
+  if (!hasTags(machine, wanted)) {
+    await tagsOf(account, want.firewalls ?? [], machine.networkInterfaces?.[0]?.network ?? '');
+    const others = (machine.tags?.items ?? []).filter((tag) => !isTagOfOurs(tag));
+    const tagsResource = { items: [...others, ...wanted], fingerprint: machine.tags?.fingerprint };
+    const at = { project: await account.project(), zone: machine.zone, instance: machine.name };
+    return operationOf(account.clients.instances.setTags({ ...at, tagsResource }, account.call));
+  }
+  const { zone, name } = machine;
+  if (want.publicAddress && !isPublic(machine))
+    return addAccessConfig(account, { scope: `zones/${zone}`, name, body: machine });
+  const stamp = stampOf(machine.labels);
+  if (stamp && wantsSsh(want) && !(await readSshRule(account, stamp)))
+    return insertSshRule(account, stamp, regionOf(zone));
+  return undefined;
 }

@@ -21,6 +21,16 @@ describe('what Google says becomes one of the table', () => {
     [400, "The disk resource 'x' is already being used by 'y'", 'Conflict'],
     [400, "Machine type with name 'x' does not exist in zone 'y'.", 'Invalid'],
     [400, 'Invalid value', 'Invalid'],
+    [400, "The network resource 'x' is already being used by 'y'", 'Conflict'],
+    [400, 'At most one access config currently supported.', 'Conflict'],
+    [400, "No attached disk found with device name 'x'", 'Conflict'],
+    [400, 'The referenced subnetwork resource cannot be found.', 'NotFound'],
+    [400, "Invalid IPCidrRange: 10.0.0.0/24 conflicts with existing subnetwork 'x'", 'Invalid'],
+    [400, 'Requested disk size cannot be smaller than the snapshot size (10 GB)', 'Invalid'],
+    [403, "Quota 'STATIC_ADDRESSES' exceeded.  Limit: 8.0 in region us-central1.", 'QuotaExceeded'],
+    [403, "Quota 'NETWORKS' exceeded.  Limit: 5.0 globally.", 'QuotaExceeded'],
+    [400, "Operation rate exceeded for resource 'x'. Too frequent operations from the source.", 'Throttled'],
+    [412, 'Supplied fingerprint does not match current metadata fingerprint.', 'Conflict'],
     [
       503,
       "The zone 'x' does not have enough resources available to fulfill the request.",
@@ -38,6 +48,11 @@ describe('what Google says becomes one of the table', () => {
     ['QUOTA_EXCEEDED', 'QuotaExceeded'],
     ['PERMISSIONS_ERROR', 'Denied'],
     ['RESOURCE_NOT_FOUND', 'Invalid'],
+    ['RESOURCE_IN_USE_BY_ANOTHER_RESOURCE', 'Conflict'],
+    ['IP_IN_USE_BY_ANOTHER_RESOURCE', 'Conflict'],
+    ['RESOURCE_NOT_READY', 'Conflict'],
+    ['RESOURCE_OPERATION_RATE_EXCEEDED', 'Throttled'],
+    ['IP_SPACE_EXHAUSTED', 'CapacityExhausted'],
     ['INTERNAL_ERROR', 'Unavailable'],
   ])('an operation that ended with %s is %s, with Google’s words', (providerCode, code) => {
     const error = operationFailed({ errors: [{ code: providerCode, message: 'words of Google' }] });

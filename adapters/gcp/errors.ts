@@ -8,7 +8,7 @@ const operationMeanings: Partial<Record<ProviderErrorCode, string>> = {
   Throttled: 'RATE_LIMIT_EXCEEDED RESOURCE_OPERATION_RATE_EXCEEDED',
   Denied: 'PERMISSIONS_ERROR FORBIDDEN',
   Conflict:
-    'RESOURCE_ALREADY_EXISTS RESOURCE_IN_USE_BY_ANOTHER_RESOURCE RESOURCE_NOT_READY CONDITION_NOT_MET',
+    'RESOURCE_ALREADY_EXISTS RESOURCE_IN_USE_BY_ANOTHER_RESOURCE IP_IN_USE_BY_ANOTHER_RESOURCE RESOURCE_NOT_READY CONDITION_NOT_MET',
   Invalid: 'INVALID_USAGE INVALID_FIELD_VALUE UNSUPPORTED_OPERATION RESOURCE_NOT_FOUND',
 };
 
@@ -24,7 +24,7 @@ const byOperationCode = new Map<string, ProviderErrorCode>(
  */
 const byMessage: [RegExp, ProviderErrorCode, Pick<ProviderErrorDetails, 'field' | 'providerCode'>][] = [
   [
-    /quota metric|rate ?limit|queries per|too many requests/i,
+    /quota metric|rate ?limit|queries per|too many requests|operation rate exceeded/i,
     'Throttled',
     { providerCode: 'rateLimitExceeded' },
   ],
@@ -33,6 +33,10 @@ const byMessage: [RegExp, ProviderErrorCode, Pick<ProviderErrorDetails, 'field' 
   [/machine type .* does not exist/i, 'Invalid', { field: '/instanceType', providerCode: 'invalid' }],
   [/is not ready/i, 'Conflict', { providerCode: 'resourceNotReady' }],
   [/already being used/i, 'Conflict', { providerCode: 'resourceInUseByAnotherResource' }],
+  [/at most one access config/i, 'Conflict', { providerCode: 'oneAccessConfig' }],
+  // An answer of 400 that means what 404 does: something that the request names.
+  [/referenced .*cannot be found/i, 'NotFound', { providerCode: 'notFound' }],
+  [/no attached disk found/i, 'Conflict', { providerCode: 'notAttached' }],
   [/must be stopped|is not running/i, 'Conflict', { providerCode: 'invalid' }],
 ];
 

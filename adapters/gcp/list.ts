@@ -1,27 +1,22 @@
 import type { Listed, ListPage } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
-import { type Account, reading } from './clients.ts';
-import { zonesOf } from './create.ts';
-import { diskOf } from './disks.ts';
-import {
-  addSize,
-  detailsOf,
-  instanceState,
-  locationOf,
-  machineOf,
-  machineRef,
-  regionOf,
-  type Sizes,
-} from './machine.ts';
-import { stampFilter, stampOf } from './stamp.ts';
+import type { Account } from './clients.ts';
+import { type Collection, readPage, type Thing, wordOf } from './collections.ts';
+import { bare } from './life.ts';
+import { addSize, detailsOf, instanceState, machineOf, type Sizes } from './machine.ts';
+import { zonesOf } from './places.ts';
+import { nameFilter, partOfName, stampFilter } from './stamp.ts';
 
-/** Where a list goes on: one zone, one kind, one of Google's pages at a time. */
+/** Where a list goes on: one place, one collection, one of Google's pages at a time. */
 interface Cursor {
-  /** Zones not yet read; the first is being read. */
-  zones: string[];
-  kind: 'instances' | 'disks';
+  /** What was not read yet, as `<scope>/<collection>`; the first is being read. */
+  left: string[];
   token?: string;
 }
+
+const ofZones: Collection[] = ['instances', 'disks'];
+const ofRegions: Collection[] = ['addresses', 'subnetworks'];
+const ofAll: Collection[] = ['snapshots', 'images', 'networks', 'firewalls'];
 
 /**
  * One page of everything with the broker's stamp. What could not be read is skipped with `complete: false`, so that a zone
@@ -29,73 +24,109 @@ interface Cursor {
  * @throws ProviderError `Invalid` for a page that no list gave.
  */
 export async function listPage(account: Account, broker: string, page?: string): Promise<ListPage> {
-  if (page === undefined) {
-    const zones = await Promise.all(account.regions.map((region) => zonesOf(account, region)));
-    return readPage(account, broker, { zones: zones.flat(), kind: 'instances' });
-  }
-  return readPage(account, broker, readCursor(page));
-}
-
-async function readPage(account: Account, broker: string, cursor: Cursor): Promise<ListPage> {
-  const [zone, ...others] = cursor.zones;
-  if (zone === undefined) return { items: [], complete: true };
-  const after: Cursor | undefined =
-    cursor.kind === 'instances'
-      ? { zones: cursor.zones, kind: 'disks' }
-      : others.length > 0
-        ? { zones: others, kind: 'instances' }
-        : undefined;
+  const { left, token } = page === undefined ? await begin(account) : readCursor(page);
+  const [current = '', ...others] = left;
+  const [, scope = '', collection] = /^(.*)\/([a-z]+)$/.exec(current) ?? [];
+  const after: Cursor | undefined = others.length > 0 ? { left: others } : undefined;
   try {
-    const { items, token } = await read(account, zone, cursor, stampFilter({ broker }));
-    const following = token ? { ...cursor, token } : after;
-    return { items, nextPage: following && writeCursor(following), complete: true };
+    const found = await readOne(account, broker, collection as Collection, scope, token);
+    if (!found.reached) tellUnread(account, current, new Error('Google Cloud could not reach it'));
+    const following = found.token ? { left, token: found.token } : after;
+    return {
+      items: found.items,
+      nextPage: following && writeCursor(following),
+      complete: found.reached,
+    };
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error;
-    account.warn(`the list of ${cursor.kind} in ${zone} failed: ${error.message}`, error);
+    tellUnread(account, current, error);
     return { items: [], nextPage: after && writeCursor(after), complete: false };
   }
 }
 
-async function read(
+function tellUnread(account: Account, what: string, error: Error): void {
+  account.warn(`the list of ${what} failed: ${error.message}`, error);
+}
+
+async function begin(account: Account): Promise<Cursor> {
+  const zones = (await Promise.all(account.regions.map((region) => zonesOf(account, region)))).flat();
+  const each = (scopes: string[], collections: Collection[]) =>
+    scopes.flatMap((scope) => collections.map((collection) => `${scope}/${collection}`));
+  return {
+    left: [
+      ...each(
+        zones.map((zone) => `zones/${zone}`),
+        ofZones,
+      ),
+      ...each(
+        account.regions.map((region) => `regions/${region}`),
+        ofRegions,
+      ),
+      ...each(['global'], ofAll),
+    ],
+  };
+}
+
+async function readOne(
   account: Account,
-  zone: string,
-  { kind, token }: Cursor,
-  filter: string,
-): Promise<{ items: Listed[]; token?: string }> {
-  const request = { project: await account.project(), zone, filter, pageToken: token };
-  if (kind === 'disks') {
-    const [disks, , answer] = await reading(account.clients.disks.list(request, account.call));
-    const items = disks.map(diskOf).flatMap(({ ref, labels, state, createdAt }): Listed[] => {
-      const stamp = stampOf(labels);
-      const location = { region: regionOf(zone), zone };
-      return stamp
-        ? [{ ref, kind: 'Instance', stamp, location, state, providerKind: 'disk', child: true, createdAt }]
-        : [];
-    });
-    return { items, token: answer?.nextPageToken || undefined };
-  }
-  const [instances, , answer] = await reading(account.clients.instances.list(request, account.call));
-  const machines = instances.map(machineOf);
+  broker: string,
+  collection: Collection,
+  scope: string,
+  token?: string,
+): Promise<{ items: Listed[]; token?: string; reached: boolean }> {
+  // Disks of machines are found by their labels, and volumes carry those too.
+  const filter = ofZones.includes(collection) ? stampFilter({ broker }) : nameFilter({ broker });
+  const page = await readPage(account, collection, scope, filter, token);
+  const ours = page.things.filter(
+    ({ stamp, location }) => stamp?.broker === broker && account.regions.includes(location.region),
+  );
+  const details = collection === 'instances' ? await detailsOfAll(account, ours) : new Map();
+  const items = ours.map(
+    (thing): Listed => ({
+      ref: thing.ref,
+      ...kindOf(thing),
+      stamp: bare(thing),
+      location: thing.location,
+      state: thing.state,
+      providerKind: wordOf(collection),
+      createdAt: thing.createdAt,
+      ...details.get(thing.ref),
+    }),
+  );
+  return { items, token: page.token, reached: page.reached };
+}
+
+async function detailsOfAll(
+  account: Account,
+  things: Thing[],
+): Promise<Map<string, Pick<Listed, 'state' | 'details'>>> {
   const sizes: Sizes = new Map();
-  for (const machine of machines) await addSize(account, sizes, machine);
-  const items = machines.flatMap((machine): Listed[] => {
-    const stamp = stampOf(machine.labels);
-    if (!stamp) return [];
-    return [
-      {
-        ref: machineRef(machine),
-        kind: 'Instance',
-        stamp,
-        location: locationOf(machine),
-        state: instanceState(machine),
-        providerKind: 'instance',
-        child: false,
-        createdAt: machine.creationTimestamp ?? undefined,
-        details: detailsOf(machine, sizes),
-      },
-    ];
-  });
-  return { items, token: answer?.nextPageToken || undefined };
+  const details = new Map<string, Pick<Listed, 'state' | 'details'>>();
+  for (const { ref, body } of things as Thing<'instances'>[]) {
+    const machine = machineOf(body);
+    await addSize(account, sizes, machine);
+    details.set(ref, { state: instanceState(machine), details: detailsOf(machine, sizes) });
+  }
+  return details;
+}
+
+/** The kind that a main object stands for. A disk or a firewall rule may be an instance's instead. */
+const kinds: Record<Collection, Listed['kind']> = {
+  instances: 'Instance',
+  disks: 'Volume',
+  snapshots: 'Snapshot',
+  images: 'Image',
+  networks: 'Network',
+  subnetworks: 'Network',
+  firewalls: 'Firewall',
+  addresses: 'Address',
+};
+
+function kindOf({ collection, name }: Thing): Pick<Listed, 'kind' | 'child'> {
+  if (collection === 'instances') return { kind: 'Instance', child: false };
+  const part = partOfName(name);
+  if (part === 'ssh' || part === undefined) return { kind: 'Instance', child: true };
+  return { kind: kinds[collection], child: part !== '' };
 }
 
 function writeCursor(cursor: Cursor): string {
@@ -105,8 +136,7 @@ function writeCursor(cursor: Cursor): string {
 function readCursor(page: string): Cursor {
   try {
     const cursor = JSON.parse(Buffer.from(page, 'base64url').toString('utf8')) as Cursor;
-    if (Array.isArray(cursor.zones) && (cursor.kind === 'instances' || cursor.kind === 'disks'))
-      return cursor;
+    if (Array.isArray(cursor.left) && cursor.left.length > 0) return cursor;
   } catch (error) {
     throw new ProviderError('Invalid', 'the page is not one of this list', {}, error);
   }

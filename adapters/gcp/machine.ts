@@ -1,27 +1,16 @@
 import type { protos } from '@google-cloud/compute';
 import type { InstanceDetails, InstanceWant, Location, Present, Target } from '../contract.ts';
-import { ProviderError } from '../errors.ts';
-import { type Account, finding, reading } from './clients.ts';
+import { aggregated } from './aggregated.ts';
+import { type Account, finding } from './clients.ts';
+import { deathOf, hiding, notOurs, parseRef, refOf, unreachable } from './collections.ts';
+import { lastOf, regionOf } from './places.ts';
+import { readSshRule, sshRuleRef, sshTag, wantsSsh } from './ssh.ts';
 import { carries, machineName, mutableLabels, stampFilter, stampLabels, stampOf } from './stamp.ts';
 
 type IInstance = protos.google.cloud.compute.v1.IInstance;
 
 /** An instance with what we always read of it. */
 export type Machine = IInstance & { name: string; zone: string; labels: Record<string, string> };
-
-/** The last part of one of Google's links. */
-export function lastOf(link: string | null | undefined): string {
-  return link?.split('/').at(-1) ?? '';
-}
-
-export function regionOf(zone: string): string {
-  return zone.replace(/-[a-z]+$/, '');
-}
-
-/** Reference of a machine or disk: unique in the project. */
-export function refOf(zone: string, collection: 'instances' | 'disks', name: string): string {
-  return `zones/${zone}/${collection}/${name}`;
-}
 
 export function machineOf(instance: IInstance): Machine {
   return {
@@ -32,7 +21,8 @@ export function machineOf(instance: IInstance): Machine {
   };
 }
 
-export const machineRef = (machine: Machine): string => refOf(machine.zone, 'instances', machine.name);
+export const machineRef = ({ zone, name }: Pick<Machine, 'zone' | 'name'>): string =>
+  refOf({ collection: 'instances', scope: `zones/${zone}`, name });
 
 export async function findByName(account: Account, zone: string, name: string): Promise<Machine | undefined> {
   const request = { project: await account.project(), zone, instance: name };
@@ -43,7 +33,8 @@ export async function findByName(account: Account, zone: string, name: string): 
 /**
  * The machines with the target's stamp: by name where the attempt and its zone are known, because that is seen at once, by
  * reference where one is given, and by label in every zone. Newest attempt first.
- * @throws ProviderError `Conflict` when the reference is a machine that does not carry the stamp (A5).
+ * @throws ProviderError `Conflict` when the reference is a machine that does not carry the stamp (A5); `Unavailable` when none was
+ * found and a zone could not be reached.
  */
 export async function findMachines(
   account: Account,
@@ -51,56 +42,57 @@ export async function findMachines(
 ): Promise<Machine[]> {
   const { attempt, ...stamp } = target.stamp;
   const { zone } = target.location;
-  const [, refZone, refName] = /^zones\/([^/]+)\/instances\/([^/]+)$/.exec(target.ref ?? '') ?? [];
+  const at = parseRef('instances', target.ref);
   const [named, referred, listed] = await Promise.all([
     attempt !== undefined && zone ? findByName(account, zone, machineName({ ...stamp, attempt })) : undefined,
-    refZone && refName ? findByName(account, refZone, refName) : undefined,
-    findByStamp(account, target.stamp),
+    at && findByName(account, lastOf(at.scope), at.name),
+    listByStamp(account, target.stamp),
   ]);
-  if (referred && !carries(referred.labels, target.stamp)) throw notOurs(referred);
-  const ours = [named, referred, ...listed].filter(
+  if (referred && !carries(referred.labels, target.stamp)) throw notOurs(machineRef(referred));
+  const ours = [named, referred, ...listed.machines].filter(
     (machine): machine is Machine => machine !== undefined && carries(machine.labels, target.stamp),
   );
+  const away = hiding(account, target, listed.away);
+  if (ours.length === 0 && away.length > 0) throw unreachable(away);
   const attemptOf = (machine: Machine) => stampOf(machine.labels)?.attempt ?? 0;
   return [...new Map(ours.map((machine) => [machineRef(machine), machine])).values()].sort(
     (a, b) => attemptOf(b) - attemptOf(a),
   );
 }
 
-async function findByStamp(account: Account, stamp: Target['stamp']): Promise<Machine[]> {
-  const request = { project: await account.project(), filter: stampFilter(stamp) };
-  const found: Machine[] = [];
-  const read = async () => {
-    for await (const [, scope] of account.clients.instances.aggregatedListAsync(request, account.call))
-      for (const instance of scope.instances ?? []) found.push(machineOf(instance));
-  };
-  await reading(read());
-  return found;
+async function listByStamp(
+  account: Account,
+  stamp: Parameters<typeof stampFilter>[0],
+): Promise<{ machines: Machine[]; away: string[] }> {
+  const { scopes, away } = await aggregated(account, 'instances', stampFilter(stamp));
+  return { machines: scopes.flatMap(([, { instances }]) => (instances ?? []).map(machineOf)), away };
 }
 
-export function notOurs(machine: Machine): ProviderError {
-  return new ProviderError('Conflict', `${machineRef(machine)} does not carry the stamp of the resource`, {
-    providerCode: 'NotOurs',
-  });
+/** Every machine with the stamp, in all zones. @throws ProviderError `Unavailable` when a zone could not be reached. */
+export async function findByStamp(
+  account: Account,
+  stamp: Parameters<typeof stampFilter>[0],
+): Promise<Machine[]> {
+  const { machines, away } = await listByStamp(account, stamp);
+  const hidden = hiding(account, { stamp }, away);
+  if (hidden.length > 0) throw unreachable(hidden);
+  return machines;
 }
 
-/** The machine of this attempt was there and is not: its token can never make another one (R4). */
-export function deathOf(zone: string, name: string): ProviderError {
-  const ref = refOf(zone, 'instances', name);
-  return new ProviderError(
-    'Conflict',
-    `${ref} of this attempt is deleted: only a new attempt can make another`,
-    {
-      providerCode: 'InstanceTerminated',
-      made: [ref],
-    },
-  );
-}
+/** The machine of this attempt was there and is not. */
+export const deathOfMachine = (zone: string, name: string) => deathOf(machineRef({ zone, name }));
 
-/** References of what a machine brings with it. */
+/** References of what a machine brings with it: its boot disk, and the rule that lets SSH in. A volume is nobody's child. */
 export function childrenOf(machine: Machine): string[] {
-  return (machine.disks ?? []).flatMap(({ source }) =>
-    source ? [refOf(machine.zone, 'disks', lastOf(source))] : [],
+  const stamp = stampOf(machine.labels);
+  const letsSshIn = stamp && machine.tags?.items?.includes(sshTag(stamp));
+  return [...bootDisksOf(machine), ...(letsSshIn ? [sshRuleRef(stamp)] : [])];
+}
+
+export function bootDisksOf(machine: Machine): string[] {
+  const scope = `zones/${machine.zone}`;
+  return (machine.disks ?? []).flatMap(({ source, boot }) =>
+    source && boot ? [refOf({ collection: 'disks', scope, name: lastOf(source) })] : [],
   );
 }
 
@@ -176,11 +168,16 @@ export function detailsOf(machine: Machine, sizes: Sizes): InstanceDetails {
 /** The machine as the contract shows it. @throws ProviderError `Conflict` when it carries no stamp. */
 export async function toPresent(account: Account, machine: Machine, want?: InstanceWant): Promise<Present> {
   const stamp = stampOf(machine.labels);
-  if (!stamp) throw notOurs(machine);
+  if (!stamp) throw notOurs(machineRef(machine));
   const sizes: Sizes = new Map();
   if (want && want.instanceType === lastOf(machine.machineType))
     sizes.set(sizeKey(machine), { vcpus: want.vcpus, memoryGiB: want.memoryGiB });
-  await addSize(account, sizes, machine);
+  const [, letsSshIn] = await Promise.all([
+    addSize(account, sizes, machine),
+    want && wantsSsh(want) ? readSshRule(account, stamp) : undefined,
+  ]);
+  const diff = want ? differences(machine, want) : [];
+  if (want && wantsSsh(want) && !letsSshIn && !diff.includes('firewalls')) diff.push('firewalls');
   return {
     presence: 'present',
     ref: machineRef(machine),
@@ -188,8 +185,26 @@ export async function toPresent(account: Account, machine: Machine, want?: Insta
     location: locationOf(machine),
     state: instanceState(machine),
     details: detailsOf(machine, sizes),
-    diff: want ? differences(machine, want) : [],
+    diff,
   };
+}
+
+/** The network tags of ours that the machine should have. */
+export function wantedTags(machine: Machine, want: InstanceWant): string[] {
+  const stamp = stampOf(machine.labels);
+  return [...(want.firewalls ?? []).map(lastOf), ...(stamp && wantsSsh(want) ? [sshTag(stamp)] : [])].sort();
+}
+
+/** Tags that are not by us are somebody's own. */
+export const isTagOfOurs = (tag: string): boolean => tag.startsWith('landfall-');
+
+export function hasTags(machine: Machine, wanted: string[]): boolean {
+  return (machine.tags?.items ?? []).filter(isTagOfOurs).sort().join() === wanted.join();
+}
+
+/** Can it be reached from outside, by an address of its own or a reserved one? */
+export function isPublic(machine: Machine): boolean {
+  return (machine.networkInterfaces ?? []).some(({ accessConfigs }) => (accessConfigs ?? []).length > 0);
 }
 
 /** Fields of the wanted spec that the machine does not have. What Compute Engine fixes at creation is not compared. */
@@ -198,6 +213,8 @@ export function differences(machine: Machine, want: InstanceWant): string[] {
   if (powerOf(machine) !== want.power) diff.push('power');
   if (lastOf(machine.machineType) !== want.instanceType) diff.push('instanceType');
   if (rebootsOf(machine) < want.reboots) diff.push('reboots');
+  if (!hasTags(machine, wantedTags(machine, want))) diff.push('firewalls');
+  if (want.publicAddress && !isPublic(machine)) diff.push('publicAddress');
   if (machine.labels[stampLabels.name] !== want.name) diff.push('name');
   if (Object.entries(want.labels).some(([key, value]) => machine.labels[key] !== value)) diff.push('labels');
   return diff;

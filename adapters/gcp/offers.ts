@@ -1,7 +1,7 @@
 import type { protos } from '@google-cloud/compute';
 import type { CallContext, Quota, SiteOffer } from '../contract.ts';
 import { type Account, reading } from './clients.ts';
-import { regionOf } from './machine.ts';
+import { regionOf } from './places.ts';
 
 type IMachineType = protos.google.cloud.compute.v1.IMachineType;
 

@@ -1,46 +1,89 @@
 import type { CallContext, Removal, Target } from '../contract.ts';
 import { isProviderError } from '../errors.ts';
 import { waitFor } from '../wait.ts';
-import { type Account, changing } from './clients.ts';
-import { type Disk, findDisks } from './disks.ts';
-import { findMachines, type Machine, machineRef } from './machine.ts';
-import { carries } from './stamp.ts';
+import type { Account } from './clients.ts';
+import { drop, find, type Named, refOf } from './collections.ts';
+import { findDisks } from './disks.ts';
+import { operationFailed, providerCodeOf } from './errors.ts';
+import { findMachines } from './machine.ts';
+import { type OperationRef, readOperation } from './operation.ts';
+import { partOfName } from './stamp.ts';
 
 /** Looks in a row that have to see nothing before a removal is done (A4). */
 const looksForAbsence = 2;
 
-/**
- * Deletes the machines with the target's stamp, then the disks that did not go with theirs, and says so only after absence
- * was seen twice (A4). What does not carry the stamp is never touched (A5). Every look starts from the beginning: a machine
- * may become visible late (R8).
- */
+/** What goes together; a stage begins when nothing is left of the ones before it. */
+export interface Stage {
+  find(): Promise<Named[]>;
+  /** Whatever uses these is going too: that it is still there is no `Conflict`. */
+  usersGo: boolean;
+}
+
+/** The machines with the target's stamp, then the disks that did not go with theirs, then the rule that let SSH in to it. */
 export async function removeMachine(
   account: Account,
   target: Target,
   context: CallContext,
 ): Promise<Removal> {
+  return removeStages(account, target, context, [
+    {
+      usersGo: true,
+      find: async () =>
+        (await findMachines(account, target)).map(({ zone, name }) => ({
+          collection: 'instances',
+          scope: `zones/${zone}`,
+          name,
+        })),
+    },
+    {
+      usersGo: true,
+      find: async () =>
+        (await findDisks(account, target)).map(({ zone, name }) => ({
+          collection: 'disks',
+          scope: `zones/${zone}`,
+          name,
+        })),
+    },
+    {
+      usersGo: true,
+      find: async () =>
+        (await find(account, 'firewalls', { ...target, ref: undefined })).filter(
+          ({ name }) => partOfName(name) === 'ssh',
+        ),
+    },
+  ]);
+}
+
+/**
+ * Deletes what the stages find, and says so only after absence was seen twice (A4). What they find has to carry the stamp (A5). Every
+ * look starts from the beginning: something may become visible late (R8).
+ * @throws ProviderError `Conflict` while something else uses it.
+ */
+export async function removeStages(
+  account: Account,
+  target: Pick<Target, 'since'>,
+  context: CallContext,
+  stages: Stage[],
+): Promise<Removal> {
   let absences = 0;
-  const asked = new Set<string>();
+  const asked = new Map<string, OperationRef>();
   const look = async (): Promise<true | undefined> => {
-    const machines = await findMachines(account, target);
-    for (const machine of machines)
-      if (!asked.has(machineRef(machine)) && (await deleteMachine(account, machine)))
-        asked.add(machineRef(machine));
-    if (machines.length > 0) {
+    for (const stage of stages) {
+      const things = await stage.find();
+      if (things.length === 0) continue;
       absences = 0;
+      for (const thing of things) {
+        context.signal.throwIfAborted();
+        await pursue(account, thing, stage, asked);
+      }
       return undefined;
     }
-    const disks = (await findDisks(account, target.stamp)).filter((disk) =>
-      carries(disk.labels, target.stamp),
-    );
-    for (const disk of disks)
-      if (!disk.inUse && !asked.has(disk.ref) && (await deleteDisk(account, disk))) asked.add(disk.ref);
-    absences = disks.length === 0 ? absences + 1 : 0;
+    absences += 1;
     return absences >= looksForAbsence || undefined;
   };
   const gone = await waitFor(look, { context, pollMs: account.pollMs, limitMs: account.removeWaitMs });
   if (!gone) return { done: false, retryAfterMs: account.pollMs };
-  // Of a young create the machine may only be invisible (A6, R8).
+  // Of a young create the object may only be invisible (A6, R8).
   const hiddenForMs = graceLeftMs(account, target);
   return hiddenForMs > 0
     ? { done: false, retryAfterMs: Math.min(hiddenForMs, account.pollMs) }
@@ -53,24 +96,27 @@ export function graceLeftMs(account: Account, target: Pick<Target, 'since'>): nu
   return Math.max(0, Date.parse(target.since) + account.visibilityGraceMs - Date.now());
 }
 
-async function deleteMachine(account: Account, { zone, name }: Machine): Promise<boolean> {
-  const project = await account.project();
-  return accepted(account.clients.instances.delete({ project, zone, instance: name }, account.call));
-}
-
-async function deleteDisk(account: Account, { zone, name }: Disk): Promise<boolean> {
-  const project = await account.project();
-  return accepted(account.clients.disks.delete({ project, zone, disk: name }, account.call));
-}
-
-/** @returns false while Compute Engine refuses because something else is still going on with it. */
-async function accepted(answer: Promise<unknown>): Promise<boolean> {
+/** Asks for the deletion, or looks how the one that was asked for goes; one that failed is asked for again. */
+async function pursue(
+  account: Account,
+  thing: Named,
+  { usersGo }: Stage,
+  asked: Map<string, OperationRef>,
+): Promise<void> {
+  const ref = refOf(thing);
+  const under = asked.get(ref);
   try {
-    await changing(answer);
-    return true;
+    if (under) {
+      const { error } = await readOperation(account, under);
+      if (!error) return;
+      asked.delete(ref);
+      throw operationFailed(error);
+    }
+    asked.set(ref, await drop(account, thing));
   } catch (error) {
-    if (isProviderError(error, 'NotFound')) return true;
-    if (isProviderError(error, 'Conflict')) return false;
-    throw error;
+    if (isProviderError(error, 'NotFound')) return;
+    // Something is still going on with it, or what uses it is going.
+    const used = /in_?use/i.test(providerCodeOf(error) ?? '');
+    if (!isProviderError(error, 'Conflict') || (used && !usersGo)) throw error;
   }
 }

@@ -44,6 +44,60 @@ export function machineName(stamp: Stamp): string {
   return `landfall-${digest(stamp).slice(0, 40)}`;
 }
 
+const short = (text: string, length: number) =>
+  createHash('sha256').update(text).digest('hex').slice(0, length);
+
+/**
+ * Name of what is made for a resource of any other kind: the same for every call, so that there can be only one, and such that
+ * a pattern finds all of a broker's, or of a resource's. `part`: of a child, what it is. At most 63 characters.
+ */
+export function objectName(stamp: Stamp, part?: string): string {
+  const name = `landfall-${short(stamp.broker, 10)}-${short(`${stamp.broker}\n${stamp.resource}`, 20)}-${stamp.attempt}`;
+  return part === undefined ? name : `${name}-${part}`;
+}
+
+/** Part of a subnetwork: a user's name may be too long for Google, or no name there. */
+export const partOfSubnet = (name: string): string => `s${short(name, 8)}`;
+
+/** The child that a name is of, empty for the object itself; nothing when the name is none of `objectName`. */
+export function partOfName(name: string): string | undefined {
+  const found = /^landfall-[0-9a-f]{10}-[0-9a-f]{20}-\d+(?:-(.+))?$/.exec(name);
+  return found ? (found[1] ?? '') : undefined;
+}
+
+/** A list's filter for what `objectName` names: not everything at Google has labels. */
+export function nameFilter(stamp: Pick<Target['stamp'], 'broker'> & Partial<Target['stamp']>): string {
+  const { broker, resource, attempt } = stamp;
+  const of = resource === undefined ? '[0-9a-f]{20}' : short(`${broker}\n${resource}`, 20);
+  return `name eq "landfall-${short(broker, 10)}-${of}-${attempt ?? '[0-9]+'}(-.+)?"`;
+}
+
+/** What an object without labels says of itself in its description, beside its stamp. */
+export interface Described {
+  region?: string;
+  /** A network's range: Google's own networks have none. */
+  cidr?: string;
+  /** A subnetwork's name as the user gave it. */
+  subnet?: string;
+}
+
+export function descriptionOf({ broker, project, resource, attempt }: Stamp, more: Described = {}): string {
+  return JSON.stringify({ landfall: { broker, project, resource, attempt, ...more } });
+}
+
+/** @returns nothing for a description that is not ours. */
+export function readDescription(text: string | null | undefined): (Stamp & Described) | undefined {
+  if (!text?.startsWith('{"landfall":')) return undefined;
+  try {
+    const { broker, project, resource, attempt, ...more } = JSON.parse(text).landfall as Stamp & Described;
+    if (!broker || !resource || typeof project !== 'string' || !Number.isInteger(attempt)) return undefined;
+    return { broker, project, resource, attempt, ...more };
+  } catch {
+    // Somebody else's words that begin like ours.
+    return undefined;
+  }
+}
+
 /** The stamp as labels, for a machine's children. @throws ProviderError `Invalid` for what is no label at Google. */
 export function stampAsLabels(stamp: Stamp): Labels {
   return checked({
@@ -55,7 +109,7 @@ export function stampAsLabels(stamp: Stamp): Labels {
 }
 
 /** Name and labels as Google's labels: what may change later. @throws ProviderError `Invalid`. */
-export function mutableLabels(spec: InstanceWant): Labels {
+export function mutableLabels(spec: Pick<InstanceWant, 'name' | 'labels'>): Labels {
   const reserved = Object.keys(spec.labels).find((key) => /^(landfall|goog)-/.test(key));
   if (reserved)
     throw new ProviderError('Invalid', `the label ${reserved} is reserved on Google Cloud`, {
@@ -105,7 +159,11 @@ export function stampOf(labels: Labels | null | undefined): Stamp | undefined {
 
 /** Does an object carry the target's stamp? */
 export function carries(labels: Labels | null | undefined, stamp: Target['stamp']): boolean {
-  const found = stampOf(labels);
+  return isOf(stampOf(labels), stamp);
+}
+
+/** Is this the target's stamp? */
+export function isOf(found: Stamp | undefined, stamp: Target['stamp']): boolean {
   return (
     found?.broker === stamp.broker &&
     found.resource === stamp.resource &&

@@ -1,11 +1,15 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Kind } from '../../../adapters/contract.ts';
 import { machineTypes } from './catalog.ts';
 import { type Discovery, readDiscovery } from './discovery.ts';
+import { act, insert, wordOf } from './estate.ts';
 import { createFaultPlan, type GcpFault, type Refusal } from './faults.ts';
-import { carryOut, Refused } from './methods.ts';
-import { createWorld, type Json } from './world.ts';
+import { actOnInstance, insertInstance } from './machines.ts';
+import { carryOut } from './methods.ts';
+import { Refused } from './refusals.ts';
+import { type Collection, collections, createWorld, type Json, pathOf } from './world.ts';
 
 export type { GcpFault };
 
@@ -20,22 +24,29 @@ export interface Call {
 
 export interface Existing {
   ref: string;
-  providerKind: 'instance' | 'disk';
+  /** Google's word for one of its collection, e.g. `instance`, `disk`, `network`. */
+  providerKind: string;
+  name: string;
   labels: Record<string, string>;
+  description?: string;
 }
 
 export interface GcpSimulator {
   /** For the site's `endpoint`; any credentials and any project are accepted. */
   endpoint: string;
-  faults: { set(fault: GcpFault): void; clear(): void };
+  faults: { set(fault: GcpFault, kind?: Kind): void; clear(): void };
   /** Every request so far, newest last. */
   calls: Call[];
   /** What exists: nothing hidden, nothing delayed; what is going still counts. */
   truth(): Existing[];
   /** Makes a machine past the rules and faults, as somebody else would; answers its reference. */
   plant(project: string, zone: string, name: string, labels: Record<string, string>): string;
-  /** Deletes a machine past the adapter, and answers when it is gone. */
+  /** Makes anything else so, by the body of its insert. */
+  plantOther(project: string, scope: string, collection: Collection, body: Json): string;
+  /** Deletes something past the adapter, and answers when it is gone. */
   destroy(ref: string): Promise<void>;
+  /** Gives a machine a network tag past the adapter; answers how to read all of them. */
+  tag(ref: string, tag: string): Promise<() => string[]>;
   close(): Promise<void>;
 }
 
@@ -106,9 +117,9 @@ export async function startGcpSimulator(
     if (fate.delayMs > 0) await sleep(fate.delayMs);
     if (fate.requestLost) return void response.destroy();
     if (fate.refusal) return refuse(send, fate.refusal);
-    const carry = () => carryOut(world, faults, matched, url.searchParams, call.body ?? {}, fate.failure);
+    const carry = () => carryOut(world, matched, url.searchParams, call.body ?? {}, fate.failure);
     // The operation as it is now, not as it was at first.
-    const body = known ? (world.operation(pathOf(known.selfLink)) ?? known) : await carry();
+    const body = known ? (world.operation(pathOf('', known.selfLink)) ?? known) : await carry();
     if (requestId && !known) answered.set(requestId, body);
     // With a request id the second delivery is answered with the first one's operation, without it the name is taken.
     if (fate.duplicate && !requestId) await carry();
@@ -116,6 +127,17 @@ export async function startGcpSimulator(
     if (wrong.length > 0) throw new Error(`the answer to ${matched.id} is not Google's: ${wrong.join('; ')}`);
     if (fate.responseLost) return void response.destroy();
     send(200, body);
+  }
+
+  /** Where the thing with this reference is, in whatever project. */
+  function place(ref: string) {
+    for (const collection of collections)
+      for (const { path } of world.all(collection)) {
+        if (!path.endsWith(`/${ref}`)) continue;
+        const [, project = '', ...rest] = path.split('/');
+        return { at: { project, scope: rest.slice(0, -2).join('/') }, path, collection };
+      }
+    throw new Error(`there is no ${ref}`);
   }
 
   const server = createServer((request, response) => {
@@ -132,16 +154,19 @@ export async function startGcpSimulator(
     faults,
     calls,
     truth: () =>
-      (['instances', 'disks'] as const).flatMap((collection) =>
+      collections.flatMap((collection) =>
         world.all(collection).map(({ path, body }) => ({
           ref: path.replace(/^projects\/[^/]+\//, ''),
-          providerKind: collection === 'disks' ? ('disk' as const) : ('instance' as const),
+          providerKind: wordOf[collection],
+          name: body.name,
           labels: body.labels ?? {},
+          description: body.description,
         })),
       ),
     plant(project, zone, name, labels) {
-      world.insertInstance(
-        { project, zone },
+      insertInstance(
+        world,
+        { project, scope: `zones/${zone}` },
         {
           name,
           labels,
@@ -152,12 +177,21 @@ export async function startGcpSimulator(
       );
       return `zones/${zone}/instances/${name}`;
     },
+    plantOther(project, scope, collection, body) {
+      insert(world, { project, scope }, collection, body, new URLSearchParams());
+      return `${scope}/${collection}/${body.name}`;
+    },
     async destroy(ref) {
-      const thing = world.all('instances').find(({ path }) => path.endsWith(`/${ref}`));
-      if (!thing) throw new Error(`there is no ${ref}`);
-      const [, project = '', , zone = ''] = thing.path.split('/');
-      world.act({ project, zone }, thing.path, 'delete', {});
-      while (world.find(thing.path)) await sleep(20);
+      const { at, path, collection } = place(ref);
+      const none = new URLSearchParams();
+      if (collection === 'instances') actOnInstance(world, at, path, 'delete', none, {});
+      else act(world, at, collection, path, 'delete', {});
+      while (world.find(path)) await sleep(20);
+    },
+    async tag(ref, tag) {
+      const machine = world.find(place(ref).path) ?? {};
+      machine.tags = { items: [...(machine.tags.items ?? []), tag], fingerprint: world.fingerprint() };
+      return () => machine.tags.items;
     },
     async close() {
       server.closeAllConnections();
@@ -177,8 +211,6 @@ function refuse(
     retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) },
   );
 }
-
-const pathOf = (link: string): string => link.replace(/^https:\/\/[^/]+\/compute\/v1\//, '');
 
 async function textOf(request: IncomingMessage): Promise<string> {
   let text = '';

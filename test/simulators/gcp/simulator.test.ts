@@ -28,6 +28,8 @@ const machine = (name: string, change: Json = {}): Json => ({
 const insert = (body: Json, query = '') => ask('POST', `${zone}/instances${query}`, body);
 const finished = async (operation: Json) =>
   (await ask('POST', `${zone}/operations/${operation.name}/wait`)).json;
+const finishedGlobal = async (operation: Json) =>
+  (await ask('POST', `projects/p1/global/operations/${operation.name}/wait`)).json;
 
 describe('the simulated Compute Engine holds requests to what Google publishes', () => {
   test.each<[string, string, Json]>([
@@ -46,9 +48,9 @@ describe('the simulated Compute Engine holds requests to what Google publishes',
   });
 
   test('a method that it does not have is said to be missing, not answered', async () => {
-    const { status, json } = await ask('GET', 'projects/p1/global/snapshots');
+    const { status, json } = await ask('GET', 'projects/p1/global/routes');
     expect(status).toBe(501);
-    expect(json.error.message).toContain('compute.snapshots.list');
+    expect(json.error.message).toContain('compute.routes.list');
   });
 });
 
@@ -56,7 +58,8 @@ describe('the simulated Compute Engine behaves as Google documents', () => {
   test('an insert is an operation; the machine and its disk come and go together', async () => {
     const { json } = await insert(machine('one'));
     expect(json).toMatchObject({ kind: 'compute#operation', status: 'PENDING' });
-    expect((await ask('GET', `${zone}/instances/one`)).json.status).toBe('PROVISIONING');
+    const { status } = (await ask('GET', `${zone}/instances/one`)).json;
+    expect(['PROVISIONING', 'STAGING']).toContain(status);
     expect(await finished(json)).toMatchObject({ status: 'DONE' });
     expect((await ask('GET', `${zone}/instances/one`)).json.status).toBe('RUNNING');
     expect((await ask('DELETE', `${zone}/disks/one`)).json.error.errors[0].reason).toBe(
@@ -105,6 +108,100 @@ describe('the simulated Compute Engine behaves as Google documents', () => {
     const seen = (await Promise.all(looks)).map(({ status }) => status).sort();
     expect(seen).toEqual([200, 404, 404]);
     await gcp.destroy('zones/us-central1-a/instances/five');
+  });
+
+  test('an operation that is done stays done, however late the machine’s timers are', async () => {
+    const { json } = await ask('POST', `${zone}/disks`, { name: 'late', sizeGb: '10' });
+    const until = Date.now() + 300;
+    while (Date.now() < until);
+    expect(await finished(json)).toMatchObject({ status: 'DONE' });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await ask('GET', `${zone}/operations/${json.name}`)).json.status).toBe('DONE');
+    await finished((await ask('DELETE', `${zone}/disks/late`)).json);
+  });
+
+  const reasonOf = ({ json }: { json: Json }) => json.error?.errors[0].reason;
+  const network = 'projects/p1/global/networks';
+
+  test('a network is not ready before its operation is over, and stays while something stands on it', async () => {
+    const { json } = await ask('POST', network, { name: 'net', autoCreateSubnetworks: false });
+    const rule = { name: 'rule', network: 'global/networks/net', allowed: [{ IPProtocol: 'icmp' }] };
+    const rules = 'projects/p1/global/firewalls';
+    expect(reasonOf(await ask('POST', rules, rule))).toBe('resourceNotReady');
+    await finishedGlobal(json);
+    await finishedGlobal((await ask('POST', rules, rule)).json);
+    expect(reasonOf(await ask('DELETE', `${network}/net`))).toBe('resourceInUseByAnotherResource');
+    expect((await ask('PATCH', `${rules}/rule`, { name: 'rule', disabled: true })).status).toBe(200);
+    expect((await ask('GET', `${rules}/rule`)).json).toMatchObject({ disabled: true, direction: 'INGRESS' });
+    await finishedGlobal((await ask('DELETE', `${rules}/rule`)).json);
+    await finishedGlobal((await ask('DELETE', `${network}/net`)).json);
+    expect(gcp.truth()).toEqual([]);
+  });
+
+  test('subnetworks of one network do not overlap, and labels are not for them', async () => {
+    await finishedGlobal((await ask('POST', network, { name: 'net', autoCreateSubnetworks: false })).json);
+    const subnets = 'projects/p1/regions/us-central1/subnetworks';
+    const subnet = (name: string, ipCidrRange: string, change: Json = {}) =>
+      ask('POST', subnets, { name, network: 'global/networks/net', ipCidrRange, ...change });
+    expect((await subnet('a', '10.0.0.0/20')).status).toBe(200);
+    expect((await subnet('b', '10.0.8.0/24')).json.error.message).toContain('conflicts with existing');
+    const labelled = await subnet('c', '10.1.0.0/24', { labels: { a: 'b' } });
+    expect(labelled.json.error.message).toContain('Cannot find field');
+    expect(reasonOf(await ask('DELETE', `${network}/net`))).toBe('resourceInUseByAnotherResource');
+  });
+
+  test('a disk that a machine uses is used by nobody else, and its image needs force', async () => {
+    await finished((await insert(machine('six'))).json);
+    await finished((await ask('POST', `${zone}/disks`, { name: 'data', sizeGb: '10' })).json);
+    const body = { source: `${zone}/disks/data`, deviceName: 'data' };
+    await finished((await ask('POST', `${zone}/instances/six/attachDisk`, body)).json);
+    expect(reasonOf(await ask('POST', `${zone}/instances/six/attachDisk`, body))).toBe(
+      'resourceInUseByAnotherResource',
+    );
+    const image = { name: 'img', sourceDisk: `${zone}/disks/six` };
+    const images = 'projects/p1/global/images';
+    expect(reasonOf(await ask('POST', images, image))).toBe('resourceInUseByAnotherResource');
+    expect((await ask('POST', `${images}?forceCreate=true`, image)).status).toBe(200);
+    expect((await ask('POST', `${zone}/disks/data/resize`, { sizeGb: '10' })).status).toBe(400);
+    await gcp.destroy('zones/us-central1-a/instances/six');
+    expect((await ask('GET', `${zone}/disks/data`)).json.users).toEqual([]);
+  });
+
+  test('an interface has one way out, and a reserved address leads to one machine', async () => {
+    await finished((await insert(machine('seven'))).json);
+    const addresses = 'projects/p1/regions/us-central1/addresses';
+    const { json } = await ask('POST', addresses, { name: 'front', labels: { a: 'b' } });
+    await ask('POST', `projects/p1/regions/us-central1/operations/${json.name}/wait`);
+    const { address, labels } = (await ask('GET', `${addresses}/front`)).json;
+    // They "can only be added or modified by the setLabels method".
+    expect(labels).toEqual({});
+    const add = (natIP: string) =>
+      ask('POST', `${zone}/instances/seven/addAccessConfig?networkInterface=nic0`, { name: 'out', natIP });
+    expect((await add('192.0.2.1')).json.error.message).toContain('not reserved');
+    await finished((await add(address)).json);
+    expect((await add(address)).json.error.message).toContain('At most one access config');
+    expect(reasonOf(await ask('DELETE', `${addresses}/front`))).toBe('resourceInUseByAnotherResource');
+    await gcp.destroy('zones/us-central1-a/instances/seven');
+    expect((await ask('GET', `${addresses}/front`)).json).toMatchObject({ status: 'RESERVED', users: [] });
+  });
+
+  test('a filter is one regular expression, or terms; a zone out of reach is named inside a 200 answer', async () => {
+    await finished((await insert(machine('eight', { labels: { a: 'b' } }))).json);
+    const all = async (filter: string) =>
+      (await ask('GET', `projects/p1/aggregated/instances?filter=${encodeURIComponent(filter)}`)).json;
+    const found = async (filter: string) => Object.keys((await all(filter)).items ?? {});
+    expect(await found('name eq "eig.*"')).toEqual(['zones/us-central1-a']);
+    expect(await found('name eq "eig"')).toEqual([]);
+    expect((await all('name eq "eig.*" AND labels.a = "b"')).error.code).toBe(400);
+    gcp.faults.set({ kind: 'unreachable', zone: 'us-central1-a' });
+    const away = await all('labels.a = "b"');
+    expect(away.unreachables).toEqual([expect.stringContaining('zones/us-central1-a')]);
+    expect((await ask('GET', `${zone}/instances`)).json).toMatchObject({
+      items: [],
+      warning: { code: 'UNREACHABLE' },
+    });
+    gcp.faults.clear();
+    await gcp.destroy('zones/us-central1-a/instances/eight');
   });
 
   test('a throttle names its time where it is told to', async () => {

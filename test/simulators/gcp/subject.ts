@@ -1,8 +1,10 @@
-import type { Subject } from '../../../adapters/conformance/subject.ts';
-import type { InstanceWant, Want } from '../../../adapters/contract.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Subject, Truth } from '../../../adapters/conformance/subject.ts';
+import type { InstanceWant, Kind, Want } from '../../../adapters/contract.ts';
 import { createGcpAdapter, type GcpAdapterOptions } from '../../../adapters/gcp/index.ts';
 import { stampLabels } from '../../../adapters/gcp/stamp.ts';
-import { type GcpSimulator, startGcpSimulator } from './index.ts';
+import { type Existing, type GcpSimulator, startGcpSimulator } from './index.ts';
+import type { Collection, Json } from './world.ts';
 
 /** The Google Cloud adapter before the simulator, as the conformance suite wants it. Quick polls, a short grace period. */
 export async function simulatedGcp(
@@ -37,37 +39,81 @@ export async function simulatedGcp(
       location,
     }),
     faults: {
-      set(fault) {
-        if (fault.kind === 'failChild' && fault.n > 2)
-          return { unsupported: 'a create makes two things, the disk and the machine' };
-        simulator.faults.set(fault);
+      set(fault, kind) {
+        if (fault.kind === 'failChild' && (kind ?? 'Instance') !== 'Instance')
+          return { unsupported: 'only an instance’s create is told to fail at a child' };
+        simulator.faults.set(fault, kind);
         return true;
       },
       clear: () => simulator.faults.clear(),
     },
-    truth: async () =>
-      simulator.truth().map(({ ref, providerKind, labels }) => ({
-        ref,
-        providerKind,
-        machine: providerKind === 'instance',
-        broker: labels[stampLabels.broker],
-        resource: labels[stampLabels.resource],
-        attempt: labels[stampLabels.attempt] === undefined ? undefined : Number(labels[stampLabels.attempt]),
-      })),
-    async plantForeign(resource, otherBroker) {
-      const labels: Record<string, string> = otherBroker
+    truth: async () => simulator.truth().map(truthOf),
+    async plantForeign(resource, otherBroker, kind = 'Instance') {
+      planted += 1;
+      const name = `foreign-${planted}`;
+      const stamp = otherBroker && { broker: otherBroker, project: 'theirs', resource, attempt: 1 };
+      const labels: Record<string, string> = stamp
         ? {
-            [stampLabels.broker]: otherBroker,
-            [stampLabels.project]: 'theirs',
-            [stampLabels.resource]: resource,
+            [stampLabels.broker]: stamp.broker,
+            [stampLabels.project]: stamp.project,
+            [stampLabels.resource]: stamp.resource,
             [stampLabels.attempt]: '1',
           }
         : {};
-      planted += 1;
-      return simulator.plant(project, location.zone, `foreign-${planted}`, labels);
+      if (kind === 'Instance') return simulator.plant(project, location.zone, name, labels);
+      const description = stamp ? JSON.stringify({ landfall: stamp }) : 'by somebody else';
+      const other = async (scope: string, collection: Collection, body: Json) =>
+        simulator.plantOther(project, scope, collection, { name, ...body });
+      const disk = () =>
+        simulator.plantOther(project, `zones/${location.zone}`, 'disks', { name, labels, sizeGb: '10' });
+      switch (kind) {
+        case 'Volume':
+          return disk();
+        case 'Snapshot':
+        case 'Image': {
+          const sourceDisk = disk();
+          await sleep(200);
+          return other('global', kind === 'Image' ? 'images' : 'snapshots', { labels, sourceDisk });
+        }
+        case 'Network':
+          return other('global', 'networks', { description, autoCreateSubnetworks: false });
+        case 'Firewall':
+          return other('global', 'firewalls', { description, allowed: [{ IPProtocol: 'icmp' }] });
+        case 'Address':
+          return other(`regions/${location.region}`, 'addresses', { description });
+      }
     },
     close: () => simulator.close(),
   };
+}
+
+/** What is known of an object without the adapter: what it says of itself, in labels or else in its description. */
+function truthOf({ ref, providerKind, name, labels, description }: Existing): Truth {
+  const said = description?.startsWith('{"landfall"') ? JSON.parse(description).landfall : undefined;
+  const attempt = labels[stampLabels.attempt] ?? said?.attempt;
+  return {
+    ref,
+    providerKind,
+    machine: providerKind === 'instance',
+    kind: mainKind(providerKind, name),
+    broker: labels[stampLabels.broker] ?? said?.broker,
+    resource: labels[stampLabels.resource] ?? said?.resource,
+    attempt: attempt === undefined ? undefined : Number(attempt),
+  };
+}
+
+/** A machine's disk is named by a digest alone, and a child by its parent's name with a word or a letter more. */
+function mainKind(providerKind: string, name: string): Kind | undefined {
+  const kinds: Record<string, Kind> = {
+    instance: 'Instance',
+    disk: 'Volume',
+    snapshot: 'Snapshot',
+    image: 'Image',
+    network: 'Network',
+    firewall: 'Firewall',
+    address: 'Address',
+  };
+  return providerKind !== 'instance' && !/-\d+$/.test(name) ? undefined : kinds[providerKind];
 }
 
 /** An instance as the tests want it: small, Debian 12. */

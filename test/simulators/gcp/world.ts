@@ -8,30 +8,67 @@ export type Json = Record<string, any>;
 
 export const self = (path: string): string => `https://www.googleapis.com/compute/v1/${path}`;
 
-/** An object and to how many more looks it stays invisible. */
+/** A link in whatever form Google takes, as a path: `projects/…`. */
+export function pathOf(project: string, link: string): string {
+  const path = link.replace(/^https:\/\/[^/]+\/(compute\/v1\/)?/, '');
+  return path.startsWith('projects/') ? path : `projects/${project}/${path}`;
+}
+
+export const collections = [
+  'instances',
+  'disks',
+  'snapshots',
+  'images',
+  'networks',
+  'subnetworks',
+  'firewalls',
+  'addresses',
+] as const;
+
+export type Collection = (typeof collections)[number];
+
+/** Where something is: `zones/us-central1-a`, `regions/us-central1` or `global`. */
+export interface Place {
+  project: string;
+  scope: string;
+}
+
+/** An object, to how many more looks it stays invisible, and whether its making is over. */
 interface Thing {
   path: string;
   body: Json;
   hidden: number;
+  ready: boolean;
 }
 
+/** The objects and operations of a simulated Compute Engine: what can be seen, and changes that take time. */
 export interface World {
-  /** All objects of a collection in a project, by path; hidden ones too. */
-  all(collection: 'instances' | 'disks'): { path: string; body: Json }[];
+  faults: FaultPlan;
+  id(): string;
+  fingerprint(): string;
+  /** All objects of a collection, by path; hidden ones too. */
+  all(collection: Collection): { path: string; body: Json }[];
   /** One object as a look sees it: a hidden one counts the look and is not there. */
   look(path: string): Json | undefined;
   /** One object as a change finds it: what is hidden can still be changed. */
   find(path: string): Json | undefined;
-  visible(collection: string): Json[];
-  insertInstance(at: Place, body: Json, failure?: OperationFailure): Json;
-  /** Changes an instance or deletes a thing; answers the operation. */
-  act(at: Place, path: string, verb: string, body: Json, failure?: OperationFailure): Json;
+  visible(collection: Collection): Json[];
+  /** Is what this path names there, and done being made? The default network is in every project. */
+  readiness(path: string): 'ready' | 'making' | 'absent';
+  put(path: string, body: Json): Json;
+  drop(path: string): void;
+  /** The making of this is over. */
+  finish(path: string): void;
+  /** An operation that takes `ms`; then `done` happens, or `failure` is what it ends with. Answers it as it begins. */
+  operate(
+    at: Place,
+    type: string,
+    target: string,
+    ms: number,
+    done: () => void,
+    failure?: OperationFailure,
+  ): Json;
   operation(path: string): Json | undefined;
-}
-
-export interface Place {
-  project: string;
-  zone: string;
 }
 
 export function createWorld(faults: FaultPlan): World {
@@ -39,87 +76,13 @@ export function createWorld(faults: FaultPlan): World {
   const operations = new Map<string, Json>();
   let ids = 7_000_000_000_000_000_000n;
   const id = () => String(++ids);
-  const fingerprint = () => randomBytes(8).toString('base64');
-
-  /** An operation that takes `ms`; then `done` happens, or `failure` is what it ends with. */
-  function operate(
-    { project, zone }: Place,
-    type: string,
-    target: string,
-    ms: number,
-    done: () => void,
-    failure?: OperationFailure,
-  ): Json {
-    const name = `operation-${Date.now()}-${randomBytes(6).toString('hex')}`;
-    const path = `projects/${project}/zones/${zone}/operations/${name}`;
-    const operation: Json = {
-      kind: 'compute#operation',
-      id: id(),
-      name,
-      operationType: type,
-      status: 'PENDING',
-      progress: 0,
-      insertTime: new Date().toISOString(),
-      targetLink: self(target),
-      selfLink: self(path),
-      zone: self(`projects/${project}/zones/${zone}`),
-    };
-    operations.set(path, operation);
-    later(ms / 3, () => {
-      operation.status = 'RUNNING';
-      operation.startTime = new Date().toISOString();
-    });
-    later(ms, () => {
-      done();
-      operation.status = 'DONE';
-      operation.progress = 100;
-      operation.endTime = new Date().toISOString();
-      if (!failure) return;
-      const { code, message, errorDetails, status } = failure;
-      operation.error = { errors: [{ code, message, ...(errorDetails ? { errorDetails } : {}) }] };
-      operation.httpErrorStatusCode = status;
-      operation.httpErrorMessage = code;
-    });
-    return { ...operation };
-  }
-
-  const put = (path: string, body: Json): Json => {
-    things.set(path, { path, body, hidden: faults.lag() });
-    return body;
-  };
-
-  function makeDisk({ project, zone }: Place, body: Json): Json {
-    const path = `projects/${project}/zones/${zone}/disks/${body.name}`;
-    return put(path, {
-      kind: 'compute#disk',
-      id: id(),
-      name: body.name,
-      sizeGb: body.sizeGb ?? '10',
-      type: self(`projects/${project}/zones/${zone}/diskTypes/pd-balanced`),
-      labels: body.labels ?? {},
-      labelFingerprint: fingerprint(),
-      status: 'READY',
-      zone: self(`projects/${project}/zones/${zone}`),
-      selfLink: self(path),
-      creationTimestamp: new Date().toISOString(),
-      users: body.users ?? [],
-    });
-  }
-
-  /** The machine goes, and with it the disks that are deleted with their machine. */
-  function vanish(path: string): void {
-    const disks: Json[] = things.get(path)?.body.disks ?? [];
-    things.delete(path);
-    for (const attached of disks) {
-      const disk = attached.source.replace(self(''), '');
-      const found = things.get(disk);
-      if (attached.autoDelete) things.delete(disk);
-      else if (found) found.body.users = [];
-    }
-  }
+  const inCollection = (path: string, collection: Collection) => path.split('/').at(-2) === collection;
 
   const world: World = {
-    all: (collection) => [...things.values()].filter(({ path }) => path.split('/').at(-2) === collection),
+    faults,
+    id,
+    fingerprint: () => randomBytes(8).toString('base64'),
+    all: (collection) => [...things.values()].filter(({ path }) => inCollection(path, collection)),
     look(path) {
       const thing = things.get(path);
       if (thing && thing.hidden > 0) {
@@ -130,99 +93,65 @@ export function createWorld(faults: FaultPlan): World {
     },
     find: (path) => things.get(path)?.body,
     visible: (collection) =>
-      [...things.values()].flatMap((thing) => {
-        if (thing.path.split('/').at(-2) !== collection) return [];
-        const seen = world.look(thing.path);
+      [...things.values()].flatMap(({ path }) => {
+        const seen = inCollection(path, collection) ? world.look(path) : undefined;
         return seen ? [seen] : [];
       }),
-    insertInstance(at, body, failure) {
-      const path = `projects/${at.project}/zones/${at.zone}/instances/${body.name}`;
-      const { startMs } = faults.transitions();
-      const boot = body.disks[0];
-      const disk = makeDisk(at, {
-        name: boot.initializeParams.diskName ?? body.name,
-        sizeGb: boot.initializeParams.diskSizeGb,
-        labels: boot.initializeParams.labels,
-        users: [self(path)],
-      });
-      const nic = body.networkInterfaces[0];
-      const octet = Number(ids % 250n) + 2;
-      const instance = put(path, {
-        ...body,
-        kind: 'compute#instance',
+    readiness(path) {
+      if (/\/(networks|subnetworks)\/default$/.test(path)) return 'ready';
+      const thing = things.get(path);
+      if (!thing) return 'absent';
+      return thing.ready ? 'ready' : 'making';
+    },
+    put(path, body) {
+      things.set(path, { path, body, hidden: faults.lag(), ready: false });
+      return body;
+    },
+    drop(path) {
+      things.delete(path);
+    },
+    finish(path) {
+      const thing = things.get(path);
+      if (thing) thing.ready = true;
+    },
+    operate({ project, scope }, type, target, ms, done, failure) {
+      const name = `operation-${Date.now()}-${randomBytes(6).toString('hex')}`;
+      const path = `projects/${project}/${scope}/operations/${name}`;
+      const where = self(`projects/${project}/${scope}`);
+      const operation: Json = {
+        kind: 'compute#operation',
         id: id(),
-        status: 'PROVISIONING',
-        zone: self(`projects/${at.project}/zones/${at.zone}`),
-        machineType: self(
-          body.machineType.replace(/^(https:.*\/v1\/)?(projects\/[^/]+\/)?/, `projects/${at.project}/`),
-        ),
+        name,
+        operationType: type,
+        status: 'PENDING',
+        progress: 0,
+        insertTime: new Date().toISOString(),
+        targetLink: self(target),
         selfLink: self(path),
-        creationTimestamp: new Date().toISOString(),
-        labelFingerprint: fingerprint(),
-        disks: [
-          {
-            boot: true,
-            index: 0,
-            type: 'PERSISTENT',
-            autoDelete: boot.autoDelete ?? false,
-            source: disk.selfLink,
-          },
-        ],
-        networkInterfaces: [
-          {
-            name: 'nic0',
-            network: self(`projects/${at.project}/global/networks/default`),
-            networkIP: `10.128.0.${octet}`,
-            accessConfigs: (nic.accessConfigs ?? []).map((config: Json) => ({
-              ...config,
-              natIP: `203.0.113.${octet}`,
-            })),
-          },
-        ],
-      });
-      const done = () => {
-        if (!things.has(path)) return;
-        if (!failure) instance.status = 'RUNNING';
-        else {
-          things.delete(path);
-          if (failure.leavesDisk) disk.users = [];
-          else things.delete(disk.selfLink.replace(self(''), ''));
-        }
+        ...(scope.startsWith('zones/') ? { zone: where } : {}),
+        ...(scope.startsWith('regions/') ? { region: where } : {}),
       };
-      later(startMs / 2, () => {
-        if (instance.status === 'PROVISIONING') instance.status = 'STAGING';
+      operations.set(path, operation);
+      later(ms / 3, () => {
+        // On a busy machine timers come late, and then in any order.
+        if (operation.status !== 'PENDING') return;
+        operation.status = 'RUNNING';
+        operation.startTime = new Date().toISOString();
       });
-      return operate(at, 'insert', path, startMs, done, failure);
+      later(ms, () => {
+        done();
+        operation.status = 'DONE';
+        operation.progress = 100;
+        operation.endTime = new Date().toISOString();
+        if (!failure) return;
+        const { code, message, errorDetails, status } = failure;
+        operation.error = { errors: [{ code, message, ...(errorDetails ? { errorDetails } : {}) }] };
+        operation.httpErrorStatusCode = status;
+        operation.httpErrorMessage = code;
+      });
+      return { ...operation };
     },
-    act(at, path, verb, body, failure) {
-      const thing = world.find(path) ?? {};
-      const { startMs, stopMs, deleteMs } = faults.transitions();
-      const to = (status: string) => () => {
-        thing.status = status;
-      };
-      if (verb === 'delete') {
-        const machine = path.includes('/instances/');
-        if (machine) thing.status = 'STOPPING';
-        return operate(at, verb, path, deleteMs, () => (machine ? vanish(path) : things.delete(path)));
-      }
-      if (verb === 'stop') {
-        thing.status = 'STOPPING';
-        return operate(at, verb, path, stopMs, to('TERMINATED'));
-      }
-      if (verb === 'start') {
-        thing.status = 'STAGING';
-        return operate(at, verb, path, startMs, to(failure ? 'TERMINATED' : 'RUNNING'), failure);
-      }
-      if (verb === 'setLabels') {
-        thing.labels = body.labels;
-        thing.labelFingerprint = fingerprint();
-      }
-      if (verb === 'setMachineType') thing.machineType = self(`projects/${at.project}/${body.machineType}`);
-      return operate(at, verb, path, 20, () => {});
-    },
-    operation(path) {
-      return operations.get(path);
-    },
+    operation: (path) => operations.get(path),
   };
   return world;
 }
@@ -239,6 +168,6 @@ function cpusOf(machineType: string): number {
   return machineTypes.find(({ name }) => name === machineType.split('/').at(-1))?.guestCpus ?? 0;
 }
 
-function later(ms: number, what: () => void): void {
+export function later(ms: number, what: () => void): void {
   setTimeout(what, ms).unref();
 }

@@ -1,0 +1,65 @@
+import type { CustomImageWant } from '../contract.ts';
+import { ProviderError } from '../errors.ts';
+import type { Account } from './clients.ts';
+import { read, refOfLink, wantedRef, writeLabels } from './collections.ts';
+import { betterLabels, differsInLabels, kindLabels } from './labels.ts';
+import type { KindLife } from './life.ts';
+
+export const noImport =
+  'Compute Engine reads only a disk.raw in a tar.gz in Cloud Storage and checks no SHA-256 of it: make the image there, or from an instance or a snapshot';
+
+/**
+ * An image is Google's global one, its contents kept in the region. Of a running machine it is made by `forceCreate`: what the disk
+ * has at that moment, as after a power cut; stopping a machine is its owner's decision.
+ */
+export const customImageLife: KindLife<'Image', 'images'> = {
+  kind: 'Image',
+  collection: 'images',
+  standsOn: '/source',
+  check({ spec }) {
+    kindLabels(spec);
+    if ('url' in spec.source) throw new ProviderError('Invalid', noImport, { field: '/source/url' });
+    if ('snapshot' in spec.source) wantedRef('snapshots', spec.source.snapshot, '/source/snapshot');
+    else wantedRef('instances', spec.source.instance, '/source/instance');
+  },
+  insert: (account, { spec, stamp, location }, { name, requestId }) =>
+    account.inProject(async (project) => {
+      const imageResource = {
+        name,
+        labels: kindLabels(spec, stamp),
+        architecture: spec.architecture === 'arm64' ? 'ARM64' : 'X86_64',
+        storageLocations: [location.region],
+        ...(await sourceOf(account, project, spec)),
+      };
+      return account.clients.images.insert(
+        { project, requestId, forceCreate: true, imageResource },
+        account.call,
+      );
+    }),
+  async step(account, { spec }, { main }) {
+    const labels = betterLabels(main, spec);
+    return labels ? writeLabels(account, main, labels) : 'converged';
+  },
+  details: ({ main }) => ({
+    sizeGiB: main.body.diskSizeGb ? Number(main.body.diskSizeGb) : undefined,
+    children: [],
+  }),
+  diff: ({ main }, { spec }) => differsInLabels(main, spec),
+};
+
+async function sourceOf(
+  account: Account,
+  project: string,
+  { source }: CustomImageWant,
+): Promise<{ sourceSnapshot: string } | { sourceDisk: string }> {
+  if ('snapshot' in source) return { sourceSnapshot: `projects/${project}/${source.snapshot}` };
+  const ref = 'instance' in source ? source.instance : '';
+  const { scope, name } = wantedRef('instances', ref, '/source/instance');
+  const machine = await read(account, { collection: 'instances', scope, name });
+  const disk = machine?.body.disks?.find(({ boot }) => boot)?.source;
+  if (!disk)
+    throw new ProviderError('Invalid', `there is no ${ref}, or it has no boot disk`, {
+      field: '/source/instance',
+    });
+  return { sourceDisk: `projects/${project}/${refOfLink(disk)}` };
+}
