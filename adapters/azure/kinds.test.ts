@@ -255,10 +255,9 @@ describe('volumes, networks and what else is no instance on the simulated Azure'
 
   test('firewalls hold only in their own network', async () => {
     const [elsewhere, fenced] = [randomUUID(), randomUUID()];
-    const other = await ensureReady(
-      adapter,
-      want('Network', elsewhere, { cidr: '10.40.0.0/16', subnets: [{ name: 'a', cidr: '10.40.0.0/24' }] }),
-    );
+    const subnets = [{ name: 'a', cidr: '10.40.0.0/24' }];
+    const wantedThere = want('Network', elsewhere, { cidr: '10.40.0.0/16', subnets });
+    const other = await ensureReady(adapter, wantedThere);
     const firewall = await ensureReady(
       adapter,
       want('Firewall', fenced, { network: other.ref, rules: [ssh] }),
@@ -272,6 +271,15 @@ describe('volumes, networks and what else is no instance on the simulated Azure'
     const outside = { network: { ref: other.ref, subnet: network.details.subnets[0]?.ref ?? '' } };
     const error = await errorOf(adapter.validate(subject.want(randomUUID(), 1, outside)), 'Invalid');
     expect(error.details.field).toBe('/network/subnet');
+    // A network that somebody deleted is made again, with the rules that its firewalls have.
+    const headers = { authorization: 'Bearer somebody' };
+    await fetch(`${subject.simulator.endpoint}${other.ref}?api-version=2026-01-01`, {
+      method: 'DELETE',
+      headers,
+    });
+    while (subject.simulator.truth().some(({ id }) => id === other.ref)) await sleep(20);
+    await ensureReady(adapter, wantedThere);
+    expect(await adapter.observe(target('Firewall', fenced))).toMatchObject({ details: { rules: [ssh] } });
     // Nor does a network go from under its firewalls.
     await errorOf(adapter.remove(target('Network', elsewhere), context()), 'Conflict');
     await removeFully(adapter, target('Firewall', fenced));

@@ -144,8 +144,15 @@ export interface Poller {
   serialize(): Promise<string>;
 }
 
-/** Makes objects by one operation. `serialized`: the heartbeat carries it, so that a later try of the call goes on with it. */
-export type Make = (kinds: readonly ObjectKind[], start: () => Poller, serialized?: boolean) => Promise<void>;
+/**
+ * Makes objects by one operation, or by none when they are there. `serialized`: the heartbeat carries the operation, so that a
+ * later try of the call goes on with it.
+ */
+export type Make = (
+  kinds: readonly ObjectKind[],
+  start: () => Poller | undefined,
+  serialized?: boolean,
+) => Promise<void>;
 
 /**
  * Makes what an attempt consists of. Every name is made of the stamp, so that repeating meets what is there.
@@ -166,13 +173,13 @@ export async function making(
       context.heartbeat();
       const poller = start();
       try {
-        await changing(poller.submitted());
+        await changing(poller?.submitted() ?? Promise.resolve());
         made.push(...kinds.map(id));
       } catch (error) {
         if (isProviderError(error, 'OutcomeUnknown')) made.push(...kinds.map(id));
         throw error;
       }
-      await settle(account, poller, context, serialized);
+      if (poller) await settle(account, poller, context, serialized);
     });
   } catch (error) {
     // The name is taken: an earlier try of this attempt made it, and it only cannot be seen yet.

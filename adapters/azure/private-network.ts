@@ -1,7 +1,7 @@
 import type { VirtualNetwork } from '@azure/arm-network';
 import type { KindAdapter } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
-import { type Account, readingAll } from './clients.ts';
+import { type Account, ifThere, readingAll } from './clients.ts';
 import { idOf } from './objects.ts';
 import { kindAdapter } from './resource.ts';
 import { stampAsTags, stampTags, tagsToWrite } from './stamp.ts';
@@ -32,12 +32,16 @@ export function networks(account: Account): KindAdapter<'Network'> {
 
     async create({ spec, stamp, location }, { group, name }, tags, make) {
       const common = { location: location.region };
+      // Never written over: the rules of the network's firewalls stand in it.
+      const there = await ifThere(networkSecurityGroups.get(group, name));
       await make(['networkSecurityGroup'], () =>
-        networkSecurityGroups.createOrUpdate(group, name, {
-          ...common,
-          tags: stampAsTags(stamp, 'Network'),
-          securityRules: [denyRule],
-        }),
+        there
+          ? undefined
+          : networkSecurityGroups.createOrUpdate(group, name, {
+              ...common,
+              tags: stampAsTags(stamp, 'Network'),
+              securityRules: [denyRule],
+            }),
       );
       const networkSecurityGroup = { id: idOf(account, group, 'networkSecurityGroup', name) };
       await make(
