@@ -14,7 +14,6 @@ import { rulesInForce } from '../place/in-force.ts';
 import { cloudTable, type OfferTable } from '../place/offers.ts';
 import { measuredType, onpremOffers } from '../place/onprem.ts';
 import { requestPart } from '../place/request-parts.ts';
-import { type SurchargeClass, scoreOf } from '../place/surcharges.ts';
 import type { EstateMachine, PlacedOffer, PlacementRequest } from '../place/types.ts';
 import { gateHolds } from '../place/verdicts.ts';
 import { keptApart } from './company.ts';
@@ -27,6 +26,7 @@ import {
   lacksDomain,
   type Offered,
 } from './coupling.ts';
+import { type Group, type Menu, menuOf } from './menu.ts';
 import { type Pools, poolsOf } from './pools.ts';
 import type { ApartRule, Batch, Cell, MachineClass, Options } from './problem.ts';
 import type { BatchInput } from './types.ts';
@@ -53,22 +53,7 @@ interface Kind {
   held: readonly boolean[];
   clouds: readonly Group[];
   menus: Map<string, Menu>;
-  /** What groups mean to the coupled rules, by what those read of a request, then by group. */
-  cells: Map<string, { asked: Asked; cells: Map<Group, Cell> }>;
 }
-
-/** Offers that only size and price tell apart: one place, one surcharge, and the same coupled rules. */
-interface Group {
-  table: OfferTable;
-  /** Cheapest first. */
-  rows: number[];
-  of: SurchargeClass;
-  coupled: readonly CompiledRule[];
-  offered: Offered;
-}
-
-/** What a kind may choose from for one size, lowest score first. */
-type Menu = Omit<Options, 'cell'> & { groups: readonly Group[] };
 
 export function candidatesOf(input: BatchInput, now: Date): Candidates {
   return new Gathering(input, now).gather();
@@ -88,10 +73,12 @@ class Gathering {
   readonly #places: Uint32Array;
   readonly #namesMatter: boolean;
   readonly #hostTables = new Map<string, OfferTable>();
-  readonly #columns = new Map<
-    OfferTable,
-    readonly [Float64Array, Float64Array, Float64Array, Float64Array]
-  >();
+  /** Offers of one place are one to the coupled rules, whatever kind of request asks; the same of the cells they give. */
+  readonly #offered = new Map<OfferTable, Map<number, Offered>>();
+  readonly #meanings = new Map<Offered, Map<string, number>>();
+  #meaningCount = 0;
+  /** What groups mean to the coupled rules, by what those read of a request, then by meaning. */
+  readonly #cells = new Map<string, { asked: Asked; cells: Cell[] }>();
   readonly #numbers: ReadonlyMap<CompiledRule, number>;
   /** What coupled rules group machines by that the request says. */
   readonly #requestKeys: GroupKey[];
@@ -204,7 +191,6 @@ class Gathering {
       held: this.#coupling.apart.map((rule) => coupled.includes(rule)),
       clouds: this.#groupsOf(this.#clouds, single, coupled, context, (row) => this.#places[row]!),
       menus: new Map(),
-      cells: new Map(),
     };
   }
 
@@ -224,31 +210,51 @@ class Gathering {
     const { compliantBits, classes } = evaluateRules(table, single, context, plan);
     const local = coupled.map((rule) => (rule.gate?.offerAttributes.size ?? 0) > 0);
     const gates = coupled.map((rule) => gateHolds(rule, table, context));
+    const gated = local.includes(true);
+    const { codes: sizeAt, first } = combinations(table, ['vcpus', 'memoryGiB', 'gpuCount']);
+    const sizesThere = first.length;
+    const known = memo(this.#offered, table, () => new Map<number, Offered>());
     const found: Group[] = [];
-    const out = new Set<Group>();
     for (const of of classes) {
-      const groups = new Map<number | string, Group>();
+      /** Null: the offers are out. */
+      const groups = new Map<number | string, Group | null>();
       for (let row = nextBit(of.bits, 0); row >= 0; row = nextBit(of.bits, row + 1)) {
         if (!hasBit(compliantBits, row) || (table === this.#clouds && this.#aside.some((is) => is(row))))
           continue;
         const place = placeOf(row);
-        const key = local.includes(true)
+        const key = gated
           ? `${place} ${gates.map((holds, i) => (local[i] && holds(row) ? 1 : 0)).join('')}`
           : place;
-        const group = memo(groups, key, () => {
-          const offer = rowReader(table, row);
+        let group = groups.get(key);
+        if (group === undefined) {
+          const offered = memo(known, place, () => this.#offeredAt(table, row));
           const inForce = coupled.filter((_, i) => gates[i]!(row));
-          const pool = this.#poolAt(offer);
-          const offered = { offer, pool, names: new Map(), domains: new Map() };
-          const made: Group = { table, rows: [], of, coupled: inForce, offered };
-          if (inForce.some((rule) => lacksDomain(rule, offer))) out.add(made);
-          else found.push(made);
-          return made;
-        });
-        if (!out.has(group)) group.rows.push(row);
+          const out = inForce.some((rule) => lacksDomain(rule, offered.offer));
+          const meaning = out ? -1 : this.#meaningOf(offered, inForce);
+          const sizes = new Uint8Array(out ? 0 : sizesThere);
+          group = out
+            ? null
+            : { table, rows: [], sizes, of, coupled: inForce, offered, meaning, sifted: false };
+          groups.set(key, group);
+          if (group !== null) found.push(group);
+        }
+        if (group === null || group.sizes[sizeAt[row]!] === 1) continue;
+        group.sizes[sizeAt[row]!] = 1;
+        group.rows.push(row);
       }
     }
     return found;
+  }
+
+  #offeredAt(table: OfferTable, row: number): Offered {
+    const offer = rowReader(table, row);
+    return { offer, pool: this.#poolAt(offer), names: new Map(), domains: new Map() };
+  }
+
+  #meaningOf(offered: Offered, coupled: readonly CompiledRule[]): number {
+    const known = memo(this.#meanings, offered, () => new Map<string, number>());
+    const rules = coupled.map((rule) => this.#numbers.get(rule)).join();
+    return memo(known, rules, () => this.#meaningCount++);
   }
 
   #poolAt(offer: (attribute: 'site' | 'host') => unknown): Offered['pool'] {
@@ -266,81 +272,26 @@ class Gathering {
     const size = JSON.stringify([vcpus, memoryGiB, gpuCount, maxPricePerHour]);
     const menu = memo(kind.menus, size, () => this.#menuOf(request, kind));
     const read = this.#requestKeys.map((key) => candidateValue(request, () => undefined, key));
-    const { asked, cells } = memo(kind.cells, groupName(read), () => ({
+    const { asked, cells } = memo(this.#cells, groupName(read), () => ({
       asked: { request, names: new Map() },
-      cells: new Map<Group, Cell>(),
+      cells: [] as Cell[],
     }));
     return {
       ...menu,
       cell: (option) => {
-        const group = menu.groups[option]!;
-        return memo(cells, group, () => this.#coupling.cell(group.coupled, asked, group.offered));
+        const { meaning, coupled, offered } = menu.groups[option]!;
+        cells[meaning] ??= this.#coupling.cell(coupled, asked, offered);
+        return cells[meaning];
       },
     };
   }
 
-  /**
-   * What to choose from for one size. Of the offers of a group only the cheapest that fits is worth looking at, and a
-   * dearer one only where it takes less of a quota: any answer with another is still within all limits, and no dearer,
-   * with that one in its stead.
-   */
   #menuOf(request: PlacementRequest, kind: Kind): Menu {
-    const most = request.maxPricePerHour > 0 ? request.maxPricePerHour : Number.POSITIVE_INFINITY;
-    const wantedGpus = Math.max(request.gpuCount, request.gpuName === '' ? 0 : 1);
-    const found: {
-      group: Group;
-      row: number;
-      price: number;
-      score: number;
-      size: [number, number, number];
-    }[] = [];
     const context = { ...kind.context, request: { ...request, maxPricePerHour: 0 } };
     const table = this.#pools.hosts.length === 0 ? null : this.#hostTable(request);
     const hosts =
       table === null ? [] : this.#groupsOf(table, kind.single, kind.coupled, context, (row) => row);
-    for (const group of [...kind.clouds, ...hosts]) {
-      const [vcpus, memory, gpus, prices] = this.#columnsOf(group.table);
-      const counted = new Set<string>(
-        group.coupled.map(({ clause }) => (clause.effect === 'quota' ? clause.resource : '')),
-      );
-      const unless = (resource: string): number => (counted.has(resource) ? Number.POSITIVE_INFINITY : 0);
-      const least = [unless('vcpu'), unless('memoryGiB'), unless('gpu')];
-      let first = true;
-      for (const row of group.rows) {
-        const size: [number, number, number] = [vcpus[row]!, memory[row]!, gpus[row]!];
-        if (size[0] < request.vcpus || size[1] < request.memoryGiB || size[2] < wantedGpus) continue;
-        if (prices[row]! > most) break;
-        if (!first && size.every((n, d) => n >= least[d]!)) continue;
-        first = false;
-        found.push({ group, row, price: prices[row]!, score: scoreOf(group.of, prices[row]!), size });
-        for (let d = 0; d < 3; d++) least[d] = Math.min(least[d]!, size[d]!);
-        if (least[0]! <= request.vcpus && least[1]! <= request.memoryGiB && least[2]! <= wantedGpus) break;
-      }
-    }
-    // Missing a strict preference is never worth a place: only the offers that miss the fewest are looked at.
-    const tier = found.reduce((t, o) => Math.min(t, o.group.of.tier), Number.POSITIVE_INFINITY);
-    const best = found.filter((o) => o.group.of.tier === tier);
-    best.sort((a, b) => a.score - b.score || a.price - b.price);
-    return {
-      length: best.length,
-      score: Float64Array.from(best, (o) => o.score),
-      price: Float64Array.from(best, (o) => o.price),
-      vcpus: Float64Array.from(best, (o) => o.size[0]),
-      memoryGiB: Float64Array.from(best, (o) => o.size[1]),
-      gpuCount: Float64Array.from(best, (o) => o.size[2]),
-      offer: Uint32Array.from(best, (o) => o.row),
-      pool: Int32Array.from(best, (o) => o.group.offered.pool?.index ?? -1),
-      groups: best.map((o) => o.group),
-    };
-  }
-
-  #columnsOf(table: OfferTable): readonly [Float64Array, Float64Array, Float64Array, Float64Array] {
-    return memo(this.#columns, table, () => [
-      table.numbers('vcpus'),
-      table.numbers('memoryGiB'),
-      table.numbers('gpuCount'),
-      table.numbers('pricePerHour'),
-    ]);
+    return menuOf(request, [...kind.clouds, ...hosts]);
   }
 
   #apart(

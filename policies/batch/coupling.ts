@@ -161,7 +161,8 @@ export class Coupling {
       const words = `${clause.effect} ${rule.policy}/${rule.rule}: ${clause.limit} ${unit}${of}, ${round(used)} used already`;
       const hours = clause.effect === 'budget' ? HOURS[clause.per] : 1;
       const counts = clause.effect === 'budget' ? ('price' as const) : clause.resource;
-      return this.limits.push({ words, counts, left: (clause.limit - used) / hours }) - 1;
+      const shared = !clause.group.some(isRequestKey);
+      return this.limits.push({ words, counts, shared, left: (clause.limit - used) / hours }) - 1;
     });
   }
 

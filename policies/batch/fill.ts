@@ -46,23 +46,60 @@ export function put(tally: Tally, c: number, option: number, most: number): numb
   return done;
 }
 
-function bestHost(tally: Tally, c: number, option: number): number | null {
-  const { batch } = tally;
-  const { size, options } = batch.classes[c]!;
-  let best: number | null = null;
+/** The host of an option's pool that a machine of a class is put on next; null: none has room. */
+export function bestHost(tally: Tally, c: number, option: number): number | null {
+  return bestOf(tally, c, [option])?.host ?? null;
+}
+
+function bestOf(
+  tally: Tally,
+  c: number,
+  options: readonly number[],
+): { option: number; host: number } | null {
+  const { pools, classes } = tally.batch;
+  const { size, options: all } = classes[c]!;
+  const length = Math.hypot(size[0] * 4, size[1]);
+  let best: { option: number; host: number } | null = null;
   let least = Number.POSITIVE_INFINITY;
-  for (const h of batch.pools[options.cell(option).pool]!.hosts) {
-    const free = tally.free(h);
-    if (fitsTimes(free, size) === 0) continue;
-    // The sine of the angle, with four GiB for a vCPU.
-    const turn = Math.abs(free[0] * size[1] - free[1] * size[0]);
-    const angle = turn / Math.hypot(free[0] * 4, free[1]) / Math.hypot(size[0] * 4, size[1]);
-    if (angle < least && tally.room(c, option, h) > 0) {
-      best = h;
-      least = angle;
+  for (const option of options)
+    for (const host of pools[all.pool[option]!]!.hosts) {
+      const free = tally.free(host);
+      if (fitsTimes(free, size) === 0) continue;
+      // The sine of the angle, with four GiB for a vCPU.
+      const turn = Math.abs(free[0] * size[1] - free[1] * size[0]);
+      const angle = turn / Math.hypot(free[0] * 4, free[1]) / length;
+      if (angle < least && tally.room(c, option, host) > 0) {
+        best = { option, host };
+        least = angle;
+      }
     }
-  }
   return best;
+}
+
+/**
+ * Puts machines of a class on hosts of an option, or of others at its score that are under the same limits but for those
+ * of its own project, one by one; answers how many went.
+ */
+export function putOnHosts(tally: Tally, c: number, option: number, most: number): number {
+  const { classes, limits } = tally.batch;
+  const { score, pool, length, cell } = classes[c]!.options;
+  const shared = (k: number): string =>
+    cell(k)
+      .limits.filter((l) => limits[l]!.shared)
+      .join();
+  const alike = [option];
+  const look = (k: number): void => {
+    if (pool[k]! >= 0 && shared(k) === shared(option)) alike.push(k);
+  };
+  for (let k = option + 1; k < length && score[k]! === score[option]!; k++) look(k);
+  for (let k = option - 1; k >= 0 && score[k]! === score[option]!; k--) look(k);
+  let done = 0;
+  for (; done < most; done++) {
+    const best = bestOf(tally, c, alike);
+    if (best === null) break;
+    tally.add(c, best.option, best.host, 1);
+  }
+  return done;
 }
 
 /** Places what is still open, each class at its first options with room. */
@@ -177,9 +214,16 @@ export function improve(tally: Tally, order: Ordering): void {
 export function finish(tally: Tally, order: Ordering, rounds: number): void {
   const { batch } = tally;
   complete(tally, order, bySize(batch));
-  if (tally.unplaced() > 0) makeRoom(tally, order);
-  improve(tally, orderByScore(batch));
-  exchange(tally, rounds);
+  for (let open = tally.unplaced(); ; ) {
+    if (open > 0) makeRoom(tally, order);
+    improve(tally, orderByScore(batch));
+    exchange(tally, rounds);
+    // What became cheaper may have left room in a budget.
+    const before = open;
+    if (open > 0) complete(tally, order, bySize(batch));
+    open = tally.unplaced();
+    if (open === 0 || open === before) break;
+  }
   tally.settle();
 }
 

@@ -23,6 +23,8 @@ export class LinearProgramme {
   readonly #entries: number[][] = [];
   /** Values put into columns after the fact, in order: row, column, value. */
   readonly late: [number, number, number][] = [];
+  /** Where to start: columns in the basis, and as many rows whose slack is not. Null: the solver's choice. */
+  start: { columns: number[]; rows: number[] } | null = null;
 
   row(lower: number, upper: number): number {
     this.rowLower.push(lower);
@@ -49,18 +51,7 @@ export class LinearProgramme {
   /** All of it, or only columns from `from` on. */
   data(from = 0): ModelData {
     const columns = this.#entries.slice(from);
-    const starts = new Int32Array(columns.length + 1);
-    columns.forEach((entries, j) => {
-      starts[j + 1] = starts[j]! + entries.length / 2;
-    });
-    const indices = new Int32Array(starts[columns.length]!);
-    const values = new Float64Array(indices.length);
-    let at = 0;
-    for (const entries of columns)
-      for (let i = 0; i < entries.length; i += 2, at++) {
-        indices[at] = entries[i]!;
-        values[at] = entries[i + 1]!;
-      }
+    const { starts, indices, values } = compressed(columns);
     const numRows = this.rowLower.length;
     return {
       numCols: columns.length,
@@ -78,6 +69,27 @@ export class LinearProgramme {
   wholeData(): ModelData {
     return { ...this.data(), integrality: Int32Array.from(this.integer, (i) => (i ? 1 : 0)) };
   }
+}
+
+/** Lists of place, value, place, value, … as a compressed matrix. */
+function compressed(lists: readonly (readonly number[])[]): {
+  starts: Int32Array;
+  indices: Int32Array;
+  values: Float64Array;
+} {
+  const starts = new Int32Array(lists.length + 1);
+  lists.forEach((entries, j) => {
+    starts[j + 1] = starts[j]! + entries.length / 2;
+  });
+  const indices = new Int32Array(starts[lists.length]!);
+  const values = new Float64Array(indices.length);
+  let at = 0;
+  for (const entries of lists)
+    for (let i = 0; i < entries.length; i += 2, at++) {
+      indices[at] = entries[i]!;
+      values[at] = entries[i + 1]!;
+    }
+  return { starts, indices, values };
 }
 
 /** What an LP came to. */
@@ -108,8 +120,11 @@ export class LinearSolver {
   solve(): LinearAnswer | null {
     const p = this.#programme;
     const { modelStatus: status } = this.#highs.constants;
-    if (this.#columns === 0) this.#model.passModel(p.data());
-    else this.#grow();
+    if (this.#columns > 0) this.#grow();
+    else {
+      this.#model.passModel(p.data());
+      if (p.start !== null) this.#startFrom(p.start);
+    }
     this.#rows = p.rowLower.length;
     this.#columns = p.cost.length;
     this.#late = p.late.length;
@@ -124,21 +139,20 @@ export class LinearSolver {
   #grow(): void {
     const p = this.#programme;
     const added = p.rowLower.length - this.#rows;
-    if (added > 0)
+    const rows = Array.from({ length: Math.max(0, added) }, () => [] as number[]);
+    for (const [row, column, value] of p.late.slice(this.#late)) {
+      if (column >= this.#columns) continue;
+      if (row >= this.#rows) rows[row - this.#rows]!.push(column, value);
+      else this.#model.changeCoefficient(row, column, value);
+    }
+    if (added > 0) {
+      const { starts, indices, values } = compressed(rows);
       this.#model.addRows({
         lower: Float64Array.from(p.rowLower.slice(this.#rows)),
         upper: Float64Array.from(p.rowUpper.slice(this.#rows)),
-        matrix: {
-          format: 'csr',
-          numRows: added,
-          numCols: this.#columns,
-          starts: new Int32Array(added + 1),
-          indices: new Int32Array(0),
-          values: new Float64Array(0),
-        },
+        matrix: { format: 'csr', numRows: added, numCols: this.#columns, starts, indices, values },
       });
-    for (const [row, column, value] of p.late.slice(this.#late))
-      if (column < this.#columns) this.#model.changeCoefficient(row, column, value);
+    }
     if (p.cost.length > this.#columns) {
       const { colCost, colLower, colUpper, matrix } = p.data(this.#columns);
       this.#model.addCols({
@@ -148,6 +162,26 @@ export class LinearSolver {
         matrix: matrix as Parameters<Model['addCols']>[0]['matrix'],
       });
     }
+  }
+
+  /** The basis of the last solution, by place: whether a column is in it, and a row's slack. */
+  basis(): { columns: boolean[]; rows: boolean[] } {
+    const { basic } = this.#highs.constants.basisStatus;
+    const { colStatus, rowStatus } = this.#model.getBasis();
+    return {
+      columns: Array.from(colStatus, (s) => s === basic),
+      rows: Array.from(rowStatus, (s) => s === basic),
+    };
+  }
+
+  #startFrom({ columns, rows }: { columns: number[]; rows: number[] }): void {
+    const { lower, basic } = this.#highs.constants.basisStatus;
+    const { cost, rowLower } = this.#programme;
+    const colStatus = new Int32Array(cost.length).fill(lower);
+    const rowStatus = new Int32Array(rowLower.length).fill(basic);
+    for (const column of columns) colStatus[column] = basic;
+    for (const row of rows) rowStatus[row] = lower;
+    this.#model.setBasis({ colStatus, rowStatus });
   }
 
   /** Changes bounds of a row, here and in the programme. */

@@ -62,6 +62,8 @@ export interface Limit {
   /** For a person: rule, policy and group. */
   words: string;
   counts: Countable | 'price';
+  /** It counts the machines of all requests alike, and not of one project or label. */
+  shared: boolean;
   /** What the new machines may still take together: the rule's limit without what is used. */
   left: number;
 }

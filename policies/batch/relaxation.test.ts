@@ -1,5 +1,6 @@
 import { conflictOf } from './conflict.ts';
 import { loadHighs } from './linear.ts';
+import { mergedOf } from './merged.ts';
 import { type Batch, EPSILON } from './problem.ts';
 import { type Goal, Relaxation } from './relaxation.ts';
 import { solveGreedy } from './solve.ts';
@@ -12,6 +13,31 @@ const batchOf = (seed: number): Batch => {
   const batch = randomBatch(seed, SHAPE);
   return { ...batch, spreads: batch.spreads.map((group) => ({ ...group, min: 3 })) };
 };
+
+/** Each class five times over, with a limit of its own for each time. */
+function manyOfEach(seed: number): Batch {
+  const batch = randomBatch(seed, { ...SHAPE, clouds: 5 });
+  const times = 5;
+  const own = Array.from({ length: times }, (_, i) => ({
+    words: `own ${i}`,
+    counts: 'instances' as const,
+    shared: false,
+    left: 4 + ((seed + i) % 7),
+  }));
+  const classes = own.flatMap((_, i) =>
+    batch.classes.map((machines) => ({
+      ...machines,
+      options: {
+        ...machines.options,
+        cell: (option: number) => {
+          const cell = machines.options.cell(option);
+          return option % 2 === 0 ? { ...cell, limits: [...cell.limits, batch.limits.length + i] } : cell;
+        },
+      },
+    })),
+  );
+  return { ...batch, classes, limits: [...batch.limits, ...own] };
+}
 
 describe('the relaxation', () => {
   it('has the same bound with the options it takes in by itself as with all of them', async () => {
@@ -34,6 +60,35 @@ describe('the relaxation', () => {
       }
     }
     expect(wrong).toEqual([]);
+  });
+
+  it('has the same bound when it starts from its classes joined', async () => {
+    const highs = await loadHighs();
+    const goal: Goal = { unplaced: false, most: 0, penalty: 100 };
+    const wrong: string[] = [];
+    let differ = 0;
+    for (let seed = 0; seed < 60; seed++) {
+      const batch = manyOfEach(seed);
+      const merged = mergedOf(batch)!;
+      expect(merged.members.length).toBe(SHAPE.classes);
+      const joined = new Relaxation(highs, merged.batch, goal, 1);
+      for (let c = 0; c < merged.members.length; c++) joined.include(c, 0);
+      const solved = joined.solve()!;
+      const some = new Relaxation(highs, batch, goal, 1);
+      some.startAt(joined, solved, merged.members);
+      const all = new Relaxation(highs, batch, goal, 1);
+      batch.classes.forEach((machines, c) => {
+        for (let k = 0; k < machines.options.length; k++) all.include(c, k);
+      });
+      const [a, b] = [some.solve()!.bound, all.solve()!.bound];
+      if (Math.abs(a - b) > 1e-6) wrong.push(`seed ${seed}: ${a}, not ${b}`);
+      // What only the parts know of can make it dearer, never cheaper.
+      if (solved.bound > b + 1e-6) wrong.push(`seed ${seed}: joined ${solved.bound} above ${b}`);
+      if (b > solved.bound + 1e-6) differ++;
+      for (const relaxation of [joined, some, all]) relaxation.dispose();
+    }
+    expect(wrong).toEqual([]);
+    expect(differ).toBeGreaterThan(5);
   });
 
   it('has few rows however many sizes are asked for', async () => {

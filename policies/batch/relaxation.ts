@@ -56,11 +56,13 @@ export class Relaxation {
   readonly #meaning = new Map<number, { class: number; option: number }>();
   readonly #obstacles = new Map<number, { obstacle: Obstacle; lower: number; upper: number }>();
   /** By limit and spread group; the batch's lists grow as options are looked at, and these when one is taken in. */
-  readonly #limitRows: number[] = [];
+  readonly #limitRows: LazyRow[] = [];
   readonly #poolRows: PoolRow[][];
   readonly #coming: Int32Array;
   readonly #groups: GroupRows[] = [];
   readonly #domains = new Map<string, DomainRows>();
+  /** All that `lazy` made. */
+  readonly #lazy: LazyRow[] = [];
   readonly #apartRows = new Map<string, number>();
   readonly #presence = new Map<string, { row: number; column: number }>();
 
@@ -107,6 +109,13 @@ export class Relaxation {
     return row;
   }
 
+  /** A row Σ value · x ≤ upper that comes into the programme when a solution first breaks it: most never bind. */
+  #lazily(obstacle: Obstacle, upper: number): LazyRow {
+    const made = { row: -1, obstacle, upper, used: 0 };
+    this.#lazy.push(made);
+    return made;
+  }
+
   #rowsOfPool(index: number): PoolRow[] {
     const { classes, hosts, pools } = this.#batch;
     const free = pools[index]!.hosts.map((h) => hosts[h]!.free);
@@ -114,7 +123,7 @@ export class Relaxation {
     ROOM.forEach((_, d) => {
       const sum = free.reduce((t, f) => t + f[d]!, 0);
       rows.push({
-        row: this.#row({ kind: 'pool', index }, -INFINITE, sum),
+        lazy: this.#lazily({ kind: 'pool', index }, sum),
         of: (c) => c.size[d]!,
         d,
         perUnit: 1,
@@ -124,7 +133,7 @@ export class Relaxation {
         const times = free.reduce((n, f) => n + Math.floor((f[d]! + EPSILON) / t), 0);
         if (times * t < sum - EPSILON)
           rows.push({
-            row: this.#row({ kind: 'pool', index }, -INFINITE, times),
+            lazy: this.#lazily({ kind: 'pool', index }, times),
             of: (c) => Math.floor((c.size[d]! + EPSILON) / t),
             d,
             perUnit: 1 / t,
@@ -156,7 +165,9 @@ export class Relaxation {
       const row = this.#row(obstacle, -INFINITE, group.maxShare * all + 1 - 1e-6);
       rows.share = { row, column: p.column(0, 0, INFINITE, true, [row, 1]) };
     }
-    if (missing <= 0) return rows;
+    // Where no domain may have so many that fewer than `min` suffice, the shares say it all.
+    const implied = sure && before.machines === 0 && Math.ceil(coming / rows.most) >= group.min;
+    if (missing <= 0 || implied) return rows;
     rows.atLeast = this.#row(obstacle, 0, INFINITE);
     rows.own = this.#row(obstacle, -INFINITE, 0);
     const n = coming >= 0 ? coming : this.#batch.classes.reduce((t, c) => t + c.count, 0);
@@ -174,14 +185,16 @@ export class Relaxation {
       const rows = this.#groups[g]!;
       const before = domain === THE_HOST ? 0 : (group.existing.get(domain) ?? 0);
       const most = rows.share === null ? Math.max(0, rows.most - before) * times : 0;
-      const made: DomainRows = { group: g, share: this.#row(obstacle, -INFINITE, most), open: -1, link: -1 };
+      const made: DomainRows = { group: g, share: this.#lazily(obstacle, most), open: -1, link: -1 };
       if (rows.share !== null) {
-        p.entry(made.share, rows.share.column, -times);
+        const { share } = made;
+        share.row = this.#row(obstacle, -INFINITE, most);
+        p.entry(share.row, rows.share.column, -times);
         if (before > 0) {
           // A domain that is over its share already takes none, and must not force K up: b = 1 where it takes some.
           made.open = this.#row(obstacle, -INFINITE, 0);
           const n = this.#batch.classes.reduce((t, c) => t + c.count, 0);
-          p.column(0, 0, 1, true, [made.share, before, made.open, -n]);
+          p.column(0, 0, 1, true, [share.row, before, made.open, -n]);
         }
       }
       if (rows.atLeast >= 0 && before === 0) {
@@ -194,6 +207,19 @@ export class Relaxation {
 
   /** Calls back with every row an option has a value in, making the rows of its domains where `make`. */
   #rowsOf(c: number, option: number, make: boolean, visit: (row: number, value: number) => void): number {
+    return this.#allRowsOf(c, option, make, visit, (lazy, value) => {
+      if (lazy.row >= 0) visit(lazy.row, value);
+    });
+  }
+
+  /** The same, and with those that are not in the programme yet. */
+  #allRowsOf(
+    c: number,
+    option: number,
+    make: boolean,
+    visit: (row: number, value: number) => void,
+    visitLazy: (lazy: LazyRow, value: number) => void,
+  ): number {
     const machines = this.#batch.classes[c]!;
     const cell = machines.options.cell(option);
     for (const l of cell.limits) {
@@ -201,15 +227,15 @@ export class Relaxation {
       if (each === 0) continue;
       if (make) {
         const limit = Math.max(0, this.#batch.limits[l]!.left);
-        this.#limitRows[l] ??= this.#row({ kind: 'limit', index: l }, -INFINITE, limit);
+        this.#limitRows[l] ??= this.#lazily({ kind: 'limit', index: l }, limit);
       }
-      const row = this.#limitRows[l];
-      if (row !== undefined) visit(row, each);
+      const lazy = this.#limitRows[l];
+      if (lazy !== undefined) visitLazy(lazy, each);
     }
     if (cell.pool >= 0)
-      for (const { row, of } of this.#poolRows[cell.pool]!) {
+      for (const { lazy, of } of this.#poolRows[cell.pool]!) {
         const value = of(machines);
-        if (value !== 0) visit(row, value);
+        if (value !== 0) visitLazy(lazy, value);
       }
     for (const { rule, domain } of cell.apart) {
       const set = machines.apart.get(rule);
@@ -217,7 +243,7 @@ export class Relaxation {
     }
     let hoped = 0;
     for (const { group, domain } of cell.spreads)
-      hoped += this.#spread(group, domain, cell.pool, make, visit);
+      hoped += this.#spread(group, domain, cell.pool, make, visit, visitLazy);
     return hoped;
   }
 
@@ -228,6 +254,7 @@ export class Relaxation {
     pool: number,
     make: boolean,
     visit: (row: number, value: number) => void,
+    visitLazy: (lazy: LazyRow, value: number) => void,
   ): number {
     if (make) this.#groups[g] ??= this.#rowsOfGroup(this.#batch.spreads[g]!, g);
     const rows = this.#groups[g];
@@ -241,7 +268,7 @@ export class Relaxation {
     if (rows.own >= 0) visit(rows.own, 1);
     const here = make ? this.#rowsOfDomain(g, domain, pool) : this.#domains.get(domainKey(g, domain, pool));
     if (here === undefined) return rows.atLeast < 0 ? 0 : this.#hope[g]!;
-    visit(here.share, 1);
+    visitLazy(here.share, 1);
     if (here.open >= 0) visit(here.open, 1);
     if (here.link >= 0) visit(here.link, -1);
     return 0;
@@ -326,9 +353,11 @@ export class Relaxation {
    * infeasible.
    */
   solve(): Relaxed | null {
+    this.programme.start ??= this.#start();
     for (;;) {
       const answer = this.#solver.solve();
       if (answer === null) return null;
+      if (this.#takeInBroken(answer.values)) continue;
       this.#setHope(answer.duals);
       let added = 0;
       this.#batch.classes.forEach((_, c) => {
@@ -339,6 +368,98 @@ export class Relaxation {
       });
       if (added === 0) return { ...answer, bound: answer.objective };
     }
+  }
+
+  /** Each class at its cheapest, or left out where it has none: the answer but for what binds, and next to no work from there. */
+  #start(): NonNullable<LinearProgramme['start']> {
+    const columns = this.#batch.classes.map((_, c) => this.#columns[c]!.get(0) ?? this.#out[c]!);
+    return { columns, rows: [...columns.keys()] };
+  }
+
+  /**
+   * Starts where the solution of a {@link Merged} batch is, dealt out to the classes that each of its classes is made of:
+   * the machines in order, so that one class at most is at both of two options that follow each other. That is a basis
+   * of this programme, and the best but for what only this one knows of.
+   */
+  startAt(merged: Relaxation, solved: Relaxed, members: readonly (readonly number[])[]): void {
+    const { columns: basic, rows: slack } = merged.#solver.basis();
+    const tight = new Set<LazyRow>();
+    const note = (theirs: LazyRow, make: () => LazyRow): void => {
+      if (theirs.row >= 0 && !slack[theirs.row]) tight.add(make());
+    };
+    merged.#limitRows.forEach((theirs, l) => {
+      const left = Math.max(0, this.#batch.limits[l]!.left);
+      note(theirs, () => (this.#limitRows[l] ??= this.#lazily({ kind: 'limit', index: l }, left)));
+    });
+    merged.#poolRows.forEach((rows, p) => {
+      for (const [i, { lazy }] of rows.entries()) note(lazy, () => this.#poolRows[p]![i]!.lazy);
+    });
+    this.#takeIn(tight);
+    const start: number[] = [];
+    members.forEach((own, m) => {
+      // Those in the basis, an amount each; -1 is left out.
+      const parts = [...merged.#columns[m]!, [-1, merged.#out[m]!] as const]
+        .filter(([, column]) => basic[column])
+        .map(([option, column]) => ({ option, amount: solved.values[column]! }));
+      const begin = [...parts.map(({ option }) => option), ...merged.#best(m, solved.duals)];
+      for (const c of own) for (const option of begin) if (option >= 0) this.include(c, option);
+      let at = 0;
+      let rest = parts[0]!.amount;
+      own.forEach((c, i) => {
+        const take = (): number =>
+          start.push(parts[at]!.option < 0 ? this.#out[c]! : this.#columns[c]!.get(parts[at]!.option)!);
+        let open = this.#batch.classes[c]!.count;
+        take();
+        while (at < parts.length - 1 && (open >= rest - 1e-9 || i === own.length - 1)) {
+          open -= rest;
+          rest = parts[++at]!.amount;
+          take();
+        }
+        rest -= open;
+      });
+    });
+    const rows = [...tight].map(({ row }) => row);
+    this.programme.start = { columns: start, rows: [...this.#batch.classes.keys(), ...rows] };
+  }
+
+  /** The options of a class that are best, or nearly, at a solution's prices. */
+  #best(c: number, duals: Float64Array): number[] {
+    const near: { option: number; reduced: number }[] = [];
+    const { length } = this.#batch.classes[c]!.options;
+    for (let option = 0; option < length; option++)
+      near.push({ option, reduced: this.reduced(c, option, duals) });
+    near.sort((a, b) => a.reduced - b.reduced);
+    return near.slice(0, NEAR).map(({ option }) => option);
+  }
+
+  /** Takes rows that a solution breaks into the programme. False: it breaks none. */
+  #takeInBroken(values: Float64Array): boolean {
+    for (const lazy of this.#lazy) lazy.used = 0;
+    const nothing = (): void => {};
+    for (const { class: c, option, amount } of this.amounts(values))
+      this.#allRowsOf(c, option, false, nothing, (lazy, value) => {
+        lazy.used += value * amount;
+      });
+    const broken = new Set(
+      this.#lazy.filter(
+        ({ row, used, upper, obstacle }) =>
+          row < 0 &&
+          used > upper + BROKEN * Math.max(1, Math.abs(upper)) &&
+          (this.#only === null || this.#only.has(nameOf(obstacle))),
+      ),
+    );
+    this.#takeIn(broken);
+    return broken.size > 0;
+  }
+
+  #takeIn(rows: ReadonlySet<LazyRow>): void {
+    if (rows.size === 0) return;
+    for (const lazy of rows) lazy.row = this.#row(lazy.obstacle, -INFINITE, lazy.upper);
+    const nothing = (): void => {};
+    for (const [column, { class: c, option }] of this.#meaning)
+      this.#allRowsOf(c, option, false, nothing, (lazy, value) => {
+        if (rows.has(lazy)) this.programme.entry(lazy.row, column, value);
+      });
   }
 
   /** What one more domain in use would save, per group; and the most that any domain's rows make an option better. */
@@ -398,6 +519,7 @@ export class Relaxation {
         if (within.length > most) return false;
       }
     for (const [c, option] of within) this.include(c, option);
+    this.#takeIn(new Set(this.#lazy.filter(({ row }) => row < 0)));
     return true;
   }
 
@@ -429,14 +551,26 @@ export class Relaxation {
   /** What one more unit of a pool's room saves, by {@link ROOM}; a floor row counts with its part. */
   worthOfRoom(pool: number, duals: Float64Array): number[] {
     return ROOM.map((_, d) =>
-      this.#poolRows[pool]!.reduce((t, r) => t - (r.d === d ? duals[r.row]! * r.perUnit : 0), 0),
+      this.#poolRows[pool]!.reduce(
+        (t, r) => t - (r.d === d && r.lazy.row >= 0 ? duals[r.lazy.row]! * r.perUnit : 0),
+        0,
+      ),
     );
   }
 
   /** What one more unit of a limit saves. */
   worthOfLimit(l: number, duals: Float64Array): number {
-    const row = this.#limitRows[l];
-    return row === undefined ? 0 : Math.max(0, -(duals[row] ?? 0));
+    const row = this.#limitRows[l]?.row ?? -1;
+    return Math.max(0, -(duals[row] ?? 0));
+  }
+
+  /** Has so much less of a limit, until it is told otherwise. */
+  lessOf(l: number, by: number): void {
+    const left = Math.max(0, this.#batch.limits[l]!.left);
+    this.#limitRows[l] ??= this.#lazily({ kind: 'limit', index: l }, left);
+    const lazy = this.#limitRows[l];
+    if (lazy.row < 0) this.#takeIn(new Set([lazy]));
+    this.#solver.bound(lazy.row, -INFINITE, Math.max(0, left - by));
   }
 
   /** Changes how many of a class are wanted. */
@@ -475,6 +609,12 @@ function nameOf({ kind, index }: Obstacle): string {
 
 const TOLERANCE = 1e-9;
 
+/** Options per class to begin with. */
+const NEAR = 4;
+
+/** A row is broken by more than this part of its bound, so that the solver's own tolerance breaks none. */
+const BROKEN = 1e-6;
+
 /** Options of one class looked at, and taken in, per round; the last round looks at all and finds none. */
 const LOOKED_AT = 8;
 const AT_ONCE = 3;
@@ -489,9 +629,18 @@ function domainKey(g: number, domain: number, pool: number): string {
   return `${g}/${domain === THE_HOST ? `pool ${pool}` : domain}`;
 }
 
+/** A row that may not be in the programme yet (-1). */
+interface LazyRow {
+  row: number;
+  obstacle: Obstacle;
+  upper: number;
+  /** By the solution looked at. */
+  used: number;
+}
+
 /** A row of a pool, and what one machine takes of it. */
 interface PoolRow {
-  row: number;
+  lazy: LazyRow;
   of: (machines: MachineClass) => number;
   /** Which of {@link ROOM}, and what one more unit of it adds to the row's bound. */
   d: number;
@@ -510,7 +659,7 @@ interface GroupRows {
 
 interface DomainRows {
   group: number;
-  share: number;
+  share: LazyRow;
   /** -1: none. */
   open: number;
   link: number;

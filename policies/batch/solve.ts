@@ -1,9 +1,11 @@
 import type { Highs } from 'highs';
-import { complete, finish, greedy, type Ordering, orderBy, orderByScore, put } from './fill.ts';
+import { finish, greedy, type Ordering, orderBy, orderByScore } from './fill.ts';
 import { loadHighs } from './linear.ts';
-import { type Batch, type Placed, scoreOf } from './problem.ts';
+import { mergedOf } from './merged.ts';
+import { type Batch, type Placed, scoreOf, takes } from './problem.ts';
 import { type Goal, Relaxation, type Relaxed } from './relaxation.ts';
-import { comingMembers, Tally } from './tally.ts';
+import { AGAIN, asTheyAre, blockedIn, dealtOut, EXCHANGES, round } from './round.ts';
+import type { Tally } from './tally.ts';
 import { brokenBy } from './validate.ts';
 import { solveWhole } from './whole.ts';
 
@@ -33,6 +35,9 @@ export interface Answer {
   worth: { limits: number[]; room: number[][] } | null;
 }
 
+/** Batches of more kinds of machines than this are large. */
+const LARGE = 1000;
+
 /** More columns than this are not given to the mixed-integer solver; the LP's bound stands then. */
 const MOST_COLUMNS = 60_000;
 
@@ -44,17 +49,10 @@ const MOST_COLUMNS = 60_000;
  */
 export async function* solveBatch(batch: Batch, options: SolveOptions): AsyncGenerator<Answer> {
   options.signal?.throwIfAborted();
-  const start = greedy(batch);
-  if (batch.classes.length === 0) return yield greedyAnswer(start);
-  let highs: Highs;
-  try {
-    highs = await loadHighs();
-  } catch {
-    // No WebAssembly here: the answer stands, with the bound that needs no solver.
-    yield greedyAnswer(start);
-    return;
-  }
-  yield* new Search(highs, batch, options).run(start.placed());
+  const highs = await loadHighs().catch(() => null);
+  // Without WebAssembly the greedy answer stands, with the bound that needs no solver.
+  if (highs === null || batch.classes.length === 0) yield solveGreedy(batch);
+  else yield* new Search(highs, batch, options).run();
 }
 
 /** Greedy alone: what there is without a solver. Its bound is every machine at its cheapest. */
@@ -110,9 +108,13 @@ class Search {
     this.#all = batch.classes.reduce((t, c) => t + c.count, 0);
   }
 
-  async *run(placed: Placed[]): AsyncGenerator<Answer> {
-    this.#take(placed, 'greedy');
-    const all = this.#unplaced > 0 ? this.#relaxAll() : null;
+  async *run(): AsyncGenerator<Answer> {
+    // In a large batch the linear programme is sooner done than greedy.
+    let all = this.#batch.classes.length > LARGE ? this.#relaxAll() : null;
+    if (all === null) {
+      this.#take(greedy(this.#batch).placed(), 'greedy');
+      if (this.#unplaced > 0 && this.#batch.classes.length <= LARGE) all = this.#relaxAll();
+    }
     const fewest = this.#unplaced > 0 && all === null ? this.#relax({ unplaced: true }) : null;
     let least: Stage | null = all;
     try {
@@ -178,7 +180,7 @@ class Search {
 
   #tryRelax(goal: Goal): Stage | null {
     const relaxation = new Relaxation(this.#highs, this.#batch, goal, this.#options.seed);
-    this.#seed(relaxation);
+    this.#seed(relaxation, goal);
     const relaxed = relaxation.solve();
     if (relaxed !== null) return { relaxation, relaxed, bound: relaxed.bound };
     relaxation.dispose();
@@ -199,11 +201,46 @@ class Search {
     // With a spread rule, leaving all out is no solution, so there may be none to begin with.
     if (stage === null) return null;
     if (stage.relaxation.closeOut(stage.relaxed.values)) {
-      this.#take(this.#rounded(stage), 'lp');
+      this.#take(this.#roundedWhole(stage), 'lp');
       if (this.#unplaced === 0) return stage;
     }
     stage.relaxation.dispose();
     return null;
+  }
+
+  /**
+   * Rounds a solution that places all. Where whole machines do not fit a budget or quota of one project, though parts
+   * of them do, the solution is found again with a little less of it: for the rounding only, the bound stands.
+   */
+  #roundedWhole(stage: Stage): Placed[] {
+    const { relaxation } = stage;
+    const order = this.#order(stage);
+    let values = stage.relaxed.values;
+    const less = new Map<number, number>();
+    try {
+      for (let again = 0; ; again++) {
+        const amounts = relaxation.amounts(values);
+        const exact = again === 0 ? asTheyAre(this.#batch, amounts) : null;
+        if (exact !== null) return exact;
+        const tally = dealtOut(this.#batch, amounts, order);
+        const { blocked, full } = blockedIn(tally);
+        if (blocked.length === 0 || full.size === 0 || again === AGAIN) {
+          finish(tally, order, EXCHANGES);
+          return tally.placed();
+        }
+        for (const l of full) {
+          const limit = this.#batch.limits[l]!;
+          const largest = blocked.reduce((t, c) => Math.max(t, takes(limit, this.#batch.classes[c]!, 0)), 0);
+          less.set(l, (less.get(l) ?? 0) + 2 * largest);
+        }
+        for (const [l, by] of less) relaxation.lessOf(l, by);
+        const other = relaxation.solve();
+        if (other === null) for (const l of less.keys()) relaxation.lessOf(l, 0);
+        values = other?.values ?? stage.relaxed.values;
+      }
+    } finally {
+      for (const l of less.keys()) relaxation.lessOf(l, 0);
+    }
   }
 
   #relaxScore(): Stage {
@@ -238,13 +275,28 @@ class Search {
     }
   }
 
-  /** Columns to begin with: the answer at hand, so that the LP has a solution, and each class's cheapest. */
-  #seed(relaxation: Relaxation): void {
+  /** Where to begin: at what the batch comes to with its classes joined, or else the answer at hand, so that the LP has a solution, and each class's cheapest. */
+  #seed(relaxation: Relaxation, goal: Goal): void {
     for (const p of this.#placed) relaxation.include(p.class, p.option);
     const order = orderByScore(this.#batch);
-    this.#batch.classes.forEach((_, c) => {
-      for (const option of order(c).subarray(0, 2)) relaxation.include(c, option);
-    });
+    const merged = !goal.unplaced && (goal.penalty ?? 0) > 0 ? mergedOf(this.#batch) : null;
+    if (merged === null) {
+      this.#batch.classes.forEach((_, c) => {
+        for (const option of order(c).subarray(0, 2)) relaxation.include(c, option);
+      });
+      return;
+    }
+    const joined = new Relaxation(this.#highs, merged.batch, goal, this.#options.seed);
+    try {
+      merged.batch.classes.forEach((_, c) => {
+        for (const option of orderByScore(merged.batch)(c).subarray(0, 2)) joined.include(c, option);
+      });
+      const solved = joined.solve();
+      if (solved === null) throw new Error('the joined LP has no solution although all may be left out');
+      relaxation.startAt(joined, solved, merged.members);
+    } finally {
+      joined.dispose();
+    }
   }
 
   #order({ relaxation, relaxed }: Stage): Ordering {
@@ -276,57 +328,4 @@ interface Stage {
   relaxation: Relaxation;
   relaxed: Relaxed;
   bound: number;
-}
-
-type Amount = ReturnType<Relaxation['amounts']>[number];
-
-/**
- * An answer from amounts that need not be whole, nor fit the hosts one by one: as they are, where they hold;
- * otherwise floors first, then the largest rests, then {@link finish}.
- */
-function round(batch: Batch, amounts: readonly Amount[], order: Ordering): Placed[] {
-  const exact = asTheyAre(batch, amounts);
-  if (exact !== null) return exact;
-  const tally = new Tally(batch, membersOf(batch, amounts));
-  const rests: { class: number; option: number; rest: number }[] = [];
-  const weight = (c: number): number => batch.classes[c]!.size[0] + batch.classes[c]!.size[1] / 4;
-  const largestFirst = [...amounts].sort((a, b) => weight(b.class) - weight(a.class));
-  for (const { class: c, option, amount } of largestFirst) {
-    const whole = Math.floor(amount + WHOLE);
-    put(tally, c, option, whole);
-    if (amount - whole > WHOLE) rests.push({ class: c, option, rest: amount - whole });
-  }
-  rests.sort((a, b) => b.rest - a.rest);
-  for (const { class: c, option } of rests) if (tally.open[c]! > 0) put(tally, c, option, 1);
-  complete(tally, order, batch.classes.keys());
-  finish(tally, order, EXCHANGES);
-  return tally.placed();
-}
-
-/** Rounds of exchanges between hosts; more find next to nothing. */
-const EXCHANGES = 20;
-
-/** How far from a whole number the solver's whole numbers may be. */
-const WHOLE = 1e-6;
-
-/** The answer the amounts are, if they are whole, on hosts that are known, and hold. */
-function asTheyAre(batch: Batch, amounts: readonly Amount[]): Placed[] | null {
-  const placed: Placed[] = [];
-  for (const { class: c, option, amount } of amounts) {
-    const count = Math.round(amount);
-    const { pool } = batch.classes[c]!.options.cell(option);
-    const hosts = pool < 0 ? [-1] : batch.pools[pool]!.hosts;
-    if (Math.abs(amount - count) > WHOLE || hosts.length > 1) return null;
-    if (count > 0) placed.push({ class: c, option, host: hosts[0]!, count });
-  }
-  return brokenBy(batch, placed).length === 0 ? placed : null;
-}
-
-/** Members the amounts give each spread group; -1 where that is not fixed beforehand. */
-function membersOf(batch: Batch, amounts: readonly Amount[]): Int32Array {
-  const sure = comingMembers(batch);
-  const sums = new Float64Array(sure.length);
-  for (const { class: c, option, amount } of amounts)
-    for (const { group } of batch.classes[c]!.options.cell(option).spreads) sums[group]! += amount;
-  return sure.map((n, g) => (n < 0 ? -1 : Math.floor(sums[g]! + WHOLE)));
 }

@@ -60,7 +60,7 @@ export class Tally {
     if (host >= 0) most = Math.min(most, fitsTimes(this.#free[host]!, machines.size));
     for (const l of cell.limits) {
       const each = takes(this.batch.limits[l]!, machines, option);
-      if (each > 0) most = Math.min(most, Math.floor(this.#leftOf(l) / each));
+      if (each > 0) most = Math.min(most, Math.floor(this.left(l) / each));
     }
     for (const { rule, domain } of cell.apart) {
       if (most <= 0) return 0;
@@ -77,7 +77,8 @@ export class Tally {
     return Math.max(0, most);
   }
 
-  #leftOf(l: number): number {
+  /** What may still be taken of a limit, its slack included. */
+  left(l: number): number {
     this.#left[l] ??= within(this.batch.limits[l]!);
     return this.#left[l];
   }
@@ -116,11 +117,19 @@ export class Tally {
     const machines = this.batch.classes[c]!;
     const { limits, pool } = machines.options.cell(option);
     return {
-      limits: limits.filter((l) => takes(this.batch.limits[l]!, machines, option) > this.#leftOf(l)),
+      limits: limits.filter((l) => takes(this.batch.limits[l]!, machines, option) > this.left(l)),
       pool:
         pool >= 0 &&
         this.batch.pools[pool]!.hosts.every((h) => fitsTimes(this.#free[h]!, machines.size) === 0),
     };
+  }
+
+  /** Whether the limits leave room for one more of the class at an option. */
+  couldTake(c: number, option: number): boolean {
+    const machines = this.batch.classes[c]!;
+    for (const l of machines.options.cell(option).limits)
+      if (takes(this.batch.limits[l]!, machines, option) > this.left(l)) return false;
+    return true;
   }
 
   /** Books `n` machines; `n` is at most {@link room}, or negative to take some back. */
@@ -131,7 +140,7 @@ export class Tally {
     this.open[c]! -= n;
     if (host >= 0) for (let d = 0; d < 3; d++) this.#free[host]![d]! -= machines.size[d]! * n;
     for (const l of cell.limits)
-      this.#left[l] = this.#leftOf(l) - takes(this.batch.limits[l]!, machines, option) * n;
+      this.#left[l] = this.left(l) - takes(this.batch.limits[l]!, machines, option) * n;
     for (const { rule, domain } of cell.apart) {
       const set = machines.apart.get(rule);
       if (set === undefined) continue;
@@ -147,13 +156,22 @@ export class Tally {
       of.members += n;
       of.added += n;
     }
-    const key = option * (this.batch.hosts.length + 1) + host + 1;
+    const key = this.#key(option, host);
     const placed = this.#placed[c]!.get(key);
     if (placed === undefined) this.#placed[c]!.set(key, { class: c, option, host, count: n });
     else {
       placed.count += n;
       if (placed.count === 0) this.#placed[c]!.delete(key);
     }
+  }
+
+  #key(option: number, host: number): number {
+    return option * (this.batch.hosts.length + 1) + host + 1;
+  }
+
+  /** The entry of the books for machines that are there. */
+  at(c: number, option: number, host: number): Placed {
+    return this.#placed[c]!.get(this.#key(option, host))!;
   }
 
   free(host: number): Room {

@@ -39,6 +39,7 @@ export function randomBatch(seed: number, shape: BatchShape): Batch {
     return {
       words: `limit ${l}`,
       counts,
+      shared: true,
       left: counts === 'price' ? room() * unit : Math.round(room() * unit),
     };
   });

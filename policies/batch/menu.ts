@@ -1,0 +1,124 @@
+/** What a kind of request may choose from, for one size. */
+import type { CompiledRule } from '../place/compiled.ts';
+import type { OfferTable } from '../place/offers.ts';
+import { type SurchargeClass, scoreOf } from '../place/surcharges.ts';
+import type { PlacementRequest } from '../place/types.ts';
+import type { Offered } from './coupling.ts';
+import type { Options } from './problem.ts';
+
+/** Offers that only size and price tell apart: one place, one surcharge, and the same coupled rules. */
+export interface Group {
+  table: OfferTable;
+  /** Cheapest first, one of each size; those that some request may want are left once {@link worthwhile} has looked at them. */
+  rows: number[];
+  /** Which sizes are among the rows. */
+  sizes: Uint8Array;
+  of: SurchargeClass;
+  coupled: readonly CompiledRule[];
+  offered: Offered;
+  /** Equal for groups that mean the same to the coupled rules. */
+  meaning: number;
+  sifted: boolean;
+}
+
+/** What to choose from, lowest score first. */
+export type Menu = Omit<Options, 'cell'> & { groups: readonly Group[] };
+
+/** A row of the menu. */
+interface Dish {
+  group: Group;
+  row: number;
+  price: number;
+  score: number;
+  vcpus: number;
+  memory: number;
+  gpus: number;
+}
+
+/**
+ * What to choose from for one size. Of the offers of a group only the cheapest that fits is worth looking at, and a
+ * dearer one only where it takes less of a quota: any answer with another is still within all limits, and no dearer,
+ * with that one in its stead.
+ */
+export function menuOf(request: PlacementRequest, groups: readonly Group[]): Menu {
+  const found = groups.flatMap((group) => dishesOf(request, group));
+  // Missing a strict preference is never worth a place: only the offers that miss the fewest are looked at.
+  const tier = found.reduce((t, o) => Math.min(t, o.group.of.tier), Number.POSITIVE_INFINITY);
+  const best = found.filter((o) => o.group.of.tier === tier);
+  best.sort((a, b) => a.score - b.score || a.price - b.price);
+  return {
+    length: best.length,
+    score: Float64Array.from(best, (o) => o.score),
+    price: Float64Array.from(best, (o) => o.price),
+    vcpus: Float64Array.from(best, (o) => o.vcpus),
+    memoryGiB: Float64Array.from(best, (o) => o.memory),
+    gpuCount: Float64Array.from(best, (o) => o.gpus),
+    offer: Uint32Array.from(best, (o) => o.row),
+    pool: Int32Array.from(best, (o) => o.group.offered.pool?.index ?? -1),
+    groups: best.map((o) => o.group),
+  };
+}
+
+function dishesOf(request: PlacementRequest, group: Group): Dish[] {
+  const { table } = group;
+  const [vcpus, memory, gpus] = [
+    table.numbers('vcpus'),
+    table.numbers('memoryGiB'),
+    table.numbers('gpuCount'),
+  ];
+  const prices = table.numbers('pricePerHour');
+  const counted = countedBy(group);
+  if (!group.sifted) {
+    group.rows = worthwhile(group.rows, [vcpus, memory, gpus], counted);
+    group.sifted = true;
+  }
+  const most = request.maxPricePerHour > 0 ? request.maxPricePerHour : Number.POSITIVE_INFINITY;
+  const wantedGpus = Math.max(request.gpuCount, request.gpuName === '' ? 0 : 1);
+  const found: Dish[] = [];
+  // The least of each that an offer so far takes, where a quota counts it.
+  let [v, m, g] = counted.map((is) => (is ? Number.POSITIVE_INFINITY : 0)) as [number, number, number];
+  for (const row of group.rows) {
+    const dish = { row, vcpus: vcpus[row]!, memory: memory[row]!, gpus: gpus[row]! };
+    if (dish.vcpus < request.vcpus || dish.memory < request.memoryGiB || dish.gpus < wantedGpus) continue;
+    if (prices[row]! > most) break;
+    if (found.length > 0 && dish.vcpus >= v && dish.memory >= m && dish.gpus >= g) continue;
+    found.push({ ...dish, group, price: prices[row]!, score: scoreOf(group.of, prices[row]!) });
+    [v, m, g] = [Math.min(v, dish.vcpus), Math.min(m, dish.memory), Math.min(g, dish.gpus)];
+    if (v <= request.vcpus && m <= request.memoryGiB && g <= wantedGpus) break;
+  }
+  return found;
+}
+
+/** Whether a quota counts a group's vCPUs, memory and GPUs. */
+function countedBy({ coupled }: Group): boolean[] {
+  const counted = new Set<string>(
+    coupled.map(({ clause }) => (clause.effect === 'quota' ? clause.resource : '')),
+  );
+  return ['vcpu', 'memoryGiB', 'gpu'].map((resource) => counted.has(resource));
+}
+
+/**
+ * The offers of a group, cheapest first, that some size may want: not those for which a cheaper one is as large, and
+ * no larger in what a quota counts.
+ */
+function worthwhile(
+  rows: readonly number[],
+  [vcpus, memory, gpus]: readonly ArrayLike<number>[],
+  counted: readonly boolean[],
+): number[] {
+  const [exactVcpus, exactMemory, exactGpus] = counted;
+  const kept: number[] = [];
+  for (const row of rows) {
+    const [v, m, g] = [vcpus![row]!, memory![row]!, gpus![row]!];
+    let covered = false;
+    for (let i = 0; i < kept.length && !covered; i++) {
+      const other = kept[i]!;
+      covered =
+        (exactVcpus ? vcpus![other] === v : vcpus![other]! >= v) &&
+        (exactMemory ? memory![other] === m : memory![other]! >= m) &&
+        (exactGpus ? gpus![other] === g : gpus![other]! >= g);
+    }
+    if (!covered) kept.push(row);
+  }
+  return kept;
+}
