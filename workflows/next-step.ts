@@ -86,7 +86,7 @@ async function place(turn: Turn, placer: Placer, open: OpenOperation): Promise<S
     return nextStep(turn, placer);
   }
   const attempt = turn.row.attempt + 1;
-  const placed = await placer.place(turn.tx, turn.row, turn.organization, attempt, turn.asker);
+  const placed = await placer.place(turn, attempt);
   if ('waitsFor' in placed) {
     if (Date.now() - open.created_at.getTime() < silentHostMs) {
       await turn.report(`waiting for ${placed.waitsFor}, which is not answering`);
@@ -170,7 +170,7 @@ const doing: Partial<Record<OpenOperation['verb'], 'Starting' | 'Stopping' | 'Re
 
 async function converge(turn: Turn, placer: Placer, intent: Intent, open: OpenOperation): Promise<Step> {
   if (intent.state === 'adopted') {
-    const resized = await placer.resize(turn.tx, turn.row, turn.organization, intent, turn.asker);
+    const resized = await placer.resize(turn, intent);
     if ('approvals' in resized) return waitForApprovals(turn, resized.approvals);
     if (!resized.fits) {
       await turn.fail(resized.reasons.join('; '), { code: resized.code });

@@ -4,15 +4,7 @@ import type { Clause, Domain } from '../file/policy.ts';
 import { memo } from '../memo.ts';
 import { chosenMachines, wouldBeChosen } from './chosen-machines.ts';
 import { byCode, type Circumstances, type RowVerdict, rowReader } from './circumstances.ts';
-import {
-  candidateValue,
-  domainOf,
-  groupName,
-  isSelf,
-  machinesByGroup,
-  offerKeys,
-  type Place,
-} from './groups.ts';
+import { candidateValue, domainOf, groupIn, groupName, isSelf, offerKeys, type Place } from './groups.ts';
 import type { OfferTable } from './offers.ts';
 import type { EstateMachine } from './types.ts';
 
@@ -74,31 +66,37 @@ function spreadJudge(
   clause: Extract<Clause, { effect: 'spread' }>,
   { request, estate }: Circumstances,
 ): Judge {
-  const groups = machinesByGroup(estate, clause.group);
-  const kept = memo(standingsOf, estate, () => new Map<string, Map<string, Standing>>());
-  const standings = memo(kept, `${clause.by} ${clause.group}`, () => new Map<string, Standing>());
-  const withoutSelf = new Map<string, Standing>();
+  const standings = new Map<string, Standing>();
+  const ofGroup = (name: string): Standing => {
+    const { standing, added } = groupIn(estate, clause.group, name);
+    const isThere = (machine: EstateMachine): boolean => isSelf(machine, request);
+    if (standing.some(isThere) || added.some(isThere))
+      return counted(
+        [...standing, ...added].filter((machine) => !isThere(machine)),
+        clause.by,
+      );
+    const known = memo(standingsOf, standing, () => new Map<Domain, Standing>());
+    const before = memo(known, clause.by, () => counted(standing, clause.by));
+    return added.length === 0 ? before : counted(added, clause.by, before);
+  };
   return (domain, _place, offer) => {
     const name = groupName(clause.group.map((key) => candidateValue(request, offer, key)));
-    const group = groups.get(name) ?? [];
-    const { machines, domains, byDomain } = group.some((machine) => isSelf(machine, request))
-      ? memo(withoutSelf, name, () =>
-          standing(
-            group.filter((m) => !isSelf(m, request)),
-            clause.by,
-          ),
-        )
-      : memo(standings, name, () => standing(group, clause.by));
+    const { machines, domains, byDomain } = memo(standings, name, () => ofGroup(name));
     const there = typeof domain === 'string' ? (byDomain.get(domain) ?? 0) : 0;
     if (domains < clause.min && there > 0) return 'false';
     return there + 1 <= largestShare(clause.maxShare, machines + 1) ? 'true' : 'false';
   };
 }
 
-const standingsOf = new WeakMap<readonly EstateMachine[], Map<string, Map<string, Standing>>>();
+const standingsOf = new WeakMap<readonly EstateMachine[], Map<Domain, Standing>>();
 
-function standing(group: readonly EstateMachine[], by: Domain): Standing {
-  const found: Standing = { machines: 0, domains: 0, byDomain: new Map() };
+/** How a group stands, counted on from how a part of it does. */
+function counted(group: readonly EstateMachine[], by: Domain, before?: Standing): Standing {
+  const found: Standing = {
+    machines: before?.machines ?? 0,
+    domains: before?.domains ?? 0,
+    byDomain: new Map(before?.byDomain),
+  };
   for (const machine of group) {
     const at = domainOf(machine, by);
     if (at === null) continue;
