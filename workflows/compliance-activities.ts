@@ -1,3 +1,4 @@
+import type { InstanceSpec } from '@landfall/model';
 import { judge, type PlacedMachine, standings, type Violation } from '@landfall/policies';
 import {
   appendEvent,
@@ -11,6 +12,7 @@ import {
 } from '@landfall/store';
 import {
   type FoundViolation,
+  hasRequestRules,
   hasStandingViolations,
   lockCompliance,
   machinesToJudge,
@@ -22,6 +24,7 @@ import { catalogueInForce } from './catalogue.ts';
 import { type Acted, actOnViolations } from './compliance-actions.ts';
 import {
   imageProviders,
+  ownRules,
   placementRequest,
   policiesInForce,
   siteViews,
@@ -91,7 +94,8 @@ async function lookAt(db: Db, organization: string): Promise<Looked> {
   return db.transaction().execute(async (tx) => {
     await lockCompliance(tx, organization);
     const policies = await policiesInForce(tx, organization);
-    if (policies.rules.length === 0 && !(await hasStandingViolations(tx, organization)))
+    const isHeldToNothing = policies.rules.length === 0 && !(await hasRequestRules(tx, organization));
+    if (isHeldToNothing && !(await hasStandingViolations(tx, organization)))
       return { machines: null, opened: 0, resolved: 0, standing: 0 };
     const now = new Date();
     const sites = await siteViews(tx, organization, await ledgerHosts(tx));
@@ -128,10 +132,22 @@ async function placedMachines(
       const providers = providersOf.get(image) ?? (await imageProviders(db, image));
       providersOf.set(image, providers);
       const request = { ...placementRequest({ ...subject, organization }, providers), ttlHours };
-      placed.push({ machine, request, taken: offer as PlacedMachine['taken'] });
+      const requestRules = rulesOf(subject.spec, machine.name);
+      placed.push({ machine, request, requestRules, taken: offer as PlacedMachine['taken'] });
     }
     if (rows.length < page) return placed;
     after = rows.at(-1)!.id;
+  }
+}
+
+/** A request whose own rules can no longer be read must not keep others from being judged: its machine goes without them. */
+function rulesOf(spec: InstanceSpec, name: string): NonNullable<PlacedMachine['requestRules']> {
+  try {
+    return ownRules(spec);
+  } catch (error) {
+    if (!(error instanceof UnreadablePolicy)) throw error;
+    log.warn(`the own rules of machine ${name} could not be judged`, { error });
+    return [];
   }
 }
 
@@ -149,7 +165,7 @@ function foundOf({ machine, onViolation, owner, message, ...rule }: Violation): 
 }
 
 function summary({ machines, standing, opened, resolved }: Looked, { stopped, held }: Acted): string {
-  if (machines === null) return '0 violations: no policy is in force';
+  if (machines === null) return '0 violations: no policy is in force, and no machine has rules of its own';
   const acted = [
     ...(stopped > 0 ? [`${counted(stopped, 'machine')} to be stopped`] : []),
     ...(held > 0 ? [`${counted(held, 'machine')} not stopped, because that is too many at a time`] : []),
