@@ -72,7 +72,7 @@ export function groupName(values: readonly string[]): string {
 }
 
 /** The machines of each group, by name. */
-class Grouping implements Findings {
+export class Grouping implements Findings {
   readonly nameOf: (machine: EstateMachine) => string;
   readonly #groups = new Map<string, EstateMachine[]>();
 
@@ -85,6 +85,10 @@ class Grouping implements Findings {
   /** A list that is not changed any more: what follows from it is kept by it. */
   get(name: string): readonly EstateMachine[] | undefined {
     return this.#groups.get(name);
+  }
+
+  entries(): Iterable<[string, readonly EstateMachine[]]> {
+    return this.#groups;
   }
 
   change(gone: ReadonlySet<EstateMachine>, come: readonly EstateMachine[]): void {

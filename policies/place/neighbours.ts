@@ -19,16 +19,21 @@ const DOMAIN_ATTRIBUTES: Record<Domain, OfferAttribute[]> = {
   host: ['site', 'host'],
 };
 
-/** Whether each offer stands right towards the other machines. An offer whose domain is not known has no value. */
+/**
+ * Whether each offer stands right towards the other machines: those that an affinity's `to` chooses, or those `chosen`. An offer
+ * whose domain is not known has no value.
+ */
 export function neighbourVerdict(
   clause: NeighbourClause,
   table: OfferTable,
   context: Circumstances,
+  chosen: readonly EstateMachine[] | null = null,
 ): RowVerdict {
   const own = clause.effect === 'spread' ? offerKeys(clause.group) : [];
   const attributes = [...new Set([...DOMAIN_ATTRIBUTES[clause.by], ...own])];
   const { codes, first } = combinations(table, attributes);
-  const judge = clause.effect === 'spread' ? spreadJudge(clause, context) : companyJudge(clause, context);
+  const judge =
+    clause.effect === 'spread' ? spreadJudge(clause, context) : companyJudge(clause, context, chosen);
   return byCode(codes, (code) => {
     const offer = rowReader(table, first[code]!);
     const text = (attribute: OfferAttribute): string => (offer(attribute) as string | undefined) ?? '';
@@ -122,8 +127,9 @@ export function largestShare(maxShare: number, machines: number): number {
 function companyJudge(
   clause: Extract<Clause, { effect: 'affinity' | 'antiAffinity' }>,
   context: Circumstances,
+  given: readonly EstateMachine[] | null,
 ): Judge {
-  const chosen = chosenMachines(clause.to, context);
+  const chosen = given ?? chosenMachines(clause.to, context);
   const domains = new Set(chosen.map((machine) => domainOf(machine, clause.by)));
   if (clause.effect === 'antiAffinity') {
     const unsure = new Set(

@@ -3,12 +3,15 @@ import type { Choice } from './best.ts';
 import type { Circumstances } from './circumstances.ts';
 import type { CompiledRule } from './compiled.ts';
 import { limitUse } from './limits.ts';
+import { isTurned, whoseRule } from './standing-rules.ts';
 import { pricingRules } from './surcharges.ts';
 import type { Decision } from './types.ts';
 import { gateHolds } from './verdicts.ts';
 
 /** The message of a rule that rejects something: its own, or why the request is refused; null when there is neither. */
-export function messageOf(rule: CompiledRule, { cel, request, now }: Circumstances): string | null {
+export function messageOf(rule: CompiledRule, context: Circumstances): string | null {
+  const { cel, request, now } = context;
+  if (isTurned(rule)) return whoseRule(rule, context);
   if (rule.message !== null) return rule.message(cel);
   const { clause } = rule;
   return clause.effect === 'labels' || clause.effect === 'ttl' || clause.effect === 'window'
