@@ -65,8 +65,11 @@ export function machinesVerdict(
   context: Circumstances,
 ): RowVerdict | null {
   const { clause } = rule;
-  if (isTurned(rule) && clause.effect === 'antiAffinity')
-    return neighbourVerdict(clause, table, context, machinesAgainst(rule, context));
+  if (isTurned(rule) && clause.effect === 'antiAffinity') {
+    const against = machinesAgainst(rule, context);
+    // Nobody minds: then it matters not either where an offer's domain is not known.
+    return against.length === 0 ? () => 'true' : neighbourVerdict(clause, table, context, against);
+  }
   switch (clause.effect) {
     case 'spread':
     case 'affinity':
