@@ -32,6 +32,7 @@ export { type PolicyTestResult, runPolicyTests } from './file/run-tests.ts';
 export { type PolicyPack, policyPacks } from './packs.ts';
 export { type Chosen, choose } from './place/choose.ts';
 export { type CompiledPolicies, compilePolicies, NO_POLICIES } from './place/compiled.ts';
+export { takesPlaceOf, withMachine } from './place/estate.ts';
 export { cloudTable, compareOffers, HOURS_PER_MONTH, type OfferTable } from './place/offers.ts';
 export { type PlacementInput, place } from './place/place.ts';
 export { describe as describeOffer } from './place/reasons.ts';

@@ -89,6 +89,20 @@ export async function lockCompliance(tx: Tx, organization: string): Promise<void
   await sql`select pg_advisory_xact_lock(hashtextextended(${`compliance ${organization}`}, 0))`.execute(tx);
 }
 
+/** Whether a machine of the organization came with rules of its own. */
+export async function hasRequestRules(db: Queryable, organization: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('instances as r')
+    .innerJoin('projects as p', 'p.name', 'r.project')
+    .select('r.id')
+    .where('p.organization', '=', organization)
+    .where('r.gone_at', 'is', null)
+    .where(sql<boolean>`jsonb_array_length(coalesce(r.spec #> '{placement,rules}', '[]')) > 0`)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 /** Whether anything stands against any machine of the organization. */
 export async function hasStandingViolations(db: Queryable, organization: string): Promise<boolean> {
   const row = await db

@@ -36,6 +36,15 @@ export interface CountedEstate {
   machines: readonly EstateMachine[];
 }
 
+/** Where they were read on from another list: how they differ from it. */
+export interface ReadOn extends CountedEstate {
+  since?: {
+    older: readonly EstateMachine[];
+    gone: readonly EstateMachine[];
+    come: readonly EstateMachine[];
+  };
+}
+
 interface Known {
   /** Everything committed in it is in `byResource`. */
   upTo: LedgerSnapshot;
@@ -55,7 +64,7 @@ export class EstateReader {
   readonly #known = new Map<string, Known>();
   readonly #under = new Map<string, Promise<unknown>>();
 
-  read(db: Queryable, organization: string): Promise<CountedEstate> {
+  read(db: Queryable, organization: string): Promise<ReadOn> {
     // One at a time, so that an older answer never takes the place of a newer one.
     const before = this.#under.get(organization) ?? Promise.resolve();
     const mine = before.then(() => this.#read(db, organization));
@@ -66,10 +75,11 @@ export class EstateReader {
     return mine;
   }
 
-  async #read(db: Queryable, organization: string): Promise<CountedEstate> {
+  async #read(db: Queryable, organization: string): Promise<ReadOn> {
     const known = this.#known.get(organization);
     const { counted, touched, isOwn } = await changesSince(db, organization, known?.upTo ?? null);
     const byResource = known?.byResource ?? new Map<string, EstateMachine[]>();
+    const gone = [...touched.keys()].flatMap((resource) => byResource.get(resource) ?? []);
     for (const [resource, machines] of touched) {
       if (machines.length === 0) byResource.delete(resource);
       else byResource.set(resource, machines);
@@ -81,7 +91,8 @@ export class EstateReader {
     if (known || !isOwn)
       this.#known.set(organization, { upTo: isOwn ? known!.upTo : counted, byResource, machines });
     if (this.#known.size > remembered) this.#known.delete(this.#known.keys().next().value!);
-    return { counted, machines };
+    if (!known || known.machines === machines) return { counted, machines };
+    return { counted, machines, since: { older: known.machines, gone, come: [...touched.values()].flat() } };
   }
 }
 

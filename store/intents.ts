@@ -11,7 +11,7 @@ import type { Queryable, Tx } from './open.ts';
  *
  * open → adopted (the machine was seen) → removing → removed
  */
-export type Intent = Selectable<Intents>;
+export type Intent = Omit<Selectable<Intents>, 'changed'>;
 
 /** Intents of a resource, or of several, under which something may exist, oldest attempt first. */
 export async function liveIntents(db: Queryable, resource: string | readonly string[]): Promise<Intent[]> {
@@ -26,32 +26,42 @@ export async function liveIntents(db: Queryable, resource: string | readonly str
     .execute();
 }
 
-export async function openIntent(
-  tx: Tx,
-  intent: {
-    resource: string;
-    attempt: number;
-    operation: string | null;
-    offer: Offer & { site: string };
-    sizedFor: Size;
-  },
-): Promise<Intent> {
-  const { offer } = intent;
-  return tx
-    .insertInto('intents')
-    .values({
-      resource: intent.resource,
-      attempt: intent.attempt,
-      operation: intent.operation,
-      site: offer.site,
-      region: offer.region,
-      zone: offer.zone,
-      host: offer.host,
-      offer: JSON.stringify(offer),
-      sized_for: JSON.stringify(intent.sizedFor),
-    })
-    .returningAll()
-    .executeTakeFirstOrThrow();
+/** An intent that is not written yet; see {@link writeIntents}. `now` is the time of its transaction. */
+export function newIntent(intent: {
+  resource: string;
+  attempt: number;
+  operation: string | null;
+  offer: Offer & { site: string };
+  sizedFor: Size;
+  now: Date;
+}): Intent {
+  const { resource, attempt, operation, offer, sizedFor, now } = intent;
+  const { site, region, zone, host } = offer;
+  return {
+    resource,
+    attempt,
+    operation,
+    site,
+    region,
+    zone,
+    host,
+    offer,
+    sized_for: sizedFor,
+    state: 'open',
+    ref: null,
+    created_at: now,
+    settled_at: null,
+  };
+}
+
+/** Writes new intents in one statement. */
+export async function writeIntents(tx: Tx, intents: readonly Intent[]): Promise<void> {
+  if (intents.length === 0) return;
+  await sql`
+    insert into intents (resource, attempt, operation, site, region, zone, host, offer, sized_for, created_at)
+    select * from jsonb_to_recordset(${JSON.stringify(intents)}::jsonb) as i (
+           resource uuid, attempt integer, operation uuid, site text, region text, zone text, host text, offer jsonb,
+           sized_for jsonb, created_at timestamptz)`.execute(tx);
 }
 
 export async function adoptIntent(tx: Tx, resource: string, attempt: number, ref: string): Promise<void> {

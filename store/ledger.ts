@@ -81,20 +81,36 @@ export interface Claim {
   vcpus: number;
   memoryGiB: number;
   diskGiB: number;
+  /** Of the host's ledger when its room was looked at, each earlier claim of the transaction counted as one. */
+  generation: number;
 }
 
-/** Takes (or changes) a claim if the host's ledger is still at `generation`; false = someone was faster, look again. */
-export async function claim(tx: Tx, wanted: Claim, generation: number): Promise<boolean> {
-  const { rows } = await sql`
-    with swapped as (update hosts set ledger_generation = ${generation + 1}
-                      where site = ${wanted.site} and name = ${wanted.host} and ledger_generation = ${generation} returning 1)
-    insert into claims (resource, attempt, site, host, vcpus, memory_gib, disk_gib)
-    select ${wanted.resource}::uuid, ${wanted.attempt}::int, ${wanted.site}, ${wanted.host},
-           ${wanted.vcpus}::float8, ${wanted.memoryGiB}::float8, ${wanted.diskGiB}::float8 from swapped
-    on conflict (resource, attempt) do update
-      set vcpus = excluded.vcpus, memory_gib = excluded.memory_gib, disk_gib = excluded.disk_gib
-    returning 1`.execute(tx);
-  return rows.length > 0;
+/**
+ * Takes (or changes) claims, each if its host's ledger is still where it was looked at; false where somebody was faster: look
+ * again, in another transaction. The hosts stay locked until the transaction ends, so call it late.
+ */
+export async function claim(tx: Tx, claims: readonly Claim[]): Promise<boolean> {
+  if (claims.length === 0) return true;
+  const { rows } = await sql<{ taken: number }>`
+    with claimed as (
+      select * from jsonb_to_recordset(${JSON.stringify(claims)}::jsonb) as c (
+             resource uuid, attempt integer, site text, host text, vcpus float8, "memoryGiB" float8, "diskGiB" float8,
+             generation bigint)),
+    looked as (select site, host, min(generation) as generation, count(*) as times from claimed group by site, host),
+    -- In one order everywhere, so that two transactions never wait for each other.
+    locked as (select h.id, l.site, l.host, l.generation + l.times as next
+                 from hosts h join looked l on l.site = h.site and l.host = h.name and l.generation = h.ledger_generation
+                order by h.site, h.name for update of h),
+    swapped as (update hosts h set ledger_generation = l.next from locked l where l.id = h.id returning l.site, l.host),
+    taken as (
+      insert into claims (resource, attempt, site, host, vcpus, memory_gib, disk_gib)
+      select c.resource, c.attempt, c.site, c.host, c.vcpus, c."memoryGiB", c."diskGiB"
+        from claimed c join swapped s on s.site = c.site and s.host = c.host
+      on conflict (resource, attempt) do update
+        set vcpus = excluded.vcpus, memory_gib = excluded.memory_gib, disk_gib = excluded.disk_gib
+      returning 1)
+    select count(*)::int as taken from taken`.execute(tx);
+  return rows[0]!.taken === claims.length;
 }
 
 /** Gives a claim back; one that is not there is no error. */

@@ -1,3 +1,4 @@
+import type { InstanceSpec } from '@landfall/model';
 import { judge, type PlacedMachine, standings, type Violation } from '@landfall/policies';
 import {
   appendEvent,
@@ -11,6 +12,7 @@ import {
 } from '@landfall/store';
 import {
   type FoundViolation,
+  hasRequestRules,
   hasStandingViolations,
   lockCompliance,
   machinesToJudge,
@@ -23,6 +25,7 @@ import { type Acted, actOnViolations } from './compliance-actions.ts';
 import {
   type ImageReach,
   imageReach,
+  ownRules,
   placementRequest,
   policiesInForce,
   siteViews,
@@ -92,7 +95,8 @@ async function lookAt(db: Db, organization: string): Promise<Looked> {
   return db.transaction().execute(async (tx) => {
     await lockCompliance(tx, organization);
     const policies = await policiesInForce(tx, organization);
-    if (policies.rules.length === 0 && !(await hasStandingViolations(tx, organization)))
+    const isHeldToNothing = policies.rules.length === 0 && !(await hasRequestRules(tx, organization));
+    if (isHeldToNothing && !(await hasStandingViolations(tx, organization)))
       return { machines: null, opened: 0, resolved: 0, standing: 0 };
     const now = new Date();
     const sites = await siteViews(tx, organization, await ledgerHosts(tx));
@@ -129,10 +133,22 @@ async function placedMachines(
       const reach = reachOf.get(image) ?? (await imageReach(db, image));
       reachOf.set(image, reach);
       const request = { ...placementRequest({ ...subject, organization }, reach), ttlHours };
-      placed.push({ machine, request, taken: offer as PlacedMachine['taken'] });
+      const requestRules = rulesOf(subject.spec, machine.name);
+      placed.push({ machine, request, requestRules, taken: offer as PlacedMachine['taken'] });
     }
     if (rows.length < page) return placed;
     after = rows.at(-1)!.id;
+  }
+}
+
+/** A request whose own rules can no longer be read must not keep others from being judged: its machine goes without them. */
+function rulesOf(spec: InstanceSpec, name: string): NonNullable<PlacedMachine['requestRules']> {
+  try {
+    return ownRules(spec);
+  } catch (error) {
+    if (!(error instanceof UnreadablePolicy)) throw error;
+    log.warn(`the own rules of machine ${name} could not be judged`, { error });
+    return [];
   }
 }
 
@@ -150,7 +166,7 @@ function foundOf({ machine, onViolation, owner, message, ...rule }: Violation): 
 }
 
 function summary({ machines, standing, opened, resolved }: Looked, { stopped, held }: Acted): string {
-  if (machines === null) return '0 violations: no policy is in force';
+  if (machines === null) return '0 violations: no policy is in force, and no machine has rules of its own';
   const acted = [
     ...(stopped > 0 ? [`${counted(stopped, 'machine')} to be stopped`] : []),
     ...(held > 0 ? [`${counted(held, 'machine')} not stopped, because that is too many at a time`] : []),

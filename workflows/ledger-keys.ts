@@ -2,6 +2,7 @@ import type { Decision, Offer } from '@landfall/model';
 import type { CompiledPolicies, PlacementRequest } from '@landfall/policies';
 import type { Clause, GroupKey, ParsedRule } from '@landfall/policies/file/policy.ts';
 import { candidateValue, groupName } from '@landfall/policies/place/groups.ts';
+import { turnedRules } from '@landfall/policies/place/standing-rules.ts';
 
 /** Kinds of rules whose verdict depends on the machines that exist. */
 const ofEstate: ReadonlySet<string> = new Set<Clause['effect']>([
@@ -21,7 +22,9 @@ export function readsEstate(
   own: readonly ParsedRule[],
   { organization, project }: { organization: string; project: string },
 ): boolean {
+  // Machines that stand may have a rule about it that is not one of its own.
   return (
+    turnedRules(policies).length > 0 ||
     own.some((rule) => rule.clauses.some((clause) => ofEstate.has(clause.effect))) ||
     policies.rules.some(
       ({ effect, scope }) =>
@@ -31,8 +34,8 @@ export function readsEstate(
 }
 
 /**
- * The groups of the ledger that a placement adds to; none where no enforced rule counted machines for it, since then it may
- * be taken to come after all others. One that was counted for adds to every group that any rule of the organization counts,
+ * The groups of the ledger that a placement adds to; none where no enforced rule counted machines for it or could be held
+ * against it by a machine that stands, since then it may be taken to come after all others. One that was counted for adds to every group that any rule of the organization counts,
  * not only to those of its own rules: two requests under different rules may stand in each other's groups.
  */
 export function ledgerKeys(
@@ -45,7 +48,7 @@ export function ledgerKeys(
   const counted = decision.rules.some(
     ({ effect, mode, applies }) => applies && mode === 'enforce' && ofEstate.has(effect),
   );
-  if (!counted) return [];
+  if (!counted) return turnedRules(policies).length > 0 ? [neighbours] : [];
   const enforced = policies.rules.filter(({ mode }) => mode === 'enforce').map(({ clause }) => clause);
   const keys = [...enforced, ...own.flatMap((rule) => rule.clauses)].flatMap((clause) => {
     if (clause.effect === 'affinity' || clause.effect === 'antiAffinity') return [neighbours];

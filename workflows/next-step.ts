@@ -102,9 +102,9 @@ async function place(turn: Turn, placer: Placer, open: OpenOperation): Promise<S
     await turn.fail(tied.refused, { code: 'Conflict' });
     return nextStep(turn, placer);
   }
-  const row = tied ? { ...turn.row, spec: narrowedTo(turn.row.spec, tied) } : turn.row;
+  const spec = tied ? narrowedTo(turn.row.spec, tied) : turn.row.spec;
   const attempt = turn.row.attempt + 1;
-  const placed = await placer.place(turn.tx, row, turn.organization, attempt, turn.asker);
+  const placed = await placer.place(turn, attempt, spec);
   if ('waitsFor' in placed) {
     if (Date.now() - open.created_at.getTime() < silentHostMs) {
       await turn.report(`waiting for ${placed.waitsFor}, which is not answering`);
@@ -188,7 +188,7 @@ const doing: Partial<Record<OpenOperation['verb'], 'Starting' | 'Stopping' | 'Re
 
 async function converge(turn: Turn, placer: Placer, intent: Intent, open: OpenOperation): Promise<Step> {
   if (intent.state === 'adopted') {
-    const resized = await placer.resize(turn.tx, turn.row, turn.organization, intent, turn.asker);
+    const resized = await placer.resize(turn, intent);
     if ('approvals' in resized) return waitForApprovals(turn, resized.approvals);
     if (!resized.fits) {
       await turn.fail(resized.reasons.join('; '), { code: resized.code });

@@ -1,8 +1,9 @@
-import type { Decision, Offer } from '@landfall/model';
+import type { Decision, InstanceSpec, Offer } from '@landfall/model';
 import { type CompiledPolicies, NO_POLICIES, type PlacementRequest, place } from '@landfall/policies';
 import type { ParsedRule } from '@landfall/policies/file/policy.ts';
 import {
   type ApprovalRow,
+  type Claim,
   claim,
   claimGroups,
   EstateReader,
@@ -14,15 +15,16 @@ import {
   ledgerSnapshot,
   type NewDecision,
   newId,
-  openIntent,
+  newIntent,
   type Queryable,
   recordDecisions,
   replaceOffer,
   type Size,
   type Tx,
+  writeIntents,
 } from '@landfall/store';
 import { sql } from 'kysely';
-import { type Asker, approvalStanding } from './approvals.ts';
+import { approvalStanding } from './approvals.ts';
 import { shippedCatalogue } from './catalogue.ts';
 import { ledgerKeys, readsEstate } from './ledger-keys.ts';
 import {
@@ -32,6 +34,7 @@ import {
   placementRequest,
   UnreadablePolicy,
 } from './place-input.ts';
+import type { Turn } from './turn.ts';
 import { type Estates, View } from './view.ts';
 
 /** Another placement took the capacity between our look and our claim: roll back and look again. */
@@ -51,13 +54,16 @@ export type Resized =
   | { approvals: ApprovalRow[] };
 
 export interface Placer {
-  /** Decides, claims capacity and writes the intent, all in the caller's transaction, which ends with `settle`. */
-  place(tx: Tx, row: InstanceRow, organization: string, attempt: number, asker: Asker): Promise<Placed>;
-  /** The offer for the size wanted now, at the place where the machine stands; claims the difference. */
-  resize(tx: Tx, row: InstanceRow, organization: string, intent: Intent, asker: Asker): Promise<Resized>;
   /**
-   * Writes what the transaction's placements have left for its end: the decisions, and the groups that rules count, whose
-   * rows others want too. Throws {@link ClaimLost}.
+   * Decides; the decision, the intent and its claim are written by `settle`, with which the caller's transaction ends. `spec` is
+   * the row's, narrowed to where what it names is.
+   */
+  place(turn: Turn, attempt: number, spec: InstanceSpec): Promise<Placed>;
+  /** The offer for the size wanted now, at the place where the machine stands; claims the difference. */
+  resize(turn: Turn, intent: Intent): Promise<Resized>;
+  /**
+   * Writes what the transaction's placements have left for its end, each kind in one statement: the decisions, the intents,
+   * and what others want too, the room of hosts and the groups that rules count. Throws {@link ClaimLost}.
    */
   settle(tx: Tx): Promise<void>;
 }
@@ -160,8 +166,8 @@ function subjectOf(row: InstanceRow, organization: string): PlacementSubject {
 export function placer(): Placer {
   const open = new OpenTransactions();
   return {
-    async place(tx, row, organization, attempt, asker) {
-      const subject = subjectOf(row, organization);
+    async place({ tx, row, organization, asker, now }, attempt, spec) {
+      const subject = { ...subjectOf(row, organization), spec };
       const { view, pending } = open.of(tx, organization);
       const look = await runPlacement(view, subject, { includeUnconfigured: false });
       const { decision, hosts } = look;
@@ -185,20 +191,26 @@ export function placer(): Placer {
       const id = record();
       if (!standing.approved)
         return { decision: id, intent: null, code: 'NotApproved', reasons: standing.refused };
-      const intent = await openIntent(tx, {
+      const intent = newIntent({
         resource: row.id,
         attempt,
         operation: asker.operation,
         offer: { ...winner, site: winner.site },
         sizedFor: sizeOf(row),
+        now,
       });
-      const host = await claimRoom(tx, row, winner, attempt, look);
+      pending.intents.push(intent);
+      const host = hostOf(winner, hosts);
+      if (host) pending.claims.push(roomOf(row, attempt, host));
       pending.count(organization, winner, look);
       await view.took(row, { ...winner, site: winner.site }, sizeOf(row), host);
       return { decision: id, intent, ttlHours: decision.ttlHours ?? null };
     },
-    async resize(tx, row, organization, intent, asker) {
+    async resize({ tx, row, organization, asker }, intent) {
       if (stillFits(row, intent)) return { fits: true, offer: intent.offer };
+      const { pending } = open.of(tx, organization);
+      // What stands is read anew, and what was placed before in this transaction is to be seen there.
+      await pending.writePlaced(tx);
       const view = new View(tx, organization, asSeen, row.id);
       const look = await runPlacement(view, subjectOf(row, organization), {
         includeUnconfigured: false,
@@ -216,7 +228,6 @@ export function placer(): Placer {
       const { decision } = look;
       const { winner } = decision;
       if (!winner) return { fits: false, code: 'Unplaceable', reasons: decision.reasons };
-      const { pending } = open.of(tx, organization);
       const record = (): string => {
         const id = newId();
         pending.decisions.push({ id, ...recordOf(row, intent.attempt, decision) });
@@ -227,16 +238,19 @@ export function placer(): Placer {
       if (!standing.approved) return { fits: false, code: 'NotApproved', reasons: standing.refused };
       const offer = { ...winner, zone: intent.zone };
       await replaceOffer(tx, row.id, intent.attempt, offer, sizeOf(row));
-      await claimRoom(tx, row, winner, intent.attempt, look);
+      const host = hostOf(winner, look.hosts);
+      if (host) pending.claims.push(roomOf(row, intent.attempt, host));
       pending.count(organization, winner, look);
+      await pending.writePlaced(tx);
       open.forget(tx, organization);
       return { fits: true, offer };
     },
     async settle(tx) {
-      const { decisions, counts } = open.pending(tx);
-      await recordDecisions(tx, decisions);
+      const pending = open.pending(tx);
+      await recordDecisions(tx, pending.decisions);
+      await pending.writePlaced(tx);
       // In the order of their looks: what was counted first has seen least.
-      for (const { organization, counted, keys } of counts)
+      for (const { organization, counted, keys } of pending.counts)
         if (!(await claimGroups(tx, organization, [...keys], counted)))
           throw new ClaimLost('what the rules count has changed');
     },
@@ -255,7 +269,18 @@ const asSeen: Estates = {
 /** What placements of a transaction leave for its end. */
 class Pending {
   readonly decisions: NewDecision[] = [];
+  readonly intents: Intent[] = [];
+  readonly claims: Claim[] = [];
   readonly counts: { organization: string; counted: LedgerSnapshot; keys: Set<string> }[] = [];
+
+  /** Writes the intents, and claims the room they take of hosts. Throws {@link ClaimLost}. */
+  async writePlaced(tx: Tx): Promise<void> {
+    await writeIntents(tx, this.intents.splice(0));
+    const claims = this.claims.splice(0);
+    if (await claim(tx, claims)) return;
+    const hosts = [...new Set(claims.map(({ site, host }) => `${site}/${host}`))];
+    throw new ClaimLost(`the ledger of a host moved on (${hosts.join(', ')})`);
+  }
 
   /** Notes the groups that a placement adds to. */
   count(organization: string, winner: Offer, look: Look): void {
@@ -316,24 +341,17 @@ export function stillFits(row: InstanceRow, intent: Intent): boolean {
   );
 }
 
-/** Takes what the winner takes of its host; null for a cloud. */
-async function claimRoom(
-  tx: Tx,
-  row: InstanceRow,
-  winner: Offer,
-  attempt: number,
-  { hosts }: Look,
-): Promise<LedgerHost | null> {
+/** The winner's host as it was looked at; null for a cloud. */
+function hostOf(winner: Offer, hosts: readonly LedgerHost[]): LedgerHost | null {
   if (!winner.host) return null;
-  const host = hosts.find((candidate) => candidate.site === winner.site && candidate.name === winner.host);
-  if (!host) throw new ClaimLost(`host ${winner.host} is no longer there`);
-  const taken = await claim(
-    tx,
-    { resource: row.id, attempt, site: host.site, host: host.name, ...sizeOf(row) },
-    host.generation,
-  );
-  if (!taken) throw new ClaimLost(`the ledger of host ${host.name} moved on`);
+  const host = hosts.find(({ site, name }) => site === winner.site && name === winner.host);
+  if (!host) throw new Error(`host ${winner.host} was chosen and is not among those looked at`);
   return host;
+}
+
+/** What a machine takes of its host. */
+function roomOf(row: InstanceRow, attempt: number, { site, name, generation }: LedgerHost): Claim {
+  return { resource: row.id, attempt, site, host: name, generation, ...sizeOf(row) };
 }
 
 /** Deletes set-asides that are over. */

@@ -10,7 +10,7 @@ import {
   supersedeApprovals,
   type Tx,
 } from '@landfall/store';
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { Asker } from './approvals.ts';
 import { siteQueue } from './steps.ts';
 import type { TurnWrites } from './turn-writes.ts';
@@ -28,6 +28,8 @@ export class Turn {
   readonly tx: Tx;
   readonly broker: string;
   readonly organization: string;
+  /** The time of the transaction. */
+  readonly now: Date;
   row: InstanceRow;
   operations: OpenOperation[];
   /** Oldest attempt first. */
@@ -40,6 +42,7 @@ export class Turn {
     tx: Tx,
     broker: string,
     organization: string,
+    now: Date,
     row: InstanceRow,
     operations: OpenOperation[],
     intents: Intent[],
@@ -48,6 +51,7 @@ export class Turn {
     this.tx = tx;
     this.broker = broker;
     this.organization = organization;
+    this.now = now;
     this.row = row;
     this.operations = operations;
     this.intents = intents;
@@ -63,7 +67,7 @@ export class Turn {
       .selectFrom('instances')
       .innerJoin('projects', 'projects.name', 'instances.project')
       .selectAll('instances')
-      .select('projects.organization')
+      .select(['projects.organization', sql<Date>`now()`.as('now')])
       .where('instances.id', 'in', ids)
       .where('instances.gone_at', 'is', null)
       .orderBy('instances.id')
@@ -91,8 +95,8 @@ export class Turn {
     const tried = found.filter(({ attempt }) => attempt > 0).map(({ id }) => id);
     const live = Map.groupBy(await liveIntents(tx, tried), ({ resource }) => resource);
     return found.map(
-      ({ organization, ...row }) =>
-        new Turn(tx, broker, organization, row, open.get(row.id) ?? [], live.get(row.id) ?? [], writes),
+      ({ organization, now, ...row }) =>
+        new Turn(tx, broker, organization, now, row, open.get(row.id) ?? [], live.get(row.id) ?? [], writes),
     );
   }
 

@@ -1,13 +1,20 @@
 import type { EstateMachine, Offer } from '@landfall/model';
-import type { Catalogue, CompiledPolicies, SetAside, SiteView } from '@landfall/policies';
+import {
+  type Catalogue,
+  type CompiledPolicies,
+  type SetAside,
+  type SiteView,
+  takesPlaceOf,
+  withMachine,
+} from '@landfall/policies';
 import {
   activeSetAsides,
   type CountedEstate,
-  type EstateReader,
   type InstanceRow,
   type LedgerHost,
   ledgerHosts,
   type Queryable,
+  type ReadOn,
   type Size,
 } from '@landfall/store';
 import { catalogueInForce } from './catalogue.ts';
@@ -21,7 +28,8 @@ import {
 } from './place-input.ts';
 
 /** Where the machines are read. */
-export interface Estates extends Pick<EstateReader, 'read'> {
+export interface Estates {
+  read(db: Queryable, organization: string): Promise<ReadOn>;
   /** It also gives what the transaction itself has placed. */
   readonly seesOwn?: true;
 }
@@ -102,10 +110,10 @@ export class View {
 
   /** The machines that exist, and since when others' additions to their groups have not been seen. */
   estate(): Promise<CountedEstate> {
-    this.#estate ??= this.#estates.read(this.#db, this.#organization).then(({ counted, machines }) => ({
-      counted,
-      machines: this.#taken.length === 0 ? machines : [...machines, ...this.#taken],
-    }));
+    this.#estate ??= this.#estates.read(this.#db, this.#organization).then(({ counted, machines, since }) => {
+      if (since) takesPlaceOf(machines, since.older, since.gone, since.come);
+      return { counted, machines: this.#taken.reduce(withMachine, machines) };
+    });
     return this.#estate;
   }
 
@@ -156,7 +164,6 @@ export class View {
     if (!this.#estates.seesOwn) this.#taken.push(machine);
     if (!this.#estate) return;
     const { counted, machines } = await this.#estate;
-    // A list of machines is not changed once rules have seen it: they remember how it is grouped.
-    this.#estate = Promise.resolve({ counted, machines: [...machines, machine] });
+    this.#estate = Promise.resolve({ counted, machines: withMachine(machines, machine) });
   }
 }

@@ -151,6 +151,17 @@ test('a table without offers has no verdicts', () => {
   expect(verdicts('offer.vcpus > 2 && offer.zone == "a"', [])).toEqual([]);
 });
 
+test('what an expression has in common with one that is still in use is computed once', () => {
+  const random = new RandomExpressions(3);
+  const table = tableOfOffers(random.offers(40));
+  const request = celRequest(NEUTRAL_REQUEST);
+  const older = compileColumnar('offer.vcpus > 2');
+  const newer = compileColumnar('request.vcpus == 1 ? offer.vcpus > 2 : offer.burstable');
+  const other = compileColumnar('request.vcpus == 1 ? offer.vcpus > 3 : offer.burstable');
+  expect(newer.run(table, request)).toBe(older.run(table, request));
+  expect(other.run(table, request)).not.toBe(older.run(table, request));
+});
+
 test('results are not mixed up between requests that differ in what the rule reads', () => {
   const offers = new RandomExpressions(3).offers(40);
   const program = compileColumnar('offer.region in request.regions');

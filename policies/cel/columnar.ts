@@ -58,12 +58,31 @@ function build(node: ASTNode, combined: OfferAttribute[][]): Run {
   if (used.offer.size === 0) return constant(node);
   const logic = structural(node, combined);
   // Logic over bit sets is quick; keeping its results for every request would only cost memory.
-  if (logic !== null) return used.request.size === 0 ? remembered(logic, used.request) : logic;
+  if (logic !== null) return used.request.size === 0 ? shared(node, () => logic, used.request) : logic;
   const comparison = compared(node);
-  if (comparison !== null) return remembered(comparison, used.request);
+  if (comparison !== null) return shared(node, () => comparison, used.request);
   const attributes = [...used.offer].sort();
   combined.push(attributes);
-  return remembered(byCombination(node, attributes), used.request);
+  return shared(node, () => byCombination(node, attributes), used.request);
+}
+
+const parts = new Map<string, WeakRef<Run>>();
+const unused = new FinalizationRegistry<string>((text) => {
+  if (parts.get(text)?.deref() === undefined) parts.delete(text);
+});
+
+/**
+ * One part for every expression that has it, with its results: of a policy that is put again, only what is new in it is
+ * computed over all offers. It lasts for as long as one of those expressions does.
+ */
+function shared(node: ASTNode, make: () => Run, requestAttributes: ReadonlySet<string>): Run {
+  const text = printCel(node);
+  const known = parts.get(text)?.deref();
+  if (known !== undefined) return known;
+  const part = remembered(make(), requestAttributes);
+  parts.set(text, new WeakRef(part));
+  unused.register(part, text);
+  return part;
 }
 
 /** An expression without the offer: one evaluation for all offers. */

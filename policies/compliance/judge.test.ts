@@ -146,6 +146,29 @@ test('a machine that placement would put where it stands violates nothing', () =
   expect(found([machine('fine'), machine('here', onprem('h1'))], [residency])).toEqual([]);
 });
 
+test('a machine is held to the rules that came with its own request, and no other machine is', () => {
+  const away = { region: 'us-east-1', zone: 'us-east-1a' };
+  const own = policy('any', [{ name: 'home', expression: 'offer.jurisdiction == "EU"' }]).rules;
+  const asks = (it: PlacedMachine): PlacedMachine => ({ ...it, requestRules: own });
+  expect(found([asks(machine('a', away)), machine('b', away), asks(machine('c'))], [])).toMatchObject([
+    { machine: { name: 'a' }, policy: 'request', rule: 'home', mode: 'enforce', owner: null },
+  ]);
+});
+
+test('of machines that ask to be apart from others, the one in such company is found', () => {
+  const apart: Clause = { effect: 'antiAffinity', to: 'resource.labels.app == "db"', by: 'host' };
+  const own = policy('any', [{ name: 'apart', clauses: [apart] }]).rules;
+  const asks = (it: PlacedMachine): PlacedMachine => ({ ...it, requestRules: own });
+  const machines = [
+    asks(machine('first', onprem('h1'))),
+    asks(machine('alone', onprem('h2'))),
+    machine('db', { ...onprem('h1'), labels: { app: 'db' } }),
+  ];
+  expect(found(machines, [])).toMatchObject([
+    { machine: { name: 'first' }, policy: 'request', rule: 'apart', message: expect.stringContaining('db') },
+  ]);
+});
+
 test('a machine outside what a rule requires is found, with rule, line, message, owner and action', () => {
   const residency = policy('eu', [
     {

@@ -11,7 +11,7 @@ import type { Clause, Effect, Mode, OnViolation } from '../file/policy.ts';
 import { memo } from '../memo.ts';
 import { refusedBy } from '../place/admission.ts';
 import type { Circumstances } from '../place/circumstances.ts';
-import type { CompiledPolicies, CompiledRule } from '../place/compiled.ts';
+import { type CompiledPolicies, type CompiledRule, compileRequestRules } from '../place/compiled.ts';
 import { rulesInForce } from '../place/in-force.ts';
 import {
   celAttribute,
@@ -22,7 +22,7 @@ import {
   tableOfOffers,
 } from '../place/offers.ts';
 import { describe } from '../place/reasons.ts';
-import type { EstateMachine, PlacementRequest, SiteView } from '../place/types.ts';
+import type { EstateMachine, SiteView } from '../place/types.ts';
 import { ruleVerdict } from '../place/verdicts.ts';
 import type { Standing } from './standing.ts';
 import { judgeTogether } from './together.ts';
@@ -60,8 +60,8 @@ export interface ComplianceInput {
 const AT_ONCE = 64;
 
 /**
- * Holds machines against the rules that placement holds requests to: each with its request as asked, where it stands, at
- * today's price; and against the rules that read `resource`. Preferences, windows and approvals are about the moment of
+ * Holds machines against the rules that placement holds requests to, those that came with a request too: each with its request
+ * as asked, where it stands, at today's price; and against the rules that read `resource`. Preferences, windows and approvals are about the moment of
  * placement and are left out. Answers at most one violation for each machine and rule, in the order of the machines;
  * yields as it goes, so that a caller can let others have their turn.
  */
@@ -79,7 +79,7 @@ export function* judge(input: ComplianceInput): Generator<void, Violation[]> {
       const { machine, request } = standing;
       const cel = celRequest(request);
       const context = { request, cel, now, estate: [], sites: input.sites };
-      for (const rule of inForce(request, cel)) {
+      for (const rule of inForce(standing, cel)) {
         const held: Held = { rule, standing, cel };
         const asking: Asking = { ...held, table: page.table, row, context };
         if (isTogether(rule.clause)) {
@@ -157,16 +157,21 @@ const JUDGED = new Set<Effect>([
  */
 function layers(policies: CompiledPolicies, now: Date) {
   const original = new Map<CompiledRule, CompiledRule>();
-  const rules = policies.rules
-    .filter((rule) => JUDGED.has(rule.effect))
-    .map((rule) => {
-      const bare = { ...rule, readsResource: false, exceptions: [] };
-      original.set(bare, rule);
-      return bare;
-    });
-  const bare = { ...policies, rules };
-  return (request: PlacementRequest, cel: CelRequest): CompiledRule[] =>
-    rulesInForce(bare, [], request, cel, now).rules.map((rule) => original.get(rule)!);
+  const judged = (rules: readonly CompiledRule[]): CompiledRule[] =>
+    rules
+      .filter((rule) => JUDGED.has(rule.effect))
+      .map((rule) => {
+        const bare = { ...rule, readsResource: false, exceptions: [] };
+        original.set(bare, rule);
+        return bare;
+      });
+  const bare = { ...policies, rules: judged(policies.rules) };
+  const ownOf = new Map<readonly CompiledRule[], CompiledRule[]>();
+  return ({ request, requestRules }: Standing, cel: CelRequest): CompiledRule[] => {
+    const compiled = compileRequestRules(requestRules ?? []);
+    const own = memo(ownOf, compiled, () => judged(compiled));
+    return rulesInForce(bare, own, request, cel, now).rules.map((rule) => original.get(rule)!);
+  };
 }
 
 /** Offers of machines as a table, with the machines in its order. */

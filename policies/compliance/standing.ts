@@ -2,6 +2,7 @@ import type { Catalogue } from '../catalogue/catalogue.ts';
 import { familyOf } from '../catalogue/instance-types.ts';
 import { jurisdictionOf } from '../catalogue/jurisdictions.ts';
 import type { CatalogueRow, NameColumn } from '../catalogue/rows.ts';
+import type { ParsedRule } from '../file/policy.ts';
 import type { OfferFacts } from '../place/offers.ts';
 import type { EstateMachine, PlacedOffer, PlacementRequest, SiteView } from '../place/types.ts';
 
@@ -9,6 +10,8 @@ import type { EstateMachine, PlacedOffer, PlacementRequest, SiteView } from '../
 export interface PlacedMachine {
   machine: EstateMachine;
   request: PlacementRequest;
+  /** Rules that came with the request; none when not given. */
+  requestRules?: readonly ParsedRule[];
   /** As it was when it was placed. */
   taken: PlacedOffer;
 }
@@ -17,6 +20,7 @@ export interface PlacedMachine {
 export interface Standing {
   machine: EstateMachine;
   request: PlacementRequest;
+  requestRules?: readonly ParsedRule[];
   offer: OfferFacts;
 }
 
@@ -34,13 +38,13 @@ export function standings(
     machines.filter(({ machine }) => machine.provider !== 'onprem'),
     catalogue,
   );
-  return machines.map(({ machine, request, taken }) => {
+  return machines.map(({ machine, request, requestRules, taken }) => {
     const site = bySite.get(machine.site);
     const offer =
       machine.provider === 'onprem'
         ? onpremOffer(machine, taken, site)
         : cloudOffer(machine, taken, rows.get(machine.id), site);
-    return { machine: { ...machine, pricePerHour: offer.pricePerHour }, request, offer };
+    return { machine: { ...machine, pricePerHour: offer.pricePerHour }, request, requestRules, offer };
   });
 }
 

@@ -40,6 +40,8 @@ export interface CompiledRule {
   /** Of an egress price: the GiB read in a month; null where the expression has no value of at least 0. */
   gibPerMonth: ((request: CelRequest) => number | null) | null;
   exceptions: CompiledException[];
+  /** It is held against who comes, for machines that stand under the rule that this names; see standing-rules.ts. */
+  turned?: CompiledRule;
   message: ((request: CelRequest) => string) | null;
 }
 

@@ -3,7 +3,7 @@ import { memo } from '../memo.ts';
 import type { Circumstances } from './circumstances.ts';
 import type { CompiledRule } from './compiled.ts';
 import { gravityCosts } from './egress.ts';
-import { conditionsOf, restrict } from './fit.ts';
+import { fittingOffers } from './fit.ts';
 import { type OfferTable, USABLE } from './offers.ts';
 import { pricingRules, type SurchargeClass, scoreOf, surchargeClasses } from './surcharges.ts';
 import { all, errorsOf, none, ruleVerdict, trueOf } from './verdicts.ts';
@@ -58,8 +58,7 @@ export function evaluateRules(
   context: Circumstances,
   includeUnconfigured: boolean,
 ): Evaluated {
-  const base = fullBits(table.length);
-  for (const condition of conditionsOf(context.request)) restrict(base, table, condition);
+  const base = fittingOffers(table, context.request).bits.slice();
   const fitting = countBits(base);
   const allowed = usableOffers(table, includeUnconfigured);
   for (let w = 0; w < base.length; w++) base[w]! &= allowed[w]!;

@@ -1,6 +1,7 @@
 import type { OfferAttribute } from '../cel/schema.ts';
 import type { Domain, GroupKey } from '../file/policy.ts';
 import { memo } from '../memo.ts';
+import { type Findings, foundIn, type Parts, partsOf } from './estate.ts';
 import type { EstateMachine, PlacementRequest } from './types.ts';
 
 /** Where a machine stands, or an offer is. Null: not known (a zone), or none (the host of a cloud's machine). */
@@ -70,22 +71,75 @@ export function groupName(values: readonly string[]): string {
   return JSON.stringify(values);
 }
 
-const grouped = new WeakMap<readonly EstateMachine[], Map<string, Map<string, EstateMachine[]>>>();
+/** The machines of each group, by name. */
+export class Grouping implements Findings {
+  readonly nameOf: (machine: EstateMachine) => string;
+  readonly #groups = new Map<string, EstateMachine[]>();
 
-/** The machines of each group, by {@link groupName}. Kept by the list of machines, which is not changed once given. */
+  constructor(machines: readonly EstateMachine[], nameOf: (machine: EstateMachine) => string) {
+    const names = new WeakMap<EstateMachine, string>();
+    this.nameOf = (machine) => memo(names, machine, () => nameOf(machine));
+    for (const machine of machines) memo(this.#groups, this.nameOf(machine), () => []).push(machine);
+  }
+
+  /** A list that is not changed any more: what follows from it is kept by it. */
+  get(name: string): readonly EstateMachine[] | undefined {
+    return this.#groups.get(name);
+  }
+
+  entries(): Iterable<[string, readonly EstateMachine[]]> {
+    return this.#groups;
+  }
+
+  change(gone: ReadonlySet<EstateMachine>, come: readonly EstateMachine[]): void {
+    const touched = new Map<string, EstateMachine[]>();
+    for (const machine of gone) touched.set(this.nameOf(machine), []);
+    for (const machine of come) memo(touched, this.nameOf(machine), () => []).push(machine);
+    for (const [name, more] of touched) {
+      const left = [...(this.get(name) ?? []).filter((machine) => !gone.has(machine)), ...more];
+      if (left.length === 0) this.#groups.delete(name);
+      else this.#groups.set(name, left);
+    }
+  }
+}
+
+function grouping(standing: readonly EstateMachine[], keys: readonly GroupKey[]): Grouping {
+  return foundIn(standing, `groups ${keys.join()}`, () => {
+    return new Grouping(standing, (machine) => groupName(keys.map((key) => machineValue(machine, key))));
+  });
+}
+
+const NOBODY: readonly EstateMachine[] = [];
+
+/** The machines of a group. What follows from `standing` may be kept by it. */
+export function groupIn(estate: readonly EstateMachine[], keys: readonly GroupKey[], name: string): Parts {
+  const { standing, added } = partsOf(estate);
+  const groups = grouping(standing, keys);
+  return {
+    standing: groups.get(name) ?? NOBODY,
+    added: added.filter((machine) => groups.nameOf(machine) === name),
+  };
+}
+
+/** The machines of each group, by {@link groupName}. */
 export function machinesByGroup(
   estate: readonly EstateMachine[],
   keys: readonly GroupKey[],
-): Map<string, EstateMachine[]> {
-  const known = memo(grouped, estate, () => new Map<string, Map<string, EstateMachine[]>>());
-  return memo(known, keys.join(), () => {
-    const groups = new Map<string, EstateMachine[]>();
-    for (const machine of estate) {
-      const name = groupName(keys.map((key) => machineValue(machine, key)));
-      memo(groups, name, () => [] as EstateMachine[]).push(machine);
-    }
-    return groups;
-  });
+): { get(name: string): readonly EstateMachine[] | undefined } {
+  return {
+    get(name) {
+      const { standing, added } = groupIn(estate, keys, name);
+      return added.length === 0 ? standing : [...standing, ...added];
+    },
+  };
+}
+
+/** The machines of a list that are the one the request is about: more than one while it moves. */
+export function selvesIn(estate: readonly EstateMachine[], request: PlacementRequest): EstateMachine[] {
+  const { standing, added } = partsOf(estate);
+  const nameOf = ({ project, name }: Pick<EstateMachine, 'project' | 'name'>) => `${project}\0${name}`;
+  const byName = foundIn(standing, 'names', () => new Grouping(standing, nameOf));
+  return [...(byName.get(nameOf(request)) ?? []), ...added.filter((machine) => isSelf(machine, request))];
 }
 
 /** Whether a machine is the one the request is about: a re-placement is not held against where it stands now. */

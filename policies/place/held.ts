@@ -6,6 +6,7 @@ import { canReject } from './evaluate.ts';
 import { rulesInForce } from './in-force.ts';
 import { Recent } from './recent.ts';
 import { readsOfRules, requestPart } from './request-parts.ts';
+import { turnedRules } from './standing-rules.ts';
 import { pricesAnything, pricingRules } from './surcharges.ts';
 
 /** The enforced rules a request is held to, by what is needed to ask them. */
@@ -48,7 +49,7 @@ export function heldTo(
   const known = scope.known.get(text);
   if (known !== undefined) return known;
   const { rules } = rulesInForce(policies, own, request, cel, now);
-  return scope.known.set(text, heldToRules(rules, context));
+  return scope.known.set(text, heldToRules([...rules, ...turnedRules(policies)], context));
 }
 
 function scopeOf(

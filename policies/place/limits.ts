@@ -3,7 +3,7 @@ import { figure } from '../figure.ts';
 import type { Clause, Countable } from '../file/policy.ts';
 import { memo } from '../memo.ts';
 import { type Circumstances, type RowVerdict, rowReader } from './circumstances.ts';
-import { candidateValue, groupName, isSelf, machinesByGroup, offerKeys } from './groups.ts';
+import { candidateValue, groupIn, groupName, isSelf, machineValue, offerKeys, selvesIn } from './groups.ts';
 import { HOURS_PER_MONTH, type OfferTable } from './offers.ts';
 import type { EstateMachine } from './types.ts';
 
@@ -78,19 +78,32 @@ const MEASURES: Record<Countable, (machine: EstateMachine) => number> = {
   diskGiB: (m) => m.diskGiB,
 };
 
+/** What the machines of a group use together, by unit. */
+const sums = new WeakMap<readonly EstateMachine[], Map<string, number>>();
+
 function usedByOffer(
   clause: LimitClause,
   table: OfferTable,
   { request, estate }: Circumstances,
 ): (row: number) => number {
-  const groups = machinesByGroup(estate, clause.group);
+  const selves = new Set(
+    selvesIn(estate, request).map((machine) =>
+      groupName(clause.group.map((key) => machineValue(machine, key))),
+    ),
+  );
+  const sum = (machines: readonly EstateMachine[], before = 0): number =>
+    machines.reduce((total, machine) => total + machineUse(clause, machine), before);
+  const unit = clause.effect === 'budget' ? clause.per : clause.resource;
   const used = (row: number): number => {
     const offer = rowReader(table, row);
     const name = groupName(clause.group.map((key) => candidateValue(request, offer, key)));
-    let sum = 0;
-    for (const machine of groups.get(name) ?? [])
-      if (!isSelf(machine, request)) sum += machineUse(clause, machine);
-    return sum;
+    const { standing, added } = groupIn(estate, clause.group, name);
+    if (selves.has(name)) return sum([...standing, ...added].filter((machine) => !isSelf(machine, request)));
+    const known = memo(sums, standing, () => new Map<string, number>());
+    return sum(
+      added,
+      memo(known, unit, () => sum(standing)),
+    );
   };
   const attributes = offerKeys(clause.group);
   const known = new Map<number, number>();

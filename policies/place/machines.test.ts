@@ -1,4 +1,4 @@
-import type { Clause } from '../file/policy.ts';
+import type { Clause, ParsedRule } from '../file/policy.ts';
 import { cellar, cloud, machine, market, placeUnder, rule } from '../testing/small-market.ts';
 import { withinLimit } from './limits.ts';
 import { largestShare } from './neighbours.ts';
@@ -126,6 +126,67 @@ describe('affinity', () => {
     const rules = near('resource.labels.app == "db"');
     const catalogue = market({ zone: 'c', provider: 'gcp', region: 'eu-central-1' });
     expect(placeUnder(rules, { catalogue, estate: [db] }).outcome).toBe('unplaceable');
+  });
+});
+
+describe('anti-affinity of a machine that stands', () => {
+  const apart = (more: Partial<ParsedRule> = {}, to = 'resource.labels.app == "batch"') => [
+    rule(
+      'alone',
+      { effect: 'antiAffinity', to, by: 'zone' },
+      { when: 'request.labels.app == "db"', ...more },
+    ),
+  ];
+  const batch = { labels: { app: 'batch' } };
+  const db = machine('db-1', { labels: { app: 'db' }, zone: 'a' });
+
+  test('keeps who comes out of its domain, though the rule is not for it, and says whose rule it is', () => {
+    const input = { catalogue: zones, request: batch, estate: [db] };
+    expect(placeUnder(apart(), input)).toMatchObject({
+      winner: { zone: 'b' },
+      rules: [
+        { rule: 'alone', applies: false, rejected: 0 },
+        {
+          rule: 'alone',
+          applies: true,
+          rejected: 1,
+          message: expect.stringContaining('db-1 of project default'),
+        },
+      ],
+    });
+    const { reasons } = placeUnder(apart(), { ...input, catalogue: market({ zone: 'a' }) });
+    expect(reasons.join()).toContain('the rule of machine db-1 of project default, to be in no zone with');
+  });
+
+  test('is not held against others, nor against the machine itself, nor by machines it is not for', () => {
+    const zoneFor = (request: { name?: string; labels: Record<string, string> }, estate = [db]) =>
+      placeUnder(apart(), { catalogue: zones, request, estate });
+    expect(zoneFor({ labels: { app: 'web' } })).toMatchObject({
+      winner: { zone: 'a' },
+      rules: [{ rejected: 0 }],
+    });
+    expect(zoneFor({ name: 'db-1', ...batch }).winner!.zone).toBe('a');
+    expect(zoneFor(batch, [machine('web-1', { labels: { app: 'web' }, zone: 'a' })]).winner!.zone).toBe('a');
+  });
+
+  test('rejects nothing a second time that the same rule rejects for who comes', () => {
+    const mutual = [
+      rule('each', { effect: 'antiAffinity', to: 'resource.labels.app == request.labels.app', by: 'zone' }),
+    ];
+    const request = { labels: { app: 'db' } };
+    expect(placeUnder(mutual, { catalogue: zones, request, estate: [db] })).toMatchObject({
+      winner: { zone: 'b' },
+      rules: [{ rejected: 1, rejectedAlone: 1 }],
+    });
+  });
+
+  test('is left to compliance where more would have to be known of the machine than the list of machines says', () => {
+    const input = { catalogue: zones, request: batch, estate: [db] };
+    expect(
+      placeUnder(apart({ when: 'request.dataClass == ""' }, 'resource.labels.app == "x"'), input).rules,
+    ).toHaveLength(1);
+    const unknown = apart({ when: 'request.labels.app == "db" && request.image == "tiny"' });
+    expect(placeUnder(unknown, input).winner!.zone).toBe('a');
   });
 });
 

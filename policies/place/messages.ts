@@ -9,6 +9,7 @@ import type { Evaluated } from './evaluate.ts';
 import { limitUse, limitWords } from './limits.ts';
 import { neighbourRefusal } from './neighbours.ts';
 import type { OfferTable } from './offers.ts';
+import { isTurned, whoseRule } from './standing-rules.ts';
 
 /**
  * The message of rule number `r`, which rejects something: its own; else its expression, why the request is refused, or
@@ -20,6 +21,7 @@ export function messageOf(
   context: Circumstances,
   tables: readonly Evaluated[],
 ): string | null {
+  if (isTurned(rule)) return whoseRule(rule, context);
   if (rule.message !== null) return rule.message(context.cel);
   const { clause } = rule;
   switch (clause.effect) {

@@ -4,15 +4,7 @@ import type { Clause, Domain } from '../file/policy.ts';
 import { memo } from '../memo.ts';
 import { chosenMachines, wouldBeChosen } from './chosen-machines.ts';
 import { byCode, type Circumstances, type RowVerdict, rowReader } from './circumstances.ts';
-import {
-  candidateValue,
-  domainOf,
-  groupName,
-  isSelf,
-  machinesByGroup,
-  offerKeys,
-  type Place,
-} from './groups.ts';
+import { candidateValue, domainOf, groupIn, groupName, isSelf, offerKeys, type Place } from './groups.ts';
 import type { OfferTable } from './offers.ts';
 import type { EstateMachine } from './types.ts';
 
@@ -29,16 +21,21 @@ const DOMAIN_ATTRIBUTES: Record<Domain, OfferAttribute[]> = {
   host: ['site', 'host'],
 };
 
-/** Whether each offer stands right towards the other machines. An offer whose domain is not known has no value. */
+/**
+ * Whether each offer stands right towards the other machines: those that an affinity's `to` chooses, or those `chosen`. An offer
+ * whose domain is not known has no value.
+ */
 export function neighbourVerdict(
   clause: NeighbourClause,
   table: OfferTable,
   context: Circumstances,
+  chosen: readonly EstateMachine[] | null = null,
 ): RowVerdict {
   const own = clause.effect === 'spread' ? offerKeys(clause.group) : [];
   const attributes = [...new Set([...DOMAIN_ATTRIBUTES[clause.by], ...own])];
   const { codes, first } = combinations(table, attributes);
-  const judge = clause.effect === 'spread' ? spreadJudge(clause, context) : companyJudge(clause, context);
+  const judge =
+    clause.effect === 'spread' ? spreadJudge(clause, context) : companyJudge(clause, context, chosen);
   return byCode(codes, (code) => {
     const offer = rowReader(table, first[code]!);
     const place = placeOf(offer);
@@ -119,41 +116,47 @@ interface Standing {
  * up to whole machines (the first of a group may stand anywhere). Machines in a domain that is not known count in none.
  */
 function spreadJudge(clause: SpreadClause, context: Circumstances): Judge {
-  const withoutSelf = new Map<string, Standing>();
+  const standings = new Map<string, Standing>();
   return (domain, _place, offer) => {
-    const { machines, domains, byDomain } = standingFor(clause, offer, context, withoutSelf);
+    const { machines, domains, byDomain } = standingFor(clause, offer, context, standings);
     const there = typeof domain === 'string' ? (byDomain.get(domain) ?? 0) : 0;
     if (domains < clause.min && there > 0) return 'false';
     return there + 1 <= largestShare(clause.maxShare, machines + 1) ? 'true' : 'false';
   };
 }
 
-/** How the group that an offer's machine would be of stands without it; `withoutSelf` keeps that for one request. */
+/** How the group that an offer's machine would be of stands without it; `standings` keeps that for one request. */
 function standingFor(
   clause: SpreadClause,
   offer: (attribute: OfferAttribute) => unknown,
   { request, estate }: Circumstances,
-  withoutSelf = new Map<string, Standing>(),
+  standings = new Map<string, Standing>(),
 ): Standing {
-  const groups = machinesByGroup(estate, clause.group);
-  const kept = memo(standingsOf, estate, () => new Map<string, Map<string, Standing>>());
-  const standings = memo(kept, `${clause.by} ${clause.group}`, () => new Map<string, Standing>());
+  const isThere = (machine: EstateMachine): boolean => isSelf(machine, request);
+  const ofGroup = (name: string): Standing => {
+    const { standing, added } = groupIn(estate, clause.group, name);
+    if (standing.some(isThere) || added.some(isThere))
+      return counted(
+        [...standing, ...added].filter((machine) => !isThere(machine)),
+        clause.by,
+      );
+    const known = memo(standingsOf, standing, () => new Map<Domain, Standing>());
+    const before = memo(known, clause.by, () => counted(standing, clause.by));
+    return added.length === 0 ? before : counted(added, clause.by, before);
+  };
   const name = groupName(clause.group.map((key) => candidateValue(request, offer, key)));
-  const group = groups.get(name) ?? [];
-  return group.some((machine) => isSelf(machine, request))
-    ? memo(withoutSelf, name, () =>
-        standing(
-          group.filter((m) => !isSelf(m, request)),
-          clause.by,
-        ),
-      )
-    : memo(standings, name, () => standing(group, clause.by));
+  return memo(standings, name, () => ofGroup(name));
 }
 
-const standingsOf = new WeakMap<readonly EstateMachine[], Map<string, Map<string, Standing>>>();
+const standingsOf = new WeakMap<readonly EstateMachine[], Map<Domain, Standing>>();
 
-function standing(group: readonly EstateMachine[], by: Domain): Standing {
-  const found: Standing = { machines: 0, domains: 0, byDomain: new Map() };
+/** How a group stands, counted on from how a part of it does. */
+function counted(group: readonly EstateMachine[], by: Domain, before?: Standing): Standing {
+  const found: Standing = {
+    machines: before?.machines ?? 0,
+    domains: before?.domains ?? 0,
+    byDomain: new Map(before?.byDomain),
+  };
   for (const machine of group) {
     const at = domainOf(machine, by);
     if (at === null) continue;
@@ -179,8 +182,9 @@ export function largestShare(maxShare: number, machines: number): number {
 function companyJudge(
   clause: Extract<Clause, { effect: 'affinity' | 'antiAffinity' }>,
   context: Circumstances,
+  given: readonly EstateMachine[] | null,
 ): Judge {
-  const chosen = chosenMachines(clause.to, context);
+  const chosen = given ?? chosenMachines(clause.to, context);
   const domains = new Set(chosen.map((machine) => domainOf(machine, clause.by)));
   if (clause.effect === 'antiAffinity') {
     const unsure = new Set(

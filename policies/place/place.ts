@@ -14,6 +14,7 @@ import { messageOf } from './messages.ts';
 import { cloudTable, compareOffers, type OfferTable } from './offers.ts';
 import { onpremOffers } from './onprem.ts';
 import { explainUnplaceable } from './reasons.ts';
+import { machinesAgainst, turnedRules } from './standing-rules.ts';
 import { pricesAnything, pricingRules } from './surcharges.ts';
 import type { Decision, EstateMachine, PlacedOffer, PlacementRequest, SetAside, SiteView } from './types.ts';
 import { approvalsOf, limitsOf, preferencesOf, ttlOf } from './winner.ts';
@@ -92,7 +93,10 @@ export function evaluateAmong(
   const context = circumstancesOf(input);
   const { request, cel, now } = context;
   const own = compileRequestRules(input.requestRules ?? []);
-  const inForce = rulesInForce(input.policies, own, request, cel, now);
+  const { rules, exceptions } = rulesInForce(input.policies, own, request, cel, now);
+  // Of the rules of machines that stand, those that have something against this request: the others would only fill its record.
+  const standing = turnedRules(input.policies).filter((rule) => machinesAgainst(rule, context).length > 0);
+  const inForce = { rules: [...rules, ...standing], exceptions };
   const refusals = new Map<string, number>();
   const evaluated = tables.map((table) => {
     const found = evaluateRules(table, inForce.rules, context, input.includeUnconfigured);

@@ -18,6 +18,11 @@ export class Recent<V> {
     return found;
   }
 
+  /** From the one unused for longest on. */
+  entries(): IterableIterator<[string, V]> {
+    return this.#values.entries();
+  }
+
   /** Keeps a value under a key that has none, and gives it back. One that weighs too much alone is kept alone. */
   set(key: string, value: V): V {
     this.#values.set(key, value);

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Catalogue } from '../catalogue/catalogue.ts';
+import type { ParsedRule } from '../file/policy.ts';
 import { bruteForce } from '../testing/brute-force.ts';
 import { policy } from '../testing/policies.ts';
 import { RandomCases } from '../testing/random-cases.ts';
@@ -67,6 +68,49 @@ test('the winner is the brute-force winner for ten thousand random requests, ove
     }
   }
   for (const [what, times] of Object.entries(seen)) expect([what, times > 100]).toEqual([what, true]);
+}, 60_000);
+
+test('so it is where machines that stand are to be apart from who comes', () => {
+  const random = new RandomCases(11);
+  let held = 0;
+  for (let w = 0; w < 400; w++) {
+    const catalogue = Catalogue.fromRows(random.rows(25), { name: 'test', date: '2025-01-01' });
+    const apart = (): Partial<ParsedRule> => ({
+      when: random.pick([null, 'request.labels.env == "prod"', 'request.project == "shop"']),
+      missing: random.pick(['pass', 'reject']),
+      clauses: [
+        {
+          effect: 'antiAffinity',
+          by: random.pick(['provider', 'site', 'region', 'zone', 'host']),
+          to: random.pick(['resource.labels.env == "test"', 'resource.labels.env != request.labels.env']),
+        },
+      ],
+    });
+    const scope = random.pick([
+      { kind: 'organization' as const, name: 'default' },
+      { kind: 'project' as const, name: 'shop' },
+    ]);
+    const parsed = [policy('apart', [apart(), apart()], { scope })];
+    const policies = compilePolicies(parsed);
+    const [sites, everything] = [random.sites(), randomEstate(random)];
+    for (let i = 0; i < 5; i++) {
+      const request = random.request();
+      const estate = everything.slice(0, random.pick([1, 3, 6]));
+      const world = { request, sites, setAside: [], estate, includeUnconfigured: true };
+      const input = { ...world, catalogue, policies, now: NOW };
+      const decision = place(input);
+      const expected = bruteForce({ ...world, rows: [...catalogue.rows()], policies: parsed });
+      const rules = decision.rules.map((r) => ({ rejected: r.rejected, alone: r.rejectedAlone }));
+      expect({ winner: decision.winner, compliant: decision.compliant, rules }).toEqual({
+        winner: expected.winner,
+        compliant: expected.compliant,
+        rules: expected.rules,
+      });
+      expect(choose(input).winner).toEqual(decision.winner);
+      if (decision.rules.some((r) => r.message?.startsWith('it is the rule of machine'))) held++;
+    }
+  }
+  expect(held).toBeGreaterThan(50);
 }, 60_000);
 
 test("a request's own rules decide as a project's policy of the same rules would", () => {

@@ -36,6 +36,13 @@ export function readsOfRules(rules: readonly CompiledRule[]): RequestReads {
   return found;
 }
 
+/** What an expression reads of a request. */
+export function readsOfText(text: string): RequestReads {
+  const found: RequestReads = { attributes: new Set(), labels: new Set() };
+  collect(EVALUATION.parse(text).ast, found);
+  return found;
+}
+
 function collect(node: ASTNode, found: RequestReads): void {
   if (node.op === '.' && isRequest(node.args[0]))
     found.attributes.add(node.args[1] as keyof PlacementRequest);

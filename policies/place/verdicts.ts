@@ -17,6 +17,7 @@ import type { CompiledRule } from './compiled.ts';
 import { limitVerdict } from './limits.ts';
 import { neighbourVerdict } from './neighbours.ts';
 import type { OfferTable } from './offers.ts';
+import { isTurned, machinesAgainst } from './standing-rules.ts';
 
 /**
  * What a rule says of the offers of a table: true = it lets the offer through (a preference: it is met), an error
@@ -59,10 +60,16 @@ function strictVerdict(rule: CompiledRule, table: OfferTable, among: Bits, conte
 
 /** The verdict of a rule that looks at other machines, without its gate; null for the other kinds. */
 export function machinesVerdict(
-  { clause }: CompiledRule,
+  rule: CompiledRule,
   table: OfferTable,
   context: Circumstances,
 ): RowVerdict | null {
+  const { clause } = rule;
+  if (isTurned(rule) && clause.effect === 'antiAffinity') {
+    const against = machinesAgainst(rule, context);
+    // Nobody minds: then it matters not either where an offer's domain is not known.
+    return against.length === 0 ? () => 'true' : neighbourVerdict(clause, table, context, against);
+  }
   switch (clause.effect) {
     case 'spread':
     case 'affinity':

@@ -2,13 +2,21 @@ import { familyOf } from '../catalogue/instance-types.ts';
 import { jurisdictionOf } from '../catalogue/jurisdictions.ts';
 import type { CatalogueRow } from '../catalogue/rows.ts';
 import { interpret, type Verdict } from '../cel/columnar.ts';
-import { celRequest, OFFER_ATTRIBUTES, type OfferAttribute } from '../cel/schema.ts';
+import { celRequest, celResource, OFFER_ATTRIBUTES, type OfferAttribute } from '../cel/schema.ts';
 import type { Clause, Domain, GroupKey, ParsedPolicy, ParsedRule } from '../file/policy.ts';
 import { memo } from '../memo.ts';
+import { askedFor } from '../place/chosen-machines.ts';
 import { egressPrice } from '../place/egress.ts';
 import { celAttribute, compareOffers, type OfferFacts, placedOffer } from '../place/offers.ts';
 import { measuredType } from '../place/onprem.ts';
-import type { EstateMachine, PlacedOffer, PlacementRequest, SetAside, SiteView } from '../place/types.ts';
+import {
+  type EstateMachine,
+  NEUTRAL_REQUEST,
+  type PlacedOffer,
+  type PlacementRequest,
+  type SetAside,
+  type SiteView,
+} from '../place/types.ts';
 import { NOW, openNow } from './random-worlds.ts';
 
 const parsed = new Map<string, ReturnType<typeof interpret>>();
@@ -44,6 +52,8 @@ interface Law {
   policy: ParsedPolicy;
   rule: ParsedRule;
   clause: Clause;
+  /** It is a rule of these machines that stand, and holds whatever the request is. */
+  of?: EstateMachine[];
 }
 
 /** An offer as an object, and as CEL sees it. */
@@ -56,7 +66,7 @@ interface Candidate {
 /** Decides by hand: every offer an object, every rule by the interpreter or a plain loop, sort, take the first. */
 export function bruteForce(world: World): Expected {
   const { request, setAside } = world;
-  const laws = lawsOf(world);
+  const laws = [...lawsOf(world), ...lawsOfStanding(world)];
   const enforced = (law: Law): boolean => law.policy.mode === 'enforce';
   const counts = laws.map(() => ({ rejected: 0, alone: 0 }));
   const compliant = candidates(world).filter((candidate) => {
@@ -130,6 +140,54 @@ function lawsOf({ policies, request }: World): Law[] {
         )
         .flatMap((r) => r.clauses.map((clause) => ({ policy: p, rule: r, clause }))),
     );
+}
+
+/** Anti-affinity of machines that stand, where all that it reads is known of them, and no exception or override has a say. */
+function lawsOfStanding(world: World): Law[] {
+  const { policies, request, estate } = world;
+  const own = lawsOf(world);
+  const overrides = policies.flatMap((p) => p.rules.filter((r) => r.override).map((r) => r.name));
+  const onlyKnown = (text: string): boolean =>
+    !/offer\./.test(text) &&
+    [...text.matchAll(/(?:request|resource)\.(\w+)/g)].every(([, name]) =>
+      ['name', 'project', 'organization', 'labels'].includes(name!),
+    );
+  const ranked = [...policies].sort((a, b) => a.scope.kind.localeCompare(b.scope.kind));
+  return ranked.flatMap((policy) =>
+    policy.rules.flatMap((rule) =>
+      rule.clauses.flatMap((clause): Law[] => {
+        if (clause.effect !== 'antiAffinity' || policy.mode !== 'enforce') return [];
+        const gateTexts = [policy.match, rule.when].filter((g) => g !== null);
+        if (policy.exceptions.some((e) => e.rule === rule.name)) return [];
+        if (rule.overridable && overrides.includes(rule.name)) return [];
+        if (![clause.to, ...gateTexts].every(onlyKnown) || gateTexts.some((g) => /resource\./.test(g)))
+          return [];
+        const comer = celResource(askedFor(request, NOW), NOW);
+        const asIt = (m: EstateMachine) =>
+          celRequest({
+            ...NEUTRAL_REQUEST,
+            name: m.name,
+            project: m.project,
+            organization: m.organization,
+            labels: m.labels,
+          });
+        const says = (cel: ReturnType<typeof celRequest>): Verdict => {
+          const each = gateTexts.map((g) => test(g)(cel, {}));
+          return each.includes('false') ? 'false' : each.includes('error') ? 'error' : 'true';
+        };
+        const isLaw = own.some((law) => law.clause === clause) && says(celRequest(request)) === 'true';
+        const of = estate.filter(
+          (m) =>
+            !(m.name === request.name && m.project === request.project) &&
+            policy.scope.name === (policy.scope.kind === 'project' ? m.project : m.organization) &&
+            (says(asIt(m)) === 'true' || (says(asIt(m)) === 'error' && rule.missing === 'reject')) &&
+            test(clause.to)(asIt(m), {}, comer) === 'true' &&
+            !(isLaw && test(clause.to)(celRequest(request), {}, celResource(m, NOW)) === 'true'),
+        );
+        return of.length === 0 ? [] : [{ policy, rule, clause, of }];
+      }),
+    ),
+  );
 }
 
 function candidates(world: World): Candidate[] {
@@ -218,7 +276,8 @@ function offers({
   return found;
 }
 
-function gates({ policy, rule }: Law, { cel }: Candidate, request: PlacementRequest): Verdict[] {
+function gates({ policy, rule, of }: Law, { cel }: Candidate, request: PlacementRequest): Verdict[] {
+  if (of) return [];
   return [policy.match, rule.when].filter((g) => g !== null).map((g) => test(g)(celRequest(request), cel));
 }
 
@@ -226,7 +285,7 @@ function gates({ policy, rule }: Law, { cel }: Candidate, request: PlacementRequ
 function passes(law: Law, candidate: Candidate, world: World): boolean {
   const { clause, rule } = law;
   if (clause.effect === 'prefer' || clause.effect === 'gravity' || clause.effect === 'approval') return true;
-  return holds(law, candidate, world, () => verdict(clause, candidate, world), rule.missing);
+  return holds(law, candidate, world, () => verdict(clause, candidate, world, law.of), rule.missing);
 }
 
 function holds(
@@ -244,7 +303,7 @@ function holds(
   return missing === 'pass' && (says === 'error' || around.includes('error'));
 }
 
-function verdict(clause: Clause, { facts, cel }: Candidate, world: World): Verdict {
+function verdict(clause: Clause, { facts, cel }: Candidate, world: World, of?: EstateMachine[]): Verdict {
   const { request, estate } = world;
   const bool = (b: boolean): Verdict => (b ? 'true' : 'false');
   const others = estate.filter((m) => !(m.name === request.name && m.project === request.project));
@@ -290,7 +349,7 @@ function verdict(clause: Clause, { facts, cel }: Candidate, world: World): Verdi
     case 'antiAffinity': {
       const domain = domainOf(facts, clause.by);
       if (domain === null) return 'error';
-      const chosen = others.filter((m) => isChosen(clause.to, m, request));
+      const chosen = of ?? others.filter((m) => isChosen(clause.to, m, request));
       const beside = chosen.filter((m, i) => named(domainOf(m, clause.by), i) === named(domain, 'new'));
       if (clause.effect === 'affinity') {
         if (chosen.length > 0) return bool(beside.length > 0);

@@ -3,7 +3,7 @@
  * reads, decides, claims and writes the intent. Beside them the same placements without a claim or a record.
  * `npm run bench:claims [-- placements]`
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInstance, EstateReader, estateMachines, newId, openStore } from '@landfall/store';
@@ -45,8 +45,35 @@ const spec = (n: number, spread: boolean) => ({
   ...(spread ? { placement: { hosts: [`h${n % hosts.length}`] } } : {}),
 });
 
+/**
+ * Milliseconds of processor that PostgreSQL has used, its ended backends included; 0 where there is no /proc. A tick is 10 ms
+ * on every Linux that Node runs on.
+ */
+function postgresCpuMs(): number {
+  const postmaster = stack.pids().postgres;
+  if (postmaster === undefined || process.platform !== 'linux') return 0;
+  let ticks = 0;
+  for (const pid of readdirSync('/proc')) {
+    if (!/^[0-9]+$/.test(pid)) continue;
+    let stat: string;
+    try {
+      stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    } catch {
+      continue; // It ended while we looked: its parent has its time.
+    }
+    // After the name, which may hold spaces: state, ppid, ..., utime, stime, cutime, cstime at 11 to 14.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (Number(pid) !== postmaster && Number(fields[1]) !== postmaster) continue;
+    ticks += Number(fields[11]) + Number(fields[12]);
+    if (Number(pid) === postmaster) ticks += Number(fields[13]) + Number(fields[14]);
+  }
+  return ticks * 10;
+}
+
 async function measure(name: string, calls: (() => Promise<unknown>)[]): Promise<number> {
   const each: number[] = [];
+  const own = process.cpuUsage();
+  const theirs = postgresCpuMs();
   let next = 0;
   const started = performance.now();
   await Promise.all(
@@ -60,8 +87,11 @@ async function measure(name: string, calls: (() => Promise<unknown>)[]): Promise
     }),
   );
   const rate = (calls.length / (performance.now() - started)) * 1000;
+  // What a placement costs whoever else is at work on the machine.
+  const { user, system } = process.cpuUsage(own);
+  const [mine, database] = [(user + system) / 1000, postgresCpuMs() - theirs].map((ms) => ms / calls.length);
   console.log(
-    `${name.padEnd(56)} ${rate.toFixed(0).padStart(6)}/s  p50 ${percentile(each, 50).toFixed(0)} ms  p99 ${percentile(each, 99).toFixed(0)} ms`,
+    `${name.padEnd(50)} ${rate.toFixed(0).padStart(5)}/s  p50 ${percentile(each, 50).toFixed(0).padStart(4)} ms  p99 ${percentile(each, 99).toFixed(0).padStart(4)} ms  s of processor per 1,000: ${mine!.toFixed(2)} here, ${database!.toFixed(2)} PostgreSQL`,
   );
   return rate;
 }

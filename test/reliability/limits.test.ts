@@ -116,6 +116,24 @@ test('anti-affinity by host: one on each host', async () => {
   await estate.noPolicy('a');
 }, 120_000);
 
+test('a machine that is to be alone stays so, whoever comes at the same moment and is under no rule', async () => {
+  await estate.policy(
+    'alone',
+    `- {name: alone, when: 'request.labels.app == "db"', antiAffinity: {to: 'resource.labels.app == "batch"', by: host}}`,
+  );
+  const { placed, machines, refusals, clear } = await race((n) => ({
+    app: Math.floor(n / 4) % 2 === 0 ? 'db' : 'batch',
+  }));
+  const byHost = Map.groupBy(machines, ({ host }) => host);
+  expect(byHost.size).toBe(4);
+  for (const at of byHost.values()) expect(new Set(at.map(({ labels }) => labels.app)).size).toBe(1);
+  // A quarter of the requests to each host, half of them of each kind.
+  expect(placed).toBe(placers / 2);
+  for (const refusal of refusals) expect(refusal).toContain('alone');
+  await clear();
+  await estate.noPolicy('alone');
+}, 120_000);
+
 test('two rules, each about the machines of the other, are not both passed by', async () => {
   // Every machine is under one of the rules only; each rule counts all of the project's machines.
   await estate.policy(

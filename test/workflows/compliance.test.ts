@@ -353,6 +353,31 @@ test('a change of the machine or of its site is looked at too', async () => {
   await updateSite(estate.db, { ...input, spec }, null, by);
 }, 60_000);
 
+test('a machine is held to the rules of its own request where no policy is in force, as they are now', async () => {
+  const { spec } = await getSite(estate.db, 'default', 'lab');
+  const rules = [{ name: 'cheap', maxPrice: '1 USD/h' }];
+  const { operation } = await estate.request('frugal', { placement: { hosts: ['h1'], rules } });
+  expect(await estate.ended(operation)).toMatchObject({ state: 'Succeeded' });
+  await make('lavish', 'h2');
+  await run();
+  expect(await standing()).toEqual([]);
+  const input = { name: 'lab', organization: 'default', labels: {} };
+  const dear = { vcpuHour: 2, gibHour: 0, currency: 'USD' as const };
+  await updateSite(estate.db, { ...input, spec: { ...spec, pricing: dear } }, null, by);
+  await until('the price is missed', async () => (await standing()).length > 0);
+  expect(await standing()).toMatchObject([
+    {
+      resource: { name: 'frugal' },
+      policy: 'request',
+      rule: 'cheap',
+      message: 'it costs 2 USD an hour, 1 are allowed',
+      owner: 'projects/default',
+    },
+  ]);
+  await updateSite(estate.db, { ...input, spec }, null, by);
+  await until('it is resolved', async () => (await standing()).length === 0);
+}, 60_000);
+
 test('a run that is asked for says what it found', async () => {
   await make('one', 'h1');
   await make('two', 'h2');

@@ -1,0 +1,131 @@
+import { interpret } from '../cel/columnar.ts';
+import { celRequest, celResource, EVALUATION, reads } from '../cel/schema.ts';
+import { memo } from '../memo.ts';
+import { askedFor, chosenMachines } from './chosen-machines.ts';
+import type { Circumstances } from './circumstances.ts';
+import { type CompiledPolicies, type CompiledRule, scopeHolds } from './compiled.ts';
+import { foundIn, partsOf } from './estate.ts';
+import { Grouping, isSelf } from './groups.ts';
+import { readsOfText } from './request-parts.ts';
+import { type EstateMachine, NEUTRAL_REQUEST, type PlacementRequest } from './types.ts';
+
+/** A rule of machines that stand, turned against who comes: it may not stand where one of them is to be apart from it. */
+export interface TurnedRule extends CompiledRule {
+  turned: CompiledRule;
+}
+
+export function isTurned(rule: CompiledRule): rule is TurnedRule {
+  return rule.turned !== undefined;
+}
+
+/** What the list of machines says of a standing machine's request, and a request of the machine that it is for. */
+const KNOWN: ReadonlySet<string> = new Set(['name', 'project', 'organization', 'labels']);
+
+const turnedOf = new WeakMap<CompiledPolicies, readonly TurnedRule[]>();
+
+/**
+ * The enforced anti-affinity rules that can be asked for machines that stand. Left out, for compliance to find afterwards, are
+ * those that would have to know more of them: rules that read of the request, or of the other machine, more than names, project,
+ * organization and labels; and rules that an exception or an override may set aside for some.
+ */
+export function turnedRules(policies: CompiledPolicies): readonly TurnedRule[] {
+  return memo(turnedOf, policies, () =>
+    policies.rules
+      .filter((rule) => isTurnable(rule, policies))
+      .map((rule) => ({ ...rule, gateText: null, gate: null, turned: rule })),
+  );
+}
+
+function isTurnable(rule: CompiledRule, { rules }: CompiledPolicies): boolean {
+  const { clause, gateText } = rule;
+  if (clause.effect !== 'antiAffinity' || rule.mode !== 'enforce' || rule.exceptions.length > 0) return false;
+  if (rule.overridable && rules.some((other) => other.override && other.rule === rule.rule)) return false;
+  return [clause.to, ...(gateText === null ? [] : [gateText])].every((text) => {
+    const { request, offer, resource } = reads(EVALUATION.parse(text).ast);
+    const isResourceKnown =
+      text === clause.to ? [...resource].every((name) => KNOWN.has(name)) : resource.size === 0;
+    return isResourceKnown && offer.size === 0 && [...request].every((name) => KNOWN.has(name));
+  });
+}
+
+/** The request of a machine that stands, as far as the rules asked here read it. */
+function requestOf({ name, project, organization, labels }: EstateMachine): PlacementRequest {
+  return { ...NEUTRAL_REQUEST, name, project, organization, labels };
+}
+
+/** What a rule asks of machines that stand; the same for equal rules. */
+interface Subject {
+  /** The rule in a text: equal only for rules that say the same of every machine. */
+  key: string;
+  /** Equal for machines under the rule that it cannot tell apart; {@link NOT_HELD} for those it is not for. */
+  signatureOf: (machine: EstateMachine) => string;
+  /** Whether a machine under the rule is to be apart from another. */
+  minds: (machine: EstateMachine, other: Record<string, unknown>) => boolean;
+}
+
+const NOT_HELD = '';
+const subjects = new WeakMap<CompiledRule, Subject>();
+
+function subjectOf(rule: CompiledRule): Subject {
+  return memo(subjects, rule, () => {
+    const { scope, gateText, missing } = rule;
+    const { to } = rule.clause as { to: string };
+    const gate = gateText === null ? null : interpret(gateText);
+    const chooses = interpret(to);
+    const { attributes, labels } = readsOfText(to);
+    return {
+      key: `under ${JSON.stringify([scope, gateText, missing, to])}`,
+      signatureOf(machine) {
+        const asked = requestOf(machine);
+        if (!scopeHolds(scope, asked)) return NOT_HELD;
+        // A gate without a value holds the rule against the machine, as in placement.
+        const gated = gate?.(celRequest(asked), {}) ?? 'true';
+        if (gated === 'false' || (gated === 'error' && missing === 'pass')) return NOT_HELD;
+        return JSON.stringify([
+          ...[...attributes].map((name) => asked[name]),
+          ...[...labels].map((name) => asked.labels[name] ?? null),
+        ]);
+      },
+      minds: (machine, other) => chooses(celRequest(requestOf(machine)), {}, other) === 'true',
+    };
+  });
+}
+
+const against = new WeakMap<Circumstances, Map<CompiledRule, EstateMachine[]>>();
+
+/**
+ * The machines that stand under the rule and are to be apart from who comes. Those that the same rule keeps it apart from anyway
+ * are left out.
+ */
+export function machinesAgainst({ turned: rule }: TurnedRule, context: Circumstances): EstateMachine[] {
+  const known = memo(against, context, () => new Map<CompiledRule, EstateMachine[]>());
+  return memo(known, rule, () => lookAgainst(rule, context));
+}
+
+function lookAgainst(rule: CompiledRule, context: Circumstances): EstateMachine[] {
+  const { request, cel, now, estate } = context;
+  const { standing, added } = partsOf(estate);
+  const { key, signatureOf, minds } = subjectOf(rule);
+  const groups = foundIn(standing, key, () => new Grouping(standing, signatureOf));
+  const comer = celResource(askedFor(request, now), now);
+  const found = [
+    ...[...groups.entries()].flatMap(([name, machines]) =>
+      name !== NOT_HELD && minds(machines[0]!, comer) ? machines : [],
+    ),
+    ...added.filter((machine) => groups.nameOf(machine) !== NOT_HELD && minds(machine, comer)),
+  ].filter((machine) => !isSelf(machine, request));
+  if (found.length === 0 || !scopeHolds(rule.scope, request)) return found;
+  const gated = rule.gateText === null ? 'true' : interpret(rule.gateText)(cel, {});
+  if (gated !== 'true') return found;
+  const anyway = new Set(chosenMachines((rule.clause as { to: string }).to, context));
+  return found.filter((machine) => !anyway.has(machine));
+}
+
+/** Whose rule it is, for a person. */
+export function whoseRule(rule: TurnedRule, context: Circumstances): string {
+  const [first, ...others] = machinesAgainst(rule, context);
+  if (!first) return 'no machine that stands is to be apart from it';
+  const more = others.length === 0 ? '' : ` and ${others.length} more`;
+  const { by } = rule.clause as { by: string };
+  return `it is the rule of machine ${first.name} of project ${first.project}${more}, to be in no ${by} with what is asked for`;
+}
