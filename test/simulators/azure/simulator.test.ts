@@ -90,6 +90,9 @@ describe('the simulated Azure', () => {
   test('operations take time, objects in use stay, and a name is taken once', async () => {
     await call('PUT', `${network}/virtualNetworks/v`, withSubnet);
     await call('PUT', `${network}/networkInterfaces/i`, nic());
+    // So long that a busy machine looks before the end.
+    simulator.faults.set({ kind: 'transitions', machineMs: 1500 });
+    simulator.faults.set({ kind: 'slowDelete', ms: 1500 });
     const created = await call('PUT', `${compute}/virtualMachines/m`, vm, { 'if-none-match': '*' });
     expect(created).toMatchObject({ status: 201, body: { properties: { provisioningState: 'Creating' } } });
     const operation = new URL(created.headers.get('azure-asyncoperation') ?? '');
@@ -101,14 +104,14 @@ describe('the simulated Azure', () => {
     });
     expect(await call('DELETE', `${network}/networkInterfaces/i`)).toMatchObject({ code: 'NicInUse' });
     expect(await call('DELETE', `${compute}/disks/d`)).toMatchObject({ code: 'OperationNotAllowed' });
-    await sleep(200);
+    await sleep(1550);
     expect(await state()).toBe('Succeeded');
 
     expect(await call('DELETE', `${compute}/virtualMachines/m`)).toMatchObject({ status: 202 });
     expect((await call('GET', `${compute}/virtualMachines/m`)).body.properties.provisioningState).toBe(
       'Deleting',
     );
-    await sleep(200);
+    await sleep(1550);
     expect(await call('GET', `${compute}/virtualMachines/m`)).toMatchObject({ code: 'ResourceNotFound' });
     expect(await call('DELETE', `${compute}/virtualMachines/m`)).toMatchObject({ status: 204 });
     expect(await call('DELETE', `${compute}/disks/d`)).toMatchObject({ status: 202 });
@@ -162,10 +165,10 @@ describe('the simulated Azure', () => {
     });
 
     test('belong to one machine of their zone at a number of their own, as many as its size takes', async () => {
-      simulator.faults.set({ kind: 'transitions', networkMs: 400 });
+      simulator.faults.set({ kind: 'transitions', networkMs: 1500 });
       expect(await attach('a')).toMatchObject({ status: 202 });
       expect(await attach('b')).toMatchObject({ code: 'AnotherOperationInProgress' });
-      await sleep(450);
+      await sleep(1550);
       simulator.faults.clear();
       expect(await attach('a', 1)).toMatchObject({ code: 'ConflictingUserInput' });
       expect(await attach('b', 0)).toMatchObject({ code: 'InvalidParameter' });
