@@ -37,12 +37,12 @@ export async function converge(setting: Setting, wanted: WantedMachine, signal: 
 }
 
 /** The first start of a machine that was just made as wanted: there is nothing to compare. */
-export async function startNew(setting: Setting, wanted: WantedMachine): Promise<void> {
-  await exclusively(changing(wanted.uuid), async () => start(setting, await ownDomain(setting, wanted)));
+export async function startNew(setting: Setting, { uuid, spec }: WantedMachine): Promise<void> {
+  await exclusively(changing(uuid), () => start(setting, uuid, spec.network));
 }
 
-async function start(setting: Setting, { uuid, record }: OwnDomain): Promise<void> {
-  await openNetworkOf(setting, record);
+async function start(setting: Setting, uuid: string, network: MachineRecord['network']): Promise<void> {
+  if (network) await openNetworkOf(setting, network.ref);
   await setting.libvirt.start(uuid);
 }
 
@@ -169,7 +169,8 @@ async function startWhereNeeded(setting: Setting, wanted: WantedMachine): Promis
   const { uuid } = wanted;
   const state = [...(await libvirt.statistics(uuid)).values()][0]?.state;
   if (state === 'paused') await libvirt.resume(uuid);
-  else if (state === 'off' || state === 'crashed') await start(setting, await ownDomain(setting, wanted));
+  else if (state === 'off' || state === 'crashed')
+    await start(setting, uuid, (await ownDomain(setting, wanted)).record.network);
   const domain = await ownDomain(setting, wanted);
   if (domain.record.reboots !== wanted.spec.reboots) await noteReboots(setting, domain, wanted.spec.reboots);
 }

@@ -45,6 +45,9 @@ export async function keepAddressFor(setting: Setting, ref: string, uuid: string
     throw new ProviderError('NotFound', `no Network ${ref} is on this host`, { field: '/network/ref' });
   const mac = macOf(uuid);
   if (network.hosts.some((host) => host.mac === mac)) return;
+  // What was kept for machines whose removal was cut short.
+  const machines = new Set((await libvirt.all()).map((domain) => macOf(domain.uuid)));
+  for (const host of network.hosts) if (!machines.has(host.mac)) await libvirt.freeAddress(ref, host);
   const taken = new Set([...network.hosts, ...(await libvirt.leases(ref))].map(({ address }) => address));
   for (const address of addressesOf(subnetOf(held.record.spec).cidr).machines()) {
     if (!taken.has(address)) return libvirt.keepAddress(ref, { mac, address });
@@ -60,13 +63,10 @@ export async function freeAddressOf({ libvirt }: Setting, ref: string, uuid: str
 }
 
 /** Brings a machine's network to life before it starts: a restart of the host undoes what libvirt does not keep. */
-export async function openNetworkOf(setting: Setting, { network }: MachineRecord): Promise<void> {
-  if (!network) return;
-  const held = await readHeld(setting.storage, 'Network', network.ref);
+export async function openNetworkOf(setting: Setting, ref: string): Promise<void> {
+  const held = await readHeld(setting.storage, 'Network', ref);
   if (!held)
-    throw new ProviderError('NotFound', `no Network ${network.ref} is on this host`, {
-      field: '/network/ref',
-    });
+    throw new ProviderError('NotFound', `no Network ${ref} is on this host`, { field: '/network/ref' });
   await applyFilter(setting);
   await openNetwork(setting, held);
 }
