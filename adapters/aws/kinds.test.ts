@@ -358,7 +358,8 @@ describe('validate', () => {
   });
 });
 
-test('every request met what AWS publishes about its API', () => {
+test('every request met what AWS publishes about its API, and every answer of the simulator too', () => {
   expect(aws.simulator.calls.length).toBeGreaterThan(100);
   expect(aws.simulator.calls.filter(({ problems }) => problems.length > 0)).toEqual([]);
+  expect([...new Set(aws.simulator.calls.flatMap(({ misfits }) => misfits))]).toEqual([]);
 });

@@ -117,6 +117,8 @@ export function createImages(
   function show(element: Element): void {
     const contents = images.get(textAt(element, 'imageId') ?? '');
     const state = child(element, 'imageState');
+    const rootType = child(element, 'rootDeviceType');
+    if (state && rootType) rootType.text = 'ebs';
     if (contents && state) {
       state.text = passing.of(textAt(element, 'imageId') ?? '') ?? state.text;
       const rootDevice = child(element, 'rootDeviceName');

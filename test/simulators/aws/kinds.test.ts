@@ -70,7 +70,7 @@ const until = async (check: () => Promise<boolean>): Promise<void> => {
 
 describe('volumes', () => {
   test('a volume is creating, then available; deleting it takes time, in which it is still there', async () => {
-    aws.faults.set({ kind: 'transitions', createMs: 400, deleteMs: 400 });
+    aws.faults.set({ kind: 'transitions', createMs: 2000, deleteMs: 2000 });
     const id = await volume();
     expect((await see(id))?.State).toBe('creating');
     await expect(ec2.send(new DeleteVolumeCommand({ VolumeId: id }))).rejects.toMatchObject({
@@ -87,7 +87,7 @@ describe('volumes', () => {
   test('attaching and detaching take time, and an attached volume cannot be deleted or attached again', async () => {
     instant();
     const [id, machine] = [await volume(), await run()];
-    aws.faults.set({ kind: 'transitions', attachMs: 400 });
+    aws.faults.set({ kind: 'transitions', attachMs: 2000 });
     const attach = { VolumeId: id, InstanceId: machine, Device: '/dev/sdf' };
     await ec2.send(new AttachVolumeCommand(attach));
     expect((await see(id))?.Attachments?.[0]?.State).toBe('attaching');
@@ -108,7 +108,7 @@ describe('volumes', () => {
   test('a larger volume is larger only after a while', async () => {
     instant();
     const id = await volume(4);
-    aws.faults.set({ kind: 'transitions', attachMs: 400 });
+    aws.faults.set({ kind: 'transitions', attachMs: 2000 });
     await ec2.send(new ModifyVolumeCommand({ VolumeId: id, Size: 6 }));
     expect((await see(id))?.Size).toBe(4);
     await until(async () => (await see(id))?.Size === 6);
@@ -128,7 +128,7 @@ describe('snapshots and images', () => {
   test('a snapshot is pending, then completed, and keeps the size that the volume had', async () => {
     instant();
     const id = await volume(4);
-    aws.faults.set({ kind: 'transitions', createMs: 400 });
+    aws.faults.set({ kind: 'transitions', createMs: 2000 });
     const { SnapshotId = '' } = await ec2.send(new CreateSnapshotCommand({ VolumeId: id }));
     const snapshot = async () =>
       (await ec2.send(new DescribeSnapshotsCommand({ SnapshotIds: [SnapshotId] }))).Snapshots?.[0];

@@ -14,6 +14,8 @@ export interface Call {
   parameters: Record<string, string>;
   /** What AWS's published model says against it; empty for a correct request. */
   problems: Problem[];
+  /** What the model says against the answer. */
+  misfits: string[];
   /** HTTP status of the answer; 0 when the connection was dropped. */
   status: number;
 }
@@ -68,6 +70,7 @@ export async function startProxy(
       region,
       parameters: Object.fromEntries(body),
       problems: schema.check(action, body),
+      misfits: [],
       status: 0,
     };
     calls.push(call);
@@ -91,7 +94,10 @@ export async function startProxy(
       Array.from({ length: deliveries }, () => deliver(action, region, parameters)),
     );
     if (fate.responseLost) return void request.socket.destroy();
-    send(answers[0] ?? refused({ status: 500, code: 'InternalError', message: 'no answer' }));
+    const [answer] = answers;
+    if (answer?.status === 200 && !isCatalogue(action))
+      call.misfits = schema.checkAnswer(action, parseXml(answer.body));
+    send(answer ?? refused({ status: 500, code: 'InternalError', message: 'no answer' }));
   }
 
   /** Carries a request out once per client token. */
@@ -146,8 +152,7 @@ export async function startProxy(
     for (const part of world)
       prepared = (await part.prepare?.({ ...request, parameters: prepared })) ?? prepared;
     const reply = await moto.send(region, prepared);
-    // The catalogue is long, and there is nothing in it to put right.
-    if (reply.status !== 200 || action.startsWith('DescribeInstanceType')) return reply;
+    if (reply.status !== 200 || isCatalogue(action)) return reply;
     const document = parseXml(reply.body);
     if (action === 'RunInstances') await moto.tagNetworkInterfaces(region, parameters, document);
     for (const part of world) await part.learn(request, document);
@@ -202,6 +207,9 @@ export async function startProxy(
     },
   };
 }
+
+/** Long, and nothing in it is ours to put right. */
+const isCatalogue = (action: string): boolean => action.startsWith('DescribeInstanceType');
 
 function refused(refusal: Refusal): Answer {
   return {

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
+import type { Element } from './xml.ts';
 
 /** The part of botocore's service description that is used here. */
 interface ServiceModel {
   metadata: { apiVersion: string };
-  operations: Record<string, { input?: { shape: string } }>;
+  operations: Record<string, { input?: { shape: string }; output?: { shape: string } }>;
   shapes: Record<string, Shape>;
 }
 
@@ -35,6 +36,8 @@ export interface Ec2Schema {
   apiVersion: string;
   /** Every way in which the parameters (query form, without Action and Version) differ from what AWS publishes. */
   check(action: string, parameters: Iterable<[string, string]>): Problem[];
+  /** Every way in which a successful answer differs from what AWS publishes: what the SDK would not read, or misread. */
+  checkAnswer(action: string, answer: Element): string[];
 }
 
 /** Reads botocore's `service-2.json.gz` of EC2. */
@@ -55,7 +58,59 @@ export async function readSchema(path: string): Promise<Ec2Schema> {
         problems.push({ code: 'UnknownParameter', message: `${action} takes no parameters` });
       return problems;
     },
+    checkAnswer(action, answer) {
+      const problems: string[] = [];
+      const output = model.operations[action]?.output?.shape;
+      const children = answer.children.filter(
+        ({ name }) => name !== 'requestId' && (output || name !== 'return'),
+      );
+      const members = output ? { ...answer, children } : answer;
+      if (output) checkElement(model, output, members, action, problems);
+      else for (const { name } of children) problems.push(`${action}.${name} is not published`);
+      return problems;
+    },
   };
+}
+
+/** Values that the words of the published model name and its lists do not: a gateway that is attached is `available`. */
+const alsoKnown: Record<string, string[]> = { AttachmentStatus: ['available'] };
+
+function checkElement(
+  model: ServiceModel,
+  name: string,
+  element: Element,
+  at: string,
+  problems: string[],
+): void {
+  const shape = model.shapes[name];
+  if (!shape) throw new Error(`the published model has no shape ${name}`);
+  const { text } = element;
+  const bad = (what: string) => problems.push(`${at} is ${JSON.stringify(text)}, ${what}`);
+  if (shape.type === 'structure') {
+    const members = new Map(
+      Object.entries(shape.members ?? {}).map(([key, member]) => [member.locationName ?? key, member]),
+    );
+    for (const inner of element.children) {
+      const member = members.get(inner.name);
+      if (member) checkElement(model, member.shape, inner, `${at}.${inner.name}`, problems);
+      else problems.push(`${at}.${inner.name} is not published`);
+    }
+  } else if (shape.type === 'list') {
+    for (const inner of element.children)
+      if (inner.name === (shape.member?.locationName ?? 'member'))
+        checkElement(model, shape.member?.shape ?? '', inner, at, problems);
+      else problems.push(`${at}.${inner.name} is not published`);
+  } else if (element.children.length > 0) bad('a structure where a value should be');
+  else if ((shape.type === 'integer' || shape.type === 'long') && !/^-?\d+$/.test(text)) bad('no integer');
+  else if (shape.type === 'boolean' && text !== 'true' && text !== 'false') bad('neither true nor false');
+  else if (shape.type === 'timestamp' && Number.isNaN(Date.parse(text))) bad('no time');
+  else if (
+    shape.type === 'string' &&
+    shape.enum &&
+    !shape.enum.includes(text) &&
+    !alsoKnown[name]?.includes(text)
+  )
+    bad('none of the known values');
 }
 
 type Nested = string | { [key: string]: Nested };
