@@ -23,7 +23,9 @@ export async function resourceWantFor(
     .executeTakeFirst();
   if (!intent)
     throw new StoreError('notFound', `there is no attempt ${ref.attempt} of resource ${ref.resource}`);
-  if (intent.state === 'removing' || intent.state === 'removed' || row.deleted_at) {
+  // What is to go is let go of first: until then it is wanted, attached to nothing.
+  const lettingGo = row.deleted_at !== null && row.status.attachedTo !== undefined;
+  if (intent.state === 'removing' || intent.state === 'removed' || (row.deleted_at && !lettingGo)) {
     const message = `attempt ${ref.attempt} of resource ${ref.resource} is to be removed, not made`;
     throw new StoreError('conflict', message);
   }
@@ -34,7 +36,7 @@ export async function resourceWantFor(
       spec: {
         name: row.name,
         labels: row.labels,
-        ...specFor(row, await referredTo(db, row.refers_to)),
+        ...specFor(lettingGo ? detached(row) : row, await referredTo(db, row.refers_to)),
       },
       stamp: { broker, project: row.project, resource: row.id, attempt: ref.attempt },
       location: {
@@ -44,6 +46,11 @@ export async function resourceWantFor(
       },
     },
   };
+}
+
+function detached(row: ResourceRow): ResourceRow {
+  const { attachedTo: _, ...spec } = row.spec;
+  return { ...row, spec };
 }
 
 /** The fields of the adapters' spec beyond name and labels. */

@@ -44,7 +44,8 @@ async function record(turn: ResourceTurn, outcome: Outcome): Promise<Step | unde
   const { intent } = turn;
   if (!intent || intent.attempt !== outcome.attempt) return undefined;
   if (outcome.of === 'remove') return recordRemoval(turn, intent, outcome);
-  if (intent.state === 'removing' || turn.row.deleted_at) return undefined;
+  if (intent.state === 'removing') return undefined;
+  if (turn.row.deleted_at) return recordLettingGo(turn, intent, outcome);
   if ('failed' in outcome) return recordFailure(turn, intent, outcome);
   if (!('seen' in outcome)) return undefined;
   const { seen } = outcome;
@@ -73,6 +74,25 @@ async function recordRemoval(
     site,
     ref,
   });
+  return undefined;
+}
+
+/** It is to go and was attached: it has been let go of, or the removal will say what is in its way. */
+async function recordLettingGo(
+  turn: ResourceTurn,
+  intent: ResourceIntent,
+  outcome: Outcome,
+): Promise<Step | undefined> {
+  if ('failed' in outcome) {
+    const { code, message } = outcome.failed;
+    if (['Throttled', 'Unavailable', 'Conflict', 'OutcomeUnknown'].includes(code)) {
+      await turn.report(`cannot be detached at ${intent.site} yet (${code}): ${message}`);
+      return { do: 'wait', ms: lookAgainMs };
+    }
+  }
+  const seen = 'seen' in outcome && outcome.seen.presence === 'present' ? outcome.seen : undefined;
+  if (seen && (seen.state !== 'ready' || seen.diff.length > 0)) return { do: 'wait', ms: 1_000 };
+  await turn.writeStatus({ attachedTo: undefined, device: undefined });
   return undefined;
 }
 
@@ -196,6 +216,10 @@ async function next(turn: ResourceTurn): Promise<Step> {
       const [first] = users;
       await turn.report(`waiting for ${first!.kind.toLowerCase()}/${first!.name} to go`);
       return { do: 'wait', ms: lookAgainMs };
+    }
+    if (turn.intent?.state === 'adopted' && row.status.attachedTo !== undefined) {
+      await turn.report('detaching it');
+      return { do: 'ensure', ...turn.address(turn.intent), want: turn.want(turn.intent) };
     }
     await turn.condemn('removing it');
   } else if (cancelled.length > 0) await turn.condemn('cancelling: removing what was made');

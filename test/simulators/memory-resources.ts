@@ -91,6 +91,8 @@ export class MemoryResources {
   #remove(target: Target): { done: true } {
     const thing = this.#find(target.stamp);
     if (!thing) return { done: true };
+    if (thing.want.kind === 'Volume' && thing.want.spec.attachedTo !== undefined)
+      throw new ProviderError('Conflict', `simulated: ${thing.ref} is attached`);
     const users = [...this.things.values()].filter(
       ({ want }) => want.kind === 'Firewall' && want.spec.network === thing.ref,
     );

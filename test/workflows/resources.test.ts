@@ -95,6 +95,14 @@ test('what was attached to an instance that is deleted is attached to nothing, a
   expect(wantAt(volume.id)?.spec).not.toHaveProperty('attachedTo');
 });
 
+test('an attached volume that is deleted is detached first', async () => {
+  await estate.ended((await estate.request('keeper', {})).operation);
+  const { id } = await make('Volume', 'attached', { sizeGiB: 1, attachedTo: 'keeper' });
+  expect(await estate.ended(await remove('Volume', 'attached'))).toMatchObject({ state: 'Succeeded' });
+  expect(wantAt(id)).toBeUndefined();
+  expect(await estate.state('keeper')).toBe('Running');
+});
+
 test('a snapshot waits for its volume; a volume is made from it; it outlives what it was made of', async () => {
   estate.provider.faults.unavailable = 2;
   const volume = await ask('Volume', 'origin', { sizeGiB: 2, site: 'lab' });
