@@ -38,6 +38,7 @@ export async function simulatedGcp(
     }),
     faults: {
       set(fault) {
+        if (fault.kind === 'deleteReturns') return { unsupported: 'the simulator has no such knob yet' };
         if (fault.kind === 'failChild' && fault.n > 2)
           return { unsupported: 'a create makes two things, the disk and the machine' };
         simulator.faults.set(fault);
