@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Adapter, Location, Present, Specs, Want } from '../contract.ts';
+import type { Adapter, Kind, Location, Present, Specs, Want } from '../contract.ts';
+import { checkRule } from './journal.ts';
 import { can, type Life, lifeRules, mainsOf, type OtherKind, targetOf, wantOf } from './lives.ts';
 import {
   type Conditions,
@@ -25,7 +26,7 @@ export function kindsSuite(
   makeSubject: () => Promise<Subject>,
   conditions: Partial<Conditions> & { volumeGiB?: number } = {},
 ): void {
-  const limits = { ...defaultConditions, ...conditions };
+  const limits = { ...defaultConditions, ...conditions, suite: name };
   const volumeGiB = conditions.volumeGiB ?? 10;
 
   describe(`${name} adapter conformance, other kinds`, () => {
@@ -40,7 +41,8 @@ export function kindsSuite(
     afterEach(() => subject?.faults.clear());
     afterAll(() => subject?.close(), limits.setupMs);
 
-    const step = (title: string, check: () => Promise<void>) => test(title, check, limits.testMs);
+    const step = (kind: Kind, title: string, check: () => Promise<void>) =>
+      checkRule({ suite: name, kind, title }, check, limits.testMs);
     const base = (): Location => subject.want(randomUUID(), 1).location;
     /** Resources of the estate, by what they are. */
     const ids = {
@@ -132,7 +134,7 @@ export function kindsSuite(
 
     describe('network', () => {
       lifeRules(() => subject, lives.Network, limits);
-      step('a network has its subnets, each with its reference', async () => {
+      step('Network', 'a network has its subnets, each with its reference', async () => {
         if (!(await can(adapter, 'Network', 'create'))) return;
         estate.network = await make(lives.Network, ids.network);
         const { cidr, subnets } = estate.network.details;
@@ -140,7 +142,7 @@ export function kindsSuite(
         expect(subnets).toMatchObject([{ name: 'a', cidr: '10.90.1.0/24' }]);
         expect(subnets[0]?.ref).toBeTruthy();
       });
-      step('a network whose subnet lies outside it is refused, and nothing is made', async () => {
+      step('Network', 'a network whose subnet lies outside it is refused, and nothing is made', async () => {
         if (!(await can(adapter, 'Network', 'create'))) return;
         const resource = randomUUID();
         const want = wantOf(subject, lives.Network, resource, 1, {
@@ -153,7 +155,7 @@ export function kindsSuite(
 
     describe('firewall', () => {
       lifeRules(() => subject, lives.Firewall, limits);
-      step('the rules follow what is wanted, on the same firewall', async () => {
+      step('Firewall', 'the rules follow what is wanted, on the same firewall', async () => {
         if (!(await can(adapter, 'Firewall', 'create'))) return;
         const born = await make(lives.Firewall, ids.firewall);
         expect(new Set(born.details.rules)).toEqual(new Set(firewallRules));
@@ -173,7 +175,7 @@ export function kindsSuite(
       });
     });
 
-    step('an instance is made in the network, behind the firewall', async () => {
+    step('Instance', 'an instance is made in the network, behind the firewall', async () => {
       const { network, firewall } = estate;
       const subnet = network?.details.subnets[0]?.ref;
       const want = subject.want(ids.instance, 1, {
@@ -197,7 +199,7 @@ export function kindsSuite(
 
     describe('volume', () => {
       lifeRules(() => subject, lives.Volume, limits);
-      step('a volume is attached, seen on its instance, grown, detached', async () => {
+      step('Volume', 'a volume is attached, seen on its instance, grown, detached', async () => {
         if (!(await can(adapter, 'Volume', 'create'))) return;
         const instance = standing(estate.instance, 'instance');
         estate.volume = await make(lives.Volume, ids.volume);
@@ -231,17 +233,21 @@ export function kindsSuite(
 
     describe('snapshot', () => {
       lifeRules(() => subject, lives.Snapshot, limits);
-      step('a snapshot is made of an attached volume, and a volume from the snapshot', async () => {
-        if (!(await can(adapter, 'Snapshot', 'create'))) return;
-        estate.snapshot = await make(lives.Snapshot, ids.snapshot);
-        expect(estate.snapshot.details.sizeGiB).toBeGreaterThanOrEqual(volumeGiB);
-        if (!(await can(adapter, 'Volume', 'restore'))) return;
-        const sizeGiB = volumeGiB + 4;
-        const restored = await make(lives.Volume, ids.restored, { snapshot: estate.snapshot.ref, sizeGiB });
-        expect(restored).toMatchObject({ state: 'ready', details: { sizeGiB } });
-        await gone(lives.Volume, ids.restored);
-      });
-      step('a snapshot of what is not there is refused', async () => {
+      step(
+        'Snapshot',
+        'a snapshot is made of an attached volume, and a volume from the snapshot',
+        async () => {
+          if (!(await can(adapter, 'Snapshot', 'create'))) return;
+          estate.snapshot = await make(lives.Snapshot, ids.snapshot);
+          expect(estate.snapshot.details.sizeGiB).toBeGreaterThanOrEqual(volumeGiB);
+          if (!(await can(adapter, 'Volume', 'restore'))) return;
+          const sizeGiB = volumeGiB + 4;
+          const restored = await make(lives.Volume, ids.restored, { snapshot: estate.snapshot.ref, sizeGiB });
+          expect(restored).toMatchObject({ state: 'ready', details: { sizeGiB } });
+          await gone(lives.Volume, ids.restored);
+        },
+      );
+      step('Snapshot', 'a snapshot of what is not there is refused', async () => {
         if (!(await can(adapter, 'Snapshot', 'create'))) return;
         const resource = randomUUID();
         // The last digits: the first ones may be those of an account.
@@ -257,7 +263,7 @@ export function kindsSuite(
 
     describe('address', () => {
       lifeRules(() => subject, lives.Address, limits);
-      step('an address keeps its number while it is attached and detached', async () => {
+      step('Address', 'an address keeps its number while it is attached and detached', async () => {
         if (!(await can(adapter, 'Address', 'create'))) return;
         const born = await make(lives.Address, ids.address);
         expect(born.details.address).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
@@ -281,7 +287,7 @@ export function kindsSuite(
 
     describe('image', () => {
       lifeRules(() => subject, lives.Image, limits);
-      step('an image is published from an instance, and an instance made from it', async () => {
+      step('Image', 'an image is published from an instance, and an instance made from it', async () => {
         if (!(await can(adapter, 'Image', 'publish'))) return;
         const image = await make(lives.Image, ids.image);
         expect(await make(lives.Image, ids.image)).toMatchObject({ ref: image.ref });
@@ -295,7 +301,7 @@ export function kindsSuite(
         await removeFully(adapter, subject.target(resource));
         expect(await truthOf(subject, resource)).toEqual([]);
       });
-      step('an image is made from a snapshot', async () => {
+      step('Image', 'an image is made from a snapshot', async () => {
         if (!(await can(adapter, 'Image', 'fromSnapshot'))) return;
         const resource = randomUUID();
         const snapshot = standing(estate.snapshot, 'snapshot').ref;
@@ -305,6 +311,7 @@ export function kindsSuite(
     });
 
     step(
+      'Network',
       'A4: what others still use is refused with Conflict or waits, and goes once they are gone',
       async () => {
         if (estate.network && estate.instance) {

@@ -1,17 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Adapter, Kind, Location, Specs, Stamp, Target, Want } from '../contract.ts';
+import { checkRule } from './journal.ts';
 import {
-  type Conditions,
   context,
   ensureReady,
   errorOf,
+  type Limits,
   listAll,
   now,
   observeSettled,
   removeFully,
   setFault,
-  tellUnsupported,
+  tellRefused,
   truthOf,
 } from './probe.ts';
 import type { Subject, Truth } from './subject.ts';
@@ -62,12 +63,12 @@ export async function mainsOf(subject: Subject, resource: string): Promise<Truth
 export function lifeRules<K extends OtherKind>(
   subjectNow: () => Subject,
   life: Life<K>,
-  limits: Conditions,
+  limits: Limits,
 ): void {
   const { kind } = life;
   const rule = (title: string, check: (subject: Subject, adapter: Adapter) => Promise<void>) =>
-    test(
-      `${kind}: ${title}`,
+    checkRule(
+      { suite: limits.suite, kind, title },
       async () => {
         const subject = subjectNow();
         subject.faults.clear();
@@ -164,12 +165,13 @@ export function lifeRules<K extends OtherKind>(
     async (subject, adapter) => {
       if (!setFault(subject, 'A6', { kind: 'lag', lists: 3 }, kind)) return;
       const resource = randomUUID();
-      const since = now();
-      const lost = subject.faults.set({ kind: 'responseLost' }, kind) === true;
+      const lost = setFault(subject, 'A6', { kind: 'responseLost' }, kind);
       const outcome = await adapter
         .ensure(wantOf(subject, life, resource), context())
         .catch((error: unknown) => error);
       if (outcome instanceof Error) await errorOf(Promise.reject(outcome), 'OutcomeUnknown');
+      // From here on it is young: a slow machine may take longer than the grace period for the call itself.
+      const since = now();
       if (lost) {
         const seen = await adapter.observe({ ...targetOf(subject, life, resource, 1), since });
         expect(seen.presence).not.toBe('absent');
@@ -251,6 +253,6 @@ export async function can(adapter: Adapter, kind: Kind, verb: string): Promise<b
   const capability = (await adapter.describe()).capabilities.find((each) => each.kind === kind);
   const able = (capability?.verbs as Record<string, true | { reason: string }> | undefined)?.[verb];
   if (able === true) return true;
-  tellUnsupported(`${kind} ${verb}`, able?.reason ?? 'not described');
+  tellRefused(`${kind} ${verb}`, able?.reason ?? 'not described');
   return false;
 }

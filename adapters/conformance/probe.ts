@@ -6,6 +6,7 @@ import {
   type ProviderErrorCode,
   providerErrorCodes,
 } from '../errors.ts';
+import { noteKnob, noteRefused } from './journal.ts';
 import type { Fault, Subject, Truth } from './subject.ts';
 
 /** How patient the suite is, and what it asks for where providers differ. */
@@ -20,6 +21,9 @@ export interface Conditions {
   resize?: Parameters<Subject['want']>[2];
 }
 
+/** The conditions with the name of the suite that the rules are of. */
+export type Limits = Conditions & { suite: string };
+
 export const defaultConditions: Conditions = { testMs: 180_000, setupMs: 300_000, cancelMs: 10_000 };
 
 /** A call context that nobody cancels. */
@@ -30,16 +34,18 @@ export function context(
   return { signal, heartbeat };
 }
 
-/** Says aloud that a rule could only be checked in part. */
-export function tellUnsupported(rule: string, reason: string): void {
-  console.info(`${rule}: unsupported: ${reason}`);
+/** Says aloud, and keeps, that a verb is left out. */
+export function tellRefused(verb: string, reason: string): void {
+  noteRefused(verb, reason);
+  console.info(`${verb}: unsupported: ${reason}`);
 }
 
 /** Sets a fault; where the provider cannot have it, says so and answers false. */
 export function setFault(subject: Subject, rule: string, fault: Fault, kind?: Kind): boolean {
   const answer = subject.faults.set(fault, kind);
+  noteKnob(fault, answer === true ? undefined : answer.unsupported);
   if (answer === true) return true;
-  tellUnsupported(rule, answer.unsupported);
+  console.info(`${rule}: unsupported: ${answer.unsupported}`);
   return false;
 }
 

@@ -37,6 +37,7 @@ export type Fault =
   | { kind: 'latency'; ms: number; times?: number }
   /** What is created stays invisible to the next `lists` looks. */
   | { kind: 'lag'; lists: number }
+  /** Without `retryAfterMs` the provider names no time. */
   | { kind: 'throttle'; retryAfterMs?: number; times?: number }
   | { kind: 'capacity'; times?: number }
   | { kind: 'quota'; times?: number }
@@ -44,9 +45,13 @@ export type Fault =
   | { kind: 'requestLost'; times?: number }
   /** The create call takes effect; its answer is lost. */
   | { kind: 'responseLost'; times?: number }
+  /** The create call is delivered twice, as networks may; one answer comes back. */
+  | { kind: 'duplicate'; times?: number }
   /** The n-th child (1-based) of a create fails. */
   | { kind: 'failChild'; n: number }
   | { kind: 'slowDelete'; ms: number }
+  /** What was deleted is gone, and `ms` later there again. */
+  | { kind: 'deleteReturns'; ms: number; times?: number }
   /** A list fails in the middle of its pages. */
   | { kind: 'brokenList'; times?: number };
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Adapter, Capability, Present, Verb } from '../contract.ts';
 import { createRules } from './creating.ts';
+import { checkRule } from './journal.ts';
 import {
   type Conditions,
   context,
@@ -13,7 +14,7 @@ import {
   observeSettled,
   removeFully,
   setFault,
-  tellUnsupported,
+  tellRefused,
   truthOf,
 } from './probe.ts';
 import type { Subject } from './subject.ts';
@@ -31,7 +32,9 @@ export function conformanceSuite(
   makeSubject: () => Promise<Subject>,
   conditions: Partial<Conditions> = {},
 ): void {
-  const limits = { ...defaultConditions, ...conditions };
+  const limits = { ...defaultConditions, ...conditions, suite: name };
+  const rule = (title: string, check: () => Promise<void>) =>
+    checkRule({ suite: name, kind: 'Instance', title }, check, limits.testMs);
 
   describe(`${name} adapter conformance`, () => {
     let subject: Subject;
@@ -51,7 +54,6 @@ export function conformanceSuite(
       let born: Present;
       const want = (change?: Parameters<Subject['want']>[2]) => subject.want(resource, 1, change);
       const target = () => subject.target(resource, 1);
-      const rule = (title: string, check: () => Promise<void>) => test(title, check, limits.testMs);
 
       rule('A1: ensure by two callers at once, and repeated, yields one resource', async () => {
         const other = await subject.adapter();
@@ -125,6 +127,14 @@ export function conformanceSuite(
         expect(await adapter.observe(target())).toMatchObject({ presence: 'present' });
       });
 
+      rule('A7: a throttled call that names no time is throttled all the same', async () => {
+        if (!setFault(subject, 'A7', { kind: 'throttle', times: 50 })) return;
+        const error = await errorOf(adapter.observe(target()), 'Throttled');
+        expect(error.message).not.toBe('');
+        subject.faults.clear();
+        expect(await adapter.observe(target())).toMatchObject({ presence: 'present' });
+      });
+
       rule('A5: remove and list leave alone what lacks the stamp or carries another broker’s', async () => {
         for (const broker of [undefined, `other-${randomUUID()}`]) {
           const foreign = await subject.plantForeign(resource, broker);
@@ -182,7 +192,7 @@ export function conformanceSuite(
 
       rule('resize: the sizes follow what is wanted, on the same machine', async () => {
         if (!(await can('resize'))) return;
-        if (!limits.resize) return tellUnsupported('resize', 'the conditions name no other size');
+        if (!limits.resize) return tellRefused('resize', 'the conditions name no other size');
         const bigger = want({ reboots: 1, ...limits.resize });
         const before = (await adapter.observe(target(), bigger)) as Present;
         expect(before.diff.length).toBeGreaterThan(0);
@@ -219,40 +229,32 @@ export function conformanceSuite(
         );
         const able = capability?.verbs[verb];
         if (able === true) return true;
-        tellUnsupported(verb, able?.reason ?? 'no such verb');
+        tellRefused(verb, able?.reason ?? 'no such verb');
         return false;
       };
     });
 
-    test(
-      'offers: every row has its place, size and architecture',
-      async () => {
-        let rows = 0;
-        for await (const offer of adapter.offers(context())) {
-          rows += 1;
-          const sized =
-            offer.vcpus > 0 && offer.memoryGiB > 0 && offer.region !== '' && offer.instanceType !== '';
-          if (!sized || !['x86_64', 'arm64'].includes(offer.architecture))
-            throw new Error(`not an offer: ${JSON.stringify(offer)}`);
-          if (offer.pricePerHour !== undefined) expect(offer.pricePerHour).toBeGreaterThanOrEqual(0);
-        }
-        expect(rows).toBeGreaterThan(0);
-      },
-      limits.testMs,
-    );
+    rule('offers: every row has its place, size and architecture', async () => {
+      let rows = 0;
+      for await (const offer of adapter.offers(context())) {
+        rows += 1;
+        const sized =
+          offer.vcpus > 0 && offer.memoryGiB > 0 && offer.region !== '' && offer.instanceType !== '';
+        if (!sized || !['x86_64', 'arm64'].includes(offer.architecture))
+          throw new Error(`not an offer: ${JSON.stringify(offer)}`);
+        if (offer.pricePerHour !== undefined) expect(offer.pricePerHour).toBeGreaterThanOrEqual(0);
+      }
+      expect(rows).toBeGreaterThan(0);
+    });
 
-    test(
-      'validate: accepts what can be made, refuses what cannot, and makes nothing',
-      async () => {
-        const resource = randomUUID();
-        await adapter.validate(subject.want(resource, 1));
-        const impossible = subject.want(resource, 1, {
-          image: { name: 'none', architecture: 'x86_64', user: 'none' },
-        });
-        await errorOf(adapter.validate(impossible), 'Invalid');
-        expect(await truthOf(subject, resource)).toEqual([]);
-      },
-      limits.testMs,
-    );
+    rule('validate: accepts what can be made, refuses what cannot, and makes nothing', async () => {
+      const resource = randomUUID();
+      await adapter.validate(subject.want(resource, 1));
+      const impossible = subject.want(resource, 1, {
+        image: { name: 'none', architecture: 'x86_64', user: 'none' },
+      });
+      await errorOf(adapter.validate(impossible), 'Invalid');
+      expect(await truthOf(subject, resource)).toEqual([]);
+    });
   });
 }

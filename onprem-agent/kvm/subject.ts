@@ -108,6 +108,8 @@ export async function kvmSubject(): Promise<Subject> {
 
 const impossible: Partial<Record<Fault['kind'], string>> = {
   throttle: 'libvirt on the same host does not throttle its callers',
+  duplicate: 'the agent starts a program once; there is no network in between',
+  deleteReturns: 'what libvirt has undefined and the file system has removed stays away',
   quota: 'a host has a capacity, not quotas',
 };
 

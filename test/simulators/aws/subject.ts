@@ -90,8 +90,11 @@ function kindOfMain(providerKind: string, tags: Record<string, string>): Kind | 
   return kind && mains[kind] === providerKind ? kind : undefined;
 }
 
+const notYet = 'the simulator has no such knob yet';
+
 /** Why EC2 cannot have a fault for a kind. */
 function cannot(fault: Fault['kind'], kind: Kind): string | undefined {
+  if (fault === 'deleteReturns') return notYet;
   if (fault === 'slowDelete' && !['Instance', 'Volume'].includes(kind))
     return `EC2 deletes the object of a ${kind} at once`;
   if (fault === 'capacity' && kind !== 'Instance') return 'the simulator has pools of machines only';

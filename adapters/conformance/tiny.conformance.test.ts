@@ -1,0 +1,21 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { headOf, headsIn, rowsOf } from '../../test/conformance/matrix.ts';
+import { resized, tinySubject } from '../../test/simulators/tiny/subject.ts';
+import { journal, journalVariable } from './journal.ts';
+import { kindsSuite } from './kinds.ts';
+import { conformanceSuite } from './suite.ts';
+
+conformanceSuite('tiny, in memory', tinySubject, { testMs: 20_000, cancelMs: 1000, resize: resized });
+kindsSuite('tiny, in memory', tinySubject, { testMs: 20_000, cancelMs: 1000 });
+
+// While the document is being made, it is the old one.
+(process.env[journalVariable] ? test.skip : test)(
+  'docs/conformance.md has the rules and the knobs that the suites have: else run npm run conformance:matrix',
+  () => {
+    const document = readFileSync(join(import.meta.dirname, '../../docs/conformance.md'), 'utf8');
+    const wanted = rowsOf(journal).map((row) => ({ kind: row.kind, head: headOf(row) }));
+    expect(wanted.length).toBeGreaterThan(80);
+    expect(headsIn(document)).toEqual(wanted);
+  },
+);
