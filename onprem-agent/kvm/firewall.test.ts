@@ -18,6 +18,8 @@ const location = { region: 'lab', host: 'host-1' };
 const stampOf = (resource: string) => ({ broker: 'b-packets', project: 'p', resource, attempt: 1 });
 const context = () => ({ signal: AbortSignal.timeout(230_000), heartbeat: () => {} });
 const otherPort = 2222;
+/** This machine gets a route to the network: two runs on it at once take different ones. */
+const prefix = `100.${64 + (process.pid % 64)}`;
 const everywhere = ['0.0.0.0/0'];
 const tcp = (port: number, sources: string[]): FirewallRule => ({
   protocol: 'tcp',
@@ -72,8 +74,8 @@ beforeAll(async () => {
       spec: {
         name: 'packets',
         labels: {},
-        cidr: '10.91.0.0/16',
-        subnets: [{ name: 'a', cidr: '10.91.7.0/24' }],
+        cidr: `${prefix}.0.0/16`,
+        subnets: [{ name: 'a', cidr: `${prefix}.7.0/24` }],
       },
       stamp: stampOf('network'),
       location,
@@ -111,7 +113,7 @@ step('a rule lets in its sources only', async () => {
 step('icmp is its own rule', async () => {
   const ping = `ping -c 1 -W 2 ${addressOf(server)} >/dev/null && echo answered || echo silent`;
   expect(await shell.run(neighbour, ping)).toBe('silent\n');
-  await firewall('web', [tcp(22, everywhere), { protocol: 'icmp', sources: ['10.91.0.0/16'] }]);
+  await firewall('web', [tcp(22, everywhere), { protocol: 'icmp', sources: [`${prefix}.0.0/16`] }]);
   expect(await shell.run(neighbour, ping)).toBe('answered\n');
 });
 
@@ -144,9 +146,8 @@ step('a firewall that holds for a machine, and a network that is in use, are not
 });
 
 step('a network over addresses that another one or the host has is refused', async () => {
-  const subnets = [{ name: 'a', cidr: '10.91.7.128/25' }];
-  for (const cidr of ['10.91.7.128/25', '10.213.0.0/16', '10.214.0.0/16']) {
-    const spec = { name: 'over', labels: {}, cidr, subnets: [{ ...subnets[0], name: 'a', cidr }] };
+  for (const cidr of [`${prefix}.7.128/25`, '10.213.0.0/16', '10.214.0.0/16']) {
+    const spec = { name: 'over', labels: {}, cidr, subnets: [{ name: 'a', cidr }] };
     const want: Want<'Network'> = { kind: 'Network', spec, stamp: stampOf('over'), location };
     await expect(adapter.ensure(want, context())).rejects.toMatchObject({ code: 'Conflict' });
     await expect(adapter.validate(want)).rejects.toMatchObject({ code: 'Conflict' });
