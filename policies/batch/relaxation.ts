@@ -616,8 +616,8 @@ const NEAR = 4;
 const BROKEN = 1e-6;
 
 /** Options of one class looked at, and taken in, per round; the last round looks at all and finds none. */
-const LOOKED_AT = 8;
-const AT_ONCE = 3;
+const LOOKED_AT = 40;
+const AT_ONCE = 8;
 
 /** A solution of the LP over all options. */
 export interface Relaxed extends LinearAnswer {
