@@ -1,4 +1,5 @@
 /** Makes a {@link Batch} of requests, prices, sites and policies: the one place where a batch meets placement. */
+import { setImmediate } from 'node:timers/promises';
 import { combinations } from '../cel/columnar.ts';
 import { celRequest, EVALUATION, reads } from '../cel/schema.ts';
 import { hasBit, nextBit } from '../cel/trivalue.ts';
@@ -16,6 +17,7 @@ import { measuredType, onpremOffers } from '../place/onprem.ts';
 import { requestPart } from '../place/request-parts.ts';
 import type { EstateMachine, PlacedOffer, PlacementRequest } from '../place/types.ts';
 import { gateHolds } from '../place/verdicts.ts';
+import { breather } from './breather.ts';
 import { keptApart } from './company.ts';
 import {
   type Asked,
@@ -28,7 +30,7 @@ import {
 } from './coupling.ts';
 import { type Group, type Menu, menuOf } from './menu.ts';
 import { type Pools, poolsOf } from './pools.ts';
-import type { ApartRule, Batch, Cell, MachineClass, Options } from './problem.ts';
+import { type ApartRule, type Batch, type Cell, cellOf, type MachineClass, type Options } from './problem.ts';
 import type { BatchInput } from './types.ts';
 
 /** A batch, and the way back from its numbers to requests and offers. */
@@ -55,8 +57,11 @@ interface Kind {
   menus: Map<string, Menu>;
 }
 
-export function candidatesOf(input: BatchInput, now: Date): Candidates {
-  return new Gathering(input, now).gather();
+/** Lets the event loop turn as it goes: for thousands of kinds of requests it takes a second. */
+export async function candidatesOf(input: BatchInput, now: Date): Promise<Candidates> {
+  const gathering = new Gathering(input, now);
+  await setImmediate();
+  return gathering.gather();
 }
 
 class Gathering {
@@ -78,7 +83,7 @@ class Gathering {
   readonly #meanings = new Map<Offered, Map<string, number>>();
   #meaningCount = 0;
   /** What groups mean to the coupled rules, by what those read of a request, then by meaning. */
-  readonly #cells = new Map<string, { asked: Asked; cells: Cell[] }>();
+  readonly #cells = new Map<string, { asked: Asked; cells: Cell[]; menus: Set<Menu> }>();
   readonly #numbers: ReadonlyMap<CompiledRule, number>;
   /** What coupled rules group machines by that the request says. */
   readonly #requestKeys: GroupKey[];
@@ -114,40 +119,30 @@ class Gathering {
     this.#notices = requests.length === 0 ? [] : onpremOffers(requests[0]!.request, sites).notices;
   }
 
-  gather(): Candidates {
-    const { requests } = this.#input;
-    const classOf = new Map<string, number>();
-    const members: number[][] = [];
-    const counts: number[] = [];
-    const unsound: Candidates['unsound'] = [];
-    requests.forEach(({ request, count }, i) => {
-      const reasons = requestProblems(request);
-      if (!Number.isSafeInteger(count) || count < 1)
-        reasons.push(`count must be a whole number of at least 1, not ${count}`);
-      if (reasons.length > 0) {
-        unsound.push({ request: i, reasons });
-        return;
-      }
-      const { name, ...rest } = request;
-      const key = JSON.stringify(this.#namesMatter ? request : rest);
-      const c = memo(classOf, key, () => members.push([]) - 1);
-      members[c]!.push(i);
-      counts[c] = (counts[c] ?? 0) + count;
-    });
-    const wanted = members.map((of) => requests[of[0]!]!.request);
-    const kinds = wanted.map((request) => this.#kindOf(request));
+  async gather(): Promise<Candidates> {
+    const pause = breather();
+    const { members, counts, unsound } = await this.#parted(pause);
+    const wanted = members.map((of) => this.#input.requests[of[0]!]!.request);
+    const kinds: Kind[] = [];
+    for (const request of wanted) {
+      await pause();
+      kinds.push(this.#kindOf(request));
+    }
     const { rules: apart, setsOf } = this.#apart(wanted, kinds);
-    const classes = wanted.map((request, c): MachineClass => {
+    const classes: MachineClass[] = [];
+    for (const [c, request] of wanted.entries()) {
+      await pause();
       const kind = kinds[c]!;
-      return {
+      classes.push({
         count: counts[c]!,
         size: [request.vcpus, request.memoryGiB, request.diskGiB],
         options: this.#optionsOf(request, kind),
         apart: setsOf[c]!,
         spreads: this.#coupling.sureSpreads(kind.coupled, { request, names: new Map() }),
         loose: kind.coupled.some((rule) => rule.effect === 'spread' && !isSure(rule)),
-      };
-    });
+      });
+    }
+    await setImmediate();
     const { hosts, pools } = this.#pools;
     const { limits, spreads } = this.#coupling;
     return {
@@ -157,6 +152,32 @@ class Gathering {
       offer: (c, option, host) => this.#offer(wanted[c]!, classes[c]!.options, option, host),
       notices: this.#notices,
     };
+  }
+
+  /** Requests that no rule and no price tells apart, together. */
+  async #parted(
+    pause: () => Promise<void> | undefined,
+  ): Promise<{ members: number[][]; counts: number[]; unsound: Candidates['unsound'] }> {
+    const classOf = new Map<string, number>();
+    const members: number[][] = [];
+    const counts: number[] = [];
+    const unsound: Candidates['unsound'] = [];
+    for (const [i, { request, count }] of this.#input.requests.entries()) {
+      await pause();
+      const reasons = requestProblems(request);
+      if (!Number.isSafeInteger(count) || count < 1)
+        reasons.push(`count must be a whole number of at least 1, not ${count}`);
+      if (reasons.length > 0) {
+        unsound.push({ request: i, reasons });
+        continue;
+      }
+      const { name, ...rest } = request;
+      const key = JSON.stringify(this.#namesMatter ? request : rest);
+      const c = memo(classOf, key, () => members.push([]) - 1);
+      members[c]!.push(i);
+      counts[c] = (counts[c] ?? 0) + count;
+    }
+    return { members, counts, unsound };
   }
 
   #kindOf(request: PlacementRequest): Kind {
@@ -272,18 +293,17 @@ class Gathering {
     const size = JSON.stringify([vcpus, memoryGiB, gpuCount, maxPricePerHour]);
     const menu = memo(kind.menus, size, () => this.#menuOf(request, kind));
     const read = this.#requestKeys.map((key) => candidateValue(request, () => undefined, key));
-    const { asked, cells } = memo(this.#cells, groupName(read), () => ({
+    const { asked, cells, menus } = memo(this.#cells, groupName(read), () => ({
       asked: { request, names: new Map() },
       cells: [] as Cell[],
+      menus: new Set<Menu>(),
     }));
-    return {
-      ...menu,
-      cell: (option) => {
-        const { meaning, coupled, offered } = menu.groups[option]!;
+    const { groups, ...options } = menu;
+    if (!menus.has(menu))
+      for (const { meaning, coupled, offered } of groups)
         cells[meaning] ??= this.#coupling.cell(coupled, asked, offered);
-        return cells[meaning];
-      },
-    };
+    menus.add(menu);
+    return { ...options, cells };
   }
 
   #menuOf(request: PlacementRequest, kind: Kind): Menu {
@@ -312,7 +332,7 @@ class Gathering {
 
   #offer(request: PlacementRequest, options: Options, option: number, host: number): PlacedOffer {
     const row = options.offer[option]!;
-    const { pool } = options.cell(option);
+    const { pool } = cellOf(options, option);
     const offer = pool < 0 ? this.#clouds.offer(row) : this.#hostTable(request).offer(row);
     const score = options.score[option]!;
     return {

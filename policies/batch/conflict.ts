@@ -1,5 +1,5 @@
 import type { Highs } from 'highs';
-import { type Batch, type Placed, ROOM } from './problem.ts';
+import { type Batch, cellOf, type Placed, ROOM } from './problem.ts';
 import { type Obstacle, Relaxation } from './relaxation.ts';
 import { Tally } from './tally.ts';
 
@@ -54,7 +54,7 @@ export function obstaclesNow(batch: Batch, c: number, placed: readonly Placed[])
     found.set(`${kind} ${index}`, { kind, index });
   const { options, apart } = batch.classes[c]!;
   for (let option = 0; option < options.length; option++) {
-    const cell = options.cell(option);
+    const cell = cellOf(options, option);
     const full = tally.full(c, option);
     for (const l of full.limits) note('limit', l);
     if (full.pool) note('pool', cell.pool);

@@ -1,6 +1,6 @@
 import { memo } from '../memo.ts';
 import { bestHost } from './fill.ts';
-import { EPSILON, type Placed, takes } from './problem.ts';
+import { cellOf, EPSILON, type Placed, takes } from './problem.ts';
 import type { Tally } from './tally.ts';
 
 /** Exchanges tried per host or limit before it is left for the round, and made per round. */
@@ -64,7 +64,7 @@ class Market {
     }
     for (const l of this.#toLimits.keys()) this.#underLimit.set(l, []);
     for (const of of tally.placements())
-      for (const l of classes[of.class]!.options.cell(of.option).limits) this.#underLimit.get(l)?.push(of);
+      for (const l of cellOf(classes[of.class]!.options, of.option).limits) this.#underLimit.get(l)?.push(of);
   }
 
   #wishesOf(of: Placed): void {
@@ -184,7 +184,7 @@ class Market {
     return memo(known, c, () => {
       const { options } = this.#tally.batch.classes[c]!;
       for (let k = 0; k < options.length; k++)
-        if (options.pool[k]! < 0 && options.cell(k).limits.includes(l)) return k;
+        if (options.pool[k]! < 0 && cellOf(options, k).limits.includes(l)) return k;
       return -1;
     });
   }
@@ -192,7 +192,7 @@ class Market {
   #needs({ host, limits }: Scarce, c: number, option: number): number[] {
     const { classes, limits: all } = this.#tally.batch;
     const machines = classes[c]!;
-    const cell = machines.options.cell(option);
+    const cell = cellOf(machines.options, option);
     const needs = limits.map((l) => (cell.limits.includes(l) ? takes(all[l]!, machines, option) : 0));
     return host < 0 ? needs : [...machines.size, ...needs];
   }

@@ -42,8 +42,8 @@ export async function conflictsOf(
   for (const c of short.slice(0, MOST_CONFLICTS)) {
     const conflict =
       batch.classes[c]!.options.length === 0
-        ? withoutOffers(input, now, members[c]!)
-        : withoutRoom(highs, input, now, candidates, c, placed, has, seed);
+        ? await withoutOffers(input, now, members[c]!)
+        : await withoutRoom(highs, input, now, candidates, c, placed, has, seed);
     const key = JSON.stringify([conflict.because, conflict.irreducible]);
     const known = same.get(key);
     if (known === undefined) same.set(key, conflict);
@@ -53,17 +53,17 @@ export async function conflictsOf(
 }
 
 /** No offer fits and is allowed: the rules without any one of which there would be one, or what the request itself asks. */
-function withoutOffers(input: BatchInput, now: Date, members: readonly number[]): Conflict {
+async function withoutOffers(input: BatchInput, now: Date, members: readonly number[]): Promise<Conflict> {
   const { request } = input.requests[members[0]!]!;
-  const alone = (policies: CompiledPolicies): boolean => {
-    const { batch } = candidatesOf({ ...input, requests: [{ request, count: 1 }], policies }, now);
+  const alone = async (policies: CompiledPolicies): Promise<boolean> => {
+    const { batch } = await candidatesOf({ ...input, requests: [{ request, count: 1 }], policies }, now);
     return batch.classes[0]!.options.length === 0;
   };
-  if (alone({ ...input.policies, rules: [] })) {
+  if (await alone({ ...input.policies, rules: [] })) {
     const decision = place({ ...input, request, now, policies: { ...input.policies, rules: [] } });
     return { requests: [...members], because: decision.reasons, irreducible: false };
   }
-  const { needed } = neededRules(input.policies, request, () => true, alone);
+  const { needed } = await neededRules(input.policies, request, () => true, alone);
   return { requests: [...members], because: needed.map(rejects), irreducible: true };
 }
 
@@ -75,12 +75,12 @@ function rejects({ policy, rule, line, file }: CompiledRule): string {
  * The deletion filter over rules: those of the request's scopes that cannot be taken away, one after the other, without
  * `stuck` ending to hold; and the policies with what was not taken away.
  */
-function neededRules(
+async function neededRules(
   all: CompiledPolicies,
   request: PlacementRequest,
   may: (rule: CompiledRule) => boolean,
-  stuck: (policies: CompiledPolicies) => boolean,
-): { policies: CompiledPolicies; needed: CompiledRule[] } {
+  stuck: (policies: CompiledPolicies) => Promise<boolean>,
+): Promise<{ policies: CompiledPolicies; needed: CompiledRule[] }> {
   const named = (rule: CompiledRule): string => JSON.stringify([rule.scope, rule.policy, rule.rule]);
   let policies = all;
   const needed: CompiledRule[] = [];
@@ -90,7 +90,7 @@ function neededRules(
       continue;
     seen.add(named(rule));
     const without = { ...policies, rules: policies.rules.filter((r) => named(r) !== named(rule)) };
-    if (stuck(without)) policies = without;
+    if (await stuck(without)) policies = without;
     else needed.push(rule);
   }
   return { policies, needed };
@@ -100,7 +100,7 @@ function neededRules(
  * There are offers, but limits, spread, anti-affinity or hosts leave no room. Rules first, as they narrow the offers
  * down to the scarce ones; then the rest, under the rules that are needed.
  */
-function withoutRoom(
+async function withoutRoom(
   highs: Highs | null,
   input: BatchInput,
   now: Date,
@@ -109,12 +109,12 @@ function withoutRoom(
   placed: Answer['placed'],
   has: readonly number[],
   seed: number,
-): Conflict {
+): Promise<Conflict> {
   const { batch, members } = candidates;
   const requests = [...members[c]!];
   const first = requests[0]!;
-  const under = (policies: CompiledPolicies): { in: Batch; obstacles: Obstacle[] | null } => {
-    const other = policies === input.policies ? candidates : candidatesOf({ ...input, policies }, now);
+  const under = async (policies: CompiledPolicies): Promise<{ in: Batch; obstacles: Obstacle[] | null }> => {
+    const other = policies === input.policies ? candidates : await candidatesOf({ ...input, policies }, now);
     // Without a rule that reads names, classes may have been joined.
     const counts = other.members.map((own) =>
       members.reduce((t, of, i) => t + (of[0] !== first && own.includes(of[0]!) ? has[i]! : 0), 0),
@@ -124,7 +124,7 @@ function withoutRoom(
     return { in: other.batch, obstacles };
   };
   const provable = highs !== null && batch.classes.length <= SMALL;
-  if (!provable || under(input.policies).obstacles === null)
+  if (!provable || (await under(input.policies)).obstacles === null)
     return {
       requests,
       because: obstaclesNow(batch, c, placed)
@@ -133,13 +133,13 @@ function withoutRoom(
       irreducible: false,
     };
   const narrowing = (rule: CompiledRule): boolean => ['require', 'deny', 'maxPrice'].includes(rule.effect);
-  const { policies, needed } = neededRules(
+  const { policies, needed } = await neededRules(
     input.policies,
     input.requests[first]!.request,
     narrowing,
-    (some) => under(some).obstacles !== null,
+    async (some) => (await under(some)).obstacles !== null,
   );
-  const least = under(policies);
+  const least = await under(policies);
   return {
     requests,
     because: [...(least.obstacles ?? []).map((o) => wordsOf(least.in, o)), ...needed.map(rejects)],

@@ -1,6 +1,6 @@
 import { memo } from '../memo.ts';
 import { exchange } from './exchange.ts';
-import { type Batch, fitsTimes, type Placed } from './problem.ts';
+import { type Batch, cellOf, fitsTimes, type Placed } from './problem.ts';
 import { Tally } from './tally.ts';
 
 /** Options of a class, the ones to try first in front. */
@@ -33,7 +33,7 @@ export function orderByScore(batch: Batch): Ordering {
  */
 export function put(tally: Tally, c: number, option: number, most: number): number {
   const { batch } = tally;
-  const { pool } = batch.classes[c]!.options.cell(option);
+  const { pool } = cellOf(batch.classes[c]!.options, option);
   let done = 0;
   while (done < most) {
     const host = pool < 0 ? -1 : bestHost(tally, c, option);
@@ -82,9 +82,10 @@ function bestOf(
  */
 export function putOnHosts(tally: Tally, c: number, option: number, most: number): number {
   const { classes, limits } = tally.batch;
-  const { score, pool, length, cell } = classes[c]!.options;
+  const { options } = classes[c]!;
+  const { score, pool, length } = options;
   const shared = (k: number): string =>
-    cell(k)
+    cellOf(options, k)
       .limits.filter((l) => limits[l]!.shared)
       .join();
   const alike = [option];
@@ -145,13 +146,13 @@ const LISTING = 100;
 /** Machines that take of what an option takes of. */
 function rivals(tally: Tally, c: number, option: number): Placed[] {
   const { classes } = tally.batch;
-  const cell = classes[c]!.options.cell(option);
+  const cell = cellOf(classes[c]!.options, option);
   const limits = new Set(cell.limits);
   const groups = new Set(cell.spreads.map((s) => s.group));
   const rules = new Set(cell.apart.map((a) => a.rule));
   const found: Placed[] = [];
   for (const p of tally.placements()) {
-    const other = classes[p.class]!.options.cell(p.option);
+    const other = cellOf(classes[p.class]!.options, p.option);
     if (
       (cell.pool >= 0 && other.pool === cell.pool) ||
       other.limits.some((l) => limits.has(l)) ||

@@ -22,7 +22,7 @@ export interface Group {
 }
 
 /** What to choose from, lowest score first. */
-export type Menu = Omit<Options, 'cell'> & { groups: readonly Group[] };
+export type Menu = Omit<Options, 'cells'> & { groups: readonly Group[] };
 
 /** A row of the menu. */
 interface Dish {
@@ -55,6 +55,7 @@ export function menuOf(request: PlacementRequest, groups: readonly Group[]): Men
     gpuCount: Float64Array.from(best, (o) => o.gpus),
     offer: Uint32Array.from(best, (o) => o.row),
     pool: Int32Array.from(best, (o) => o.group.offered.pool?.index ?? -1),
+    meaning: Int32Array.from(best, (o) => o.group.meaning),
     groups: best.map((o) => o.group),
   };
 }

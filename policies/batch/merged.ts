@@ -26,19 +26,16 @@ export function mergedOf(batch: Batch): Merged | null {
     own.push(c);
   });
   if (members.length > batch.classes.length / FEWER) return null;
+  const shared = new Map<Options['cells'], Cell[]>();
   const classes = members.map((own): MachineClass => {
     const first = batch.classes[own[0]!]!;
     const { options } = first;
-    const cells: Cell[] = [];
     return {
       ...first,
       count: own.reduce((t, c) => t + batch.classes[c]!.count, 0),
       options: {
         ...options,
-        cell: (option) => {
-          cells[option] ??= sharedPart(batch, options.cell(option));
-          return cells[option];
-        },
+        cells: memo(shared, options.cells, () => options.cells.map((cell) => sharedPart(batch, cell))),
       },
       apart: new Map(),
       spreads: [],

@@ -3,7 +3,8 @@ import type { Candidates } from './candidates.ts';
 import { candidatesOf } from './candidates.ts';
 import { conflictsOf } from './explain.ts';
 import type { Limit } from './problem.ts';
-import { type Answer, solveBatch, solveGreedy } from './solve.ts';
+import { type Answer, solveGreedy } from './solve.ts';
+import { openSolver } from './solver.ts';
 import type {
   BatchDecision,
   BatchInput,
@@ -28,11 +29,16 @@ export async function* placeBatch(
   options: BatchOptions = {},
 ): AsyncGenerator<BatchDecision> {
   const now = input.now ?? new Date();
-  const candidates = candidatesOf(input, now);
   const { gap = 1e-3, nodeLimit = 2000, seed = 1, signal } = options;
-  const search = { gap, nodeLimit, seed, ...(signal && { signal }) };
-  for await (const answer of solveBatch(candidates.batch, search))
-    yield await decisionOf(input, now, candidates, answer, seed);
+  signal?.throwIfAborted();
+  const solver = openSolver();
+  try {
+    const candidates = await candidatesOf(input, now);
+    for await (const answer of solver.solve(candidates.batch, { gap, nodeLimit, seed }, signal))
+      yield await decisionOf(input, now, candidates, answer, seed);
+  } finally {
+    await solver.close();
+  }
 }
 
 /** The last answer of {@link placeBatch}. */
@@ -45,7 +51,7 @@ export async function bestBatch(input: BatchInput, options: BatchOptions = {}): 
 /** One request after the other, each at its cheapest, and then repaired: without a solver, and with a weaker bound. */
 export async function placeGreedy(input: BatchInput): Promise<BatchDecision> {
   const now = input.now ?? new Date();
-  const candidates = candidatesOf(input, now);
+  const candidates = await candidatesOf(input, now);
   return decisionOf(input, now, candidates, solveGreedy(candidates.batch), 1);
 }
 

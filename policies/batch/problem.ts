@@ -37,9 +37,15 @@ export interface Options {
   gpuCount: ArrayLike<number>;
   /** What the option is to the caller, such as the row of a table. */
   offer: ArrayLike<number>;
-  cell: (option: number) => Cell;
+  /** What it means to the shared limits, as a place in `cells`. */
+  meaning: ArrayLike<number>;
+  cells: readonly Cell[];
   /** The pool of each option's cell. */
   pool: ArrayLike<number>;
+}
+
+export function cellOf({ meaning, cells }: Options, option: number): Cell {
+  return cells[meaning[option]!]!;
 }
 
 /** What an option means to the shared limits; options of many classes share one. */
@@ -103,6 +109,7 @@ export interface Pool {
   hosts: readonly number[];
 }
 
+/** All of it is plain data, which a thread can be sent. */
 export interface Batch {
   classes: readonly MachineClass[];
   limits: readonly Limit[];

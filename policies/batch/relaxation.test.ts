@@ -29,10 +29,9 @@ function manyOfEach(seed: number): Batch {
       ...machines,
       options: {
         ...machines.options,
-        cell: (option: number) => {
-          const cell = machines.options.cell(option);
-          return option % 2 === 0 ? { ...cell, limits: [...cell.limits, batch.limits.length + i] } : cell;
-        },
+        cells: machines.options.cells.map((cell, k) =>
+          k % 2 === 0 ? { ...cell, limits: [...cell.limits, batch.limits.length + i] } : cell,
+        ),
       },
     })),
   );

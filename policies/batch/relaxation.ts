@@ -4,6 +4,7 @@ import { type LinearAnswer, LinearProgramme, LinearSolver } from './linear.ts';
 import {
   ALONE,
   type Batch,
+  cellOf,
   EPSILON,
   fitsTimes,
   type MachineClass,
@@ -221,7 +222,7 @@ export class Relaxation {
     visitLazy: (lazy: LazyRow, value: number) => void,
   ): number {
     const machines = this.#batch.classes[c]!;
-    const cell = machines.options.cell(option);
+    const cell = cellOf(machines.options, option);
     for (const l of cell.limits) {
       const each = takes(this.#batch.limits[l]!, machines, option);
       if (each === 0) continue;
@@ -329,7 +330,7 @@ export class Relaxation {
     const machines = this.#batch.classes[c]!;
     const entries = [c, 1];
     this.#rowsOf(c, option, true, (row, value) => entries.push(row, value));
-    const { pool } = machines.options.cell(option);
+    const { pool } = cellOf(machines.options, option);
     if (pool >= 0) this.#boundOfHosts(machines, pool, entries);
     const cost = this.#goal.unplaced ? 0 : machines.options.score[option]!;
     const column = this.programme.column(cost, 0, machines.count, true, entries);
@@ -468,13 +469,13 @@ export class Relaxation {
 
   #setHope(duals: Float64Array): void {
     this.#hope = this.#groups.map(({ atLeast, own }) =>
-      atLeast < 0 ? 0 : Math.max(0, duals[atLeast]! - duals[own]!),
+      atLeast < 0 ? 0 : Math.max(0, (duals[atLeast] ?? 0) - (duals[own] ?? 0)),
     );
     this.#reward = this.#groups.map(({ atLeast }, g) =>
-      atLeast < 0 ? 0 : Math.max(this.#hope[g]!, duals[atLeast]!),
+      atLeast < 0 ? 0 : Math.max(this.#hope[g]!, duals[atLeast] ?? 0),
     );
     for (const { group, link } of this.#domains.values())
-      if (link >= 0) this.#reward[group] = Math.max(this.#reward[group]!, -duals[link]!);
+      if (link >= 0) this.#reward[group] = Math.max(this.#reward[group]!, -(duals[link] ?? 0));
   }
 
   #negative(c: number, duals: Float64Array): { option: number; reduced: number }[] {
@@ -499,7 +500,8 @@ export class Relaxation {
       if (known.has(option)) continue;
       let reduced = cost - own;
       const hoped = this.#rowsOf(c, option, false, (row, value) => {
-        reduced -= duals[row]! * value;
+        // Rows made since the duals were found have none.
+        reduced -= (duals[row] ?? 0) * value;
       });
       reduced -= hoped;
       if (reduced < limit) yield { option, reduced };
@@ -552,7 +554,7 @@ export class Relaxation {
   worthOfRoom(pool: number, duals: Float64Array): number[] {
     return ROOM.map((_, d) =>
       this.#poolRows[pool]!.reduce(
-        (t, r) => t - (r.d === d && r.lazy.row >= 0 ? duals[r.lazy.row]! * r.perUnit : 0),
+        (t, r) => t - (r.d === d && r.lazy.row >= 0 ? (duals[r.lazy.row] ?? 0) * r.perUnit : 0),
         0,
       ),
     );
@@ -616,8 +618,8 @@ const NEAR = 4;
 const BROKEN = 1e-6;
 
 /** Options of one class looked at, and taken in, per round; the last round looks at all and finds none. */
-const LOOKED_AT = 8;
-const AT_ONCE = 3;
+const LOOKED_AT = 40;
+const AT_ONCE = 8;
 
 /** A solution of the LP over all options. */
 export interface Relaxed extends LinearAnswer {

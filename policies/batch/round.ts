@@ -1,5 +1,5 @@
 import { complete, finish, type Ordering, put, putOnHosts } from './fill.ts';
-import type { Batch, Placed } from './problem.ts';
+import { type Batch, cellOf, type Placed } from './problem.ts';
 import type { Relaxation } from './relaxation.ts';
 import { comingMembers, Tally } from './tally.ts';
 import { brokenBy } from './validate.ts';
@@ -29,7 +29,7 @@ export function dealtOut(batch: Batch, amounts: readonly Amount[], order: Orderi
     const { blocked, full } = blockedIn(best);
     for (const c of blocked) first.add(c);
     batch.classes.forEach(({ options }, c) => {
-      if (options.length > 0 && options.cell(0).limits.some((l) => full.has(l))) first.add(c);
+      if (options.length > 0 && cellOf(options, 0).limits.some((l) => full.has(l))) first.add(c);
     });
     if (first.size === before) break;
     const other = dealt(batch, amounts, order, members, first);
@@ -92,7 +92,7 @@ export function asTheyAre(batch: Batch, amounts: readonly Amount[]): Placed[] | 
   const placed: Placed[] = [];
   for (const { class: c, option, amount } of amounts) {
     const count = Math.round(amount);
-    const { pool } = batch.classes[c]!.options.cell(option);
+    const { pool } = cellOf(batch.classes[c]!.options, option);
     const hosts = pool < 0 ? [-1] : batch.pools[pool]!.hosts;
     if (Math.abs(amount - count) > WHOLE || hosts.length > 1) return null;
     if (count > 0) placed.push({ class: c, option, host: hosts[0]!, count });
@@ -105,6 +105,6 @@ function membersOf(batch: Batch, amounts: readonly Amount[]): Int32Array {
   const sure = comingMembers(batch);
   const sums = new Float64Array(sure.length);
   for (const { class: c, option, amount } of amounts)
-    for (const { group } of batch.classes[c]!.options.cell(option).spreads) sums[group]! += amount;
+    for (const { group } of cellOf(batch.classes[c]!.options, option).spreads) sums[group]! += amount;
   return sure.map((n, g) => (n < 0 ? -1 : Math.floor(sums[g]! + WHOLE)));
 }

@@ -1,12 +1,23 @@
-import { type Answer, type SolveOptions, solveBatch, solveGreedy } from './solve.ts';
+import { loadHighs } from './linear.ts';
+import type { Batch } from './problem.ts';
+import { type Answer, type SolveOptions, solveGreedy, solveHere } from './solve.ts';
+import { solveBatch } from './solver.ts';
 import { type BatchShape, bruteForce, randomBatch } from './testing/random-batches.ts';
 import { brokenBy } from './validate.ts';
 
+const threads = (): number => process.getActiveResourcesInfo().filter((r) => r === 'MessagePort').length;
+
 const EXACT: SolveOptions = { gap: 0, nodeLimit: 2000, seed: 1 };
 
-async function answersTo(batch: Parameters<typeof solveBatch>[0], options = EXACT): Promise<Answer[]> {
+async function answersTo(batch: Batch, options = EXACT): Promise<Answer[]> {
   const answers: Answer[] = [];
-  for await (const answer of solveBatch(batch, options)) answers.push(answer);
+  solveHere(await loadHighs(), batch, options, (answer) => answers.push(answer));
+  return answers;
+}
+
+async function answersOfThread(batch: Batch, options = EXACT, signal?: AbortSignal): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  for await (const answer of solveBatch(batch, options, signal)) answers.push(answer);
   return answers;
 }
 
@@ -78,13 +89,35 @@ describe('solving a batch', () => {
     }
   });
 
+  it('gives the same answers from its thread', async () => {
+    const options = { gap: 1e-4, nodeLimit: 20, seed: 5 };
+    const batch = randomBatch(3, LARGE);
+    expect(await answersOfThread(batch, options)).toEqual(await answersTo(batch, options));
+  });
+
   it('ends with the reason of the signal', async () => {
     const signal = AbortSignal.abort(new Error('no longer wanted'));
-    await expect(answersTo(randomBatch(1, LARGE), { ...EXACT, signal })).rejects.toThrow('no longer wanted');
+    await expect(answersOfThread(randomBatch(1, LARGE), EXACT, signal)).rejects.toThrow('no longer wanted');
+  });
+
+  it('ends its thread and throws the reason when the signal comes while it solves', async () => {
+    const before = threads();
+    const wish = new AbortController();
+    const run = async (): Promise<void> => {
+      const options = { gap: 0, nodeLimit: 100_000, seed: 1 };
+      for await (const _ of solveBatch(randomBatch(8, LARGE), options, wish.signal))
+        wish.abort(new Error('cancelled'));
+    };
+    await expect(run()).rejects.toThrow('cancelled');
+    expect(threads()).toBe(before);
+  });
+
+  it('throws what its thread throws', async () => {
+    const broken = { ...randomBatch(8, LARGE), limits: [] };
+    await expect(answersOfThread(broken)).rejects.toThrow("reading 'counts'");
   });
 
   it('ends its thread when the loop is left', async () => {
-    const threads = (): number => process.getActiveResourcesInfo().filter((r) => r === 'MessagePort').length;
     const before = threads();
     let seen = 0;
     for await (const _ of solveBatch(randomBatch(8, LARGE), { gap: 0, nodeLimit: 100_000, seed: 1 }))

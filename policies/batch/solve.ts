@@ -1,6 +1,5 @@
 import type { Highs } from 'highs';
 import { finish, greedy, type Ordering, orderBy, orderByScore } from './fill.ts';
-import { loadHighs } from './linear.ts';
 import { mergedOf } from './merged.ts';
 import { type Batch, type Placed, scoreOf, takes } from './problem.ts';
 import { type Goal, Relaxation, type Relaxed } from './relaxation.ts';
@@ -15,7 +14,6 @@ export interface SolveOptions {
   /** Branch-and-bound nodes per programme. */
   nodeLimit: number;
   seed: number;
-  signal?: AbortSignal;
 }
 
 /** An answer that holds, and how far from the best it can be. */
@@ -42,17 +40,19 @@ const LARGE = 1000;
 const MOST_COLUMNS = 60_000;
 
 /**
- * Answers, each better than the one before: greedy where it is all there is, then from the LP, rounded and
- * repaired; then from the mixed-integer programme, until the gap, the node limit or the signal. First as few
- * unplaced as can be, then the least score: two stages, as one sum with a penalty for the unplaced never closes
- * its gap. Equal batches, options and seeds give equal answers.
+ * Gives answers, each better than the one before: greedy where it is all there is, as without `highs`; then from the LP,
+ * rounded and repaired; then from the mixed-integer programme, until the gap or the node limit. First as few unplaced as
+ * can be, then the least score: two stages, as one sum with a penalty for the unplaced never closes its gap. Equal
+ * batches, options and seeds give equal answers. May take long, and lets nothing else run: see `solver.ts`.
  */
-export async function* solveBatch(batch: Batch, options: SolveOptions): AsyncGenerator<Answer> {
-  options.signal?.throwIfAborted();
-  const highs = await loadHighs().catch(() => null);
-  // Without WebAssembly the greedy answer stands, with the bound that needs no solver.
-  if (highs === null || batch.classes.length === 0) yield solveGreedy(batch);
-  else yield* new Search(highs, batch, options).run();
+export function solveHere(
+  highs: Highs | null,
+  batch: Batch,
+  options: SolveOptions,
+  give: (answer: Answer) => void,
+): void {
+  if (highs === null || batch.classes.length === 0) give(solveGreedy(batch));
+  else new Search(highs, batch, options, give).run();
 }
 
 /** Greedy alone: what there is without a solver. Its bound is every machine at its cheapest. */
@@ -95,20 +95,22 @@ class Search {
   readonly #highs: Highs;
   readonly #batch: Batch;
   readonly #options: SolveOptions;
+  readonly #give: (answer: Answer) => void;
   readonly #all: number;
   #placed: Placed[] = [];
   #unplaced = 0;
   #method: Answer['method'] = 'greedy';
   #unplacedBound = 0;
 
-  constructor(highs: Highs, batch: Batch, options: SolveOptions) {
+  constructor(highs: Highs, batch: Batch, options: SolveOptions, give: (answer: Answer) => void) {
     this.#highs = highs;
     this.#batch = batch;
     this.#options = options;
+    this.#give = give;
     this.#all = batch.classes.reduce((t, c) => t + c.count, 0);
   }
 
-  async *run(): AsyncGenerator<Answer> {
+  run(): void {
     // In a large batch the linear programme is sooner done than greedy.
     let all = this.#batch.classes.length > LARGE ? this.#relaxAll() : null;
     if (all === null) {
@@ -124,16 +126,16 @@ class Search {
       }
       const first = this.#unplaced;
       least ??= this.#relaxScore();
-      yield this.#answer(least);
+      this.#give(this.#answer(least));
       if (fewest !== null && this.#unplaced > this.#unplacedBound) {
-        await this.#fewerUnplaced(fewest);
+        this.#fewerUnplaced(fewest);
         if (this.#unplaced < first) {
           least.relaxation.dispose();
           least = this.#relaxScore();
         }
-        yield this.#answer(least);
+        this.#give(this.#answer(least));
       }
-      yield* this.#lowerScore(least);
+      this.#lowerScore(least);
     } finally {
       fewest?.relaxation.dispose();
       least?.relaxation.dispose();
@@ -249,30 +251,31 @@ class Search {
     return stage;
   }
 
-  async #fewerUnplaced(stage: Stage): Promise<void> {
+  #fewerUnplaced(stage: Stage): void {
     const complete = stage.relaxation.includeWithin(stage.relaxed, this.#unplaced, MOST_COLUMNS);
-    for await (const { placed, bound } of this.#whole(stage, 0)) {
-      if (placed !== null) this.#take(placed, 'milp');
-      if (bound !== null && complete)
-        this.#unplacedBound = Math.max(this.#unplacedBound, Math.ceil(bound - 1e-6));
-      if (this.#unplaced <= this.#unplacedBound) return;
-    }
+    const enough = (): boolean => this.#unplaced <= this.#unplacedBound;
+    const bound = this.#whole(stage, 0, (placed) => {
+      this.#take(placed, 'milp');
+      return enough();
+    });
+    if (bound !== null && complete)
+      this.#unplacedBound = Math.max(this.#unplacedBound, Math.ceil(bound - 1e-6));
   }
 
-  async *#lowerScore(stage: Stage): AsyncGenerator<Answer> {
+  #lowerScore(stage: Stage): void {
     const { gap } = this.#options;
     let last = this.#answer(stage);
     if (last.gap <= gap) return;
     const complete = stage.relaxation.includeWithin(stage.relaxed, last.score, MOST_COLUMNS);
-    for await (const { placed, bound } of this.#whole(stage, gap)) {
-      const better = placed !== null && this.#take(placed, 'milp');
-      const raised = complete && bound !== null && bound > stage.bound;
-      if (raised) stage.bound = bound;
-      if (!better && !raised) continue;
+    const again = (): boolean => {
       last = this.#answer(stage);
-      yield last;
-      if (last.gap <= gap) return;
-    }
+      this.#give(last);
+      return last.gap <= gap;
+    };
+    const bound = this.#whole(stage, gap, (placed) => this.#take(placed, 'milp') && again());
+    if (!complete || bound === null || bound <= stage.bound) return;
+    stage.bound = bound;
+    if (last.gap > gap) again();
   }
 
   /** Where to begin: at what the batch comes to with its classes joined, or else the answer at hand, so that the LP has a solution, and each class's cheapest. */
@@ -307,19 +310,16 @@ class Search {
     return round(this.#batch, stage.relaxation.amounts(stage.relaxed.values), this.#order(stage));
   }
 
-  async *#whole(
-    stage: Stage,
-    gap: number,
-  ): AsyncGenerator<{ placed: Placed[] | null; bound: number | null }> {
-    const { nodeLimit, seed, signal } = this.#options;
+  /** Solves for whole machines and answers the bound. Once `better` answers true to an answer, the search ends. */
+  #whole(stage: Stage, gap: number, better: (placed: Placed[]) => boolean): number | null {
+    const { nodeLimit, seed } = this.#options;
     const { relaxation } = stage;
     const task = { model: relaxation.programme.wholeData(), gap, nodeLimit, seed };
     const order = this.#order(stage);
-    for await (const message of solveWhole(task, signal)) {
-      const placed =
-        message.values === null ? null : round(this.#batch, relaxation.amounts(message.values), order);
-      yield { placed, bound: message.kind === 'ended' ? message.bound : null };
-    }
+    const rounded = (values: Float64Array): Placed[] => round(this.#batch, relaxation.amounts(values), order);
+    const { values, bound } = solveWhole(this.#highs, task, (found) => better(rounded(found)));
+    if (values !== null) better(rounded(values));
+    return bound;
   }
 }
 

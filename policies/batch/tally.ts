@@ -1,6 +1,7 @@
 import {
   ALONE,
   type Batch,
+  cellOf,
   domainOf,
   fitsTimes,
   type Placed,
@@ -54,7 +55,7 @@ export class Tally {
   /** How many more of the class may go to the option (on-prem: on that host); at most those still open. */
   room(c: number, option: number, host: number): number {
     const machines = this.batch.classes[c]!;
-    const cell = machines.options.cell(option);
+    const cell = cellOf(machines.options, option);
     let most = this.open[c]!;
     if (most === 0) return 0;
     if (host >= 0) most = Math.min(most, fitsTimes(this.#free[host]!, machines.size));
@@ -115,7 +116,7 @@ export class Tally {
   /** The limits that leave no room for one more of the class at an option, and whether none of the pool's hosts does. */
   full(c: number, option: number): { limits: number[]; pool: boolean } {
     const machines = this.batch.classes[c]!;
-    const { limits, pool } = machines.options.cell(option);
+    const { limits, pool } = cellOf(machines.options, option);
     return {
       limits: limits.filter((l) => takes(this.batch.limits[l]!, machines, option) > this.left(l)),
       pool:
@@ -127,7 +128,7 @@ export class Tally {
   /** Whether the limits leave room for one more of the class at an option. */
   couldTake(c: number, option: number): boolean {
     const machines = this.batch.classes[c]!;
-    for (const l of machines.options.cell(option).limits)
+    for (const l of cellOf(machines.options, option).limits)
       if (takes(this.batch.limits[l]!, machines, option) > this.left(l)) return false;
     return true;
   }
@@ -136,7 +137,7 @@ export class Tally {
   add(c: number, option: number, host: number, n: number): void {
     if (n === 0) return;
     const machines = this.batch.classes[c]!;
-    const cell = machines.options.cell(option);
+    const cell = cellOf(machines.options, option);
     this.open[c]! -= n;
     if (host >= 0) for (let d = 0; d < 3; d++) this.#free[host]![d]! -= machines.size[d]! * n;
     for (const l of cell.limits)
@@ -227,7 +228,7 @@ export class Tally {
     let score = Number.NEGATIVE_INFINITY;
     for (const p of this.placements()) {
       const { options } = this.batch.classes[p.class]!;
-      const at = options.cell(p.option).spreads.find((s) => s.group === g);
+      const at = cellOf(options, p.option).spreads.find((s) => s.group === g);
       if (at === undefined || !crowded(domainOf(at.domain, p.host))) continue;
       if (options.score[p.option]! > score) {
         worst = p;

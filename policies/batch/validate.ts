@@ -1,6 +1,7 @@
 import {
   ALONE,
   type Batch,
+  cellOf,
   domainOf,
   fitsTimes,
   type Placed,
@@ -30,7 +31,7 @@ export function brokenBy(batch: Batch, placed: readonly Placed[]): string[] {
       broken.push(`class ${p.class} has no option ${p.option}, or ${p.count} is no count`);
       continue;
     }
-    const cell = machines.options.cell(p.option);
+    const cell = cellOf(machines.options, p.option);
     count[p.class]! += p.count;
     const pool = p.host < 0 ? -1 : batch.hosts[p.host]!.pool;
     if (pool !== cell.pool) broken.push(`class ${p.class} is on a host of pool ${pool}, not ${cell.pool}`);

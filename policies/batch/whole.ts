@@ -1,5 +1,4 @@
-import { Worker } from 'node:worker_threads';
-import type { ModelData } from 'highs';
+import type { Highs, ModelData } from 'highs';
 
 /** A mixed-integer programme and when to stop: at a relative gap or after so many nodes, never after a time. */
 export interface WholeTask {
@@ -9,47 +8,48 @@ export interface WholeTask {
   seed: number;
 }
 
-export type WholeMessage =
-  | { kind: 'improved'; values: Float64Array }
-  /** `values` null: none was found. `bound`: no solution is better; null = not known. */
-  | { kind: 'ended'; values: Float64Array | null; bound: number | null };
+/** What it came to. `values` null: no solution was found. `bound`: no solution is better; null = not known. */
+export interface WholeAnswer {
+  values: Float64Array | null;
+  bound: number | null;
+}
 
 /**
- * Solves in a worker thread and yields each better solution as it comes; the last message is `ended`. Leaving
- * the loop, or the signal, ends the thread. Throws what the thread throws, and the signal's reason.
+ * Solves a mixed-integer programme, which may take long: a thread's work. Each better solution is given to `improved` as
+ * it comes; once that answers true, the search ends.
  */
-export async function* solveWhole(task: WholeTask, signal?: AbortSignal): AsyncGenerator<WholeMessage> {
-  signal?.throwIfAborted();
-  const worker = new Worker(new URL('./milp-worker.ts', import.meta.url), { workerData: task });
-  const inbox: WholeMessage[] = [];
-  let failed: unknown = null;
-  let wake = (): void => {};
-  const fail = (error: unknown): void => {
-    failed ??= error;
-    wake();
-  };
-  const aborted = (): void => fail(signal!.reason);
-  worker.on('message', (message: WholeMessage) => {
-    inbox.push(message);
-    wake();
+export function solveWhole(
+  highs: Highs,
+  { model: data, gap, nodeLimit, seed }: WholeTask,
+  improved: (values: Float64Array) => boolean,
+): WholeAnswer {
+  return highs.withModel(data, (model) => {
+    model.options.set({
+      output_flag: false,
+      random_seed: seed,
+      mip_rel_gap: gap,
+      mip_abs_gap: 1e-9,
+      mip_max_nodes: nodeLimit,
+      mip_feasibility_tolerance: 1e-9,
+    });
+    const { callbackType, modelStatus } = highs.constants;
+    let enough = false;
+    const ended = model.run({
+      [callbackType.mipImprovingSolution](event) {
+        if (!enough && event.data.mip_solution) enough = improved(event.data.mip_solution);
+        return undefined;
+      },
+      [callbackType.mipInterrupt](event) {
+        if (enough) event.interrupt();
+        return undefined;
+      },
+    }).modelStatus;
+    if (ended === modelStatus.infeasible) return { values: null, bound: null };
+    const bound = model.info.get('mip_dual_bound') as number;
+    const found = model.info.get('primal_solution_status') === 2;
+    return {
+      values: found ? model.getSolution().colValue : null,
+      bound: Number.isFinite(bound) && Math.abs(bound) < 1e20 ? bound : null,
+    };
   });
-  worker.on('error', fail);
-  worker.on('exit', (code) => fail(new Error(`the solver's thread ended early, with code ${code}`)));
-  signal?.addEventListener('abort', aborted);
-  try {
-    for (;;) {
-      const message = inbox.shift();
-      if (message !== undefined) {
-        yield message;
-        if (message.kind === 'ended') return;
-      } else if (failed !== null) throw failed;
-      else
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-    }
-  } finally {
-    signal?.removeEventListener('abort', aborted);
-    await worker.terminate();
-  }
 }

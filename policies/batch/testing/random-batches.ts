@@ -4,6 +4,7 @@ import {
   type Batch,
   type BatchHost,
   type Cell,
+  cellOf,
   type MachineClass,
   type Placed,
   type Pool,
@@ -107,7 +108,8 @@ export function randomBatch(seed: number, shape: BatchShape): Batch {
       loose: false,
       options: {
         length: listed.length,
-        cell: (option) => listed[option]!.cell,
+        meaning: listed.map((_, i) => i),
+        cells: listed.map((o) => o.cell),
         pool: listed.map((o) => o.cell.pool),
         score: listed.map((o) => o.score),
         price: listed.map((o) => o.price),
@@ -160,7 +162,7 @@ export function bruteForce(batch: Batch): { unplaced: number; score: number } {
 function spotsOf(batch: Batch, c: number): { option: number; host: number }[] {
   const { options } = batch.classes[c]!;
   return Array.from({ length: options.length }, (_, option) => option).flatMap((option) => {
-    const { pool } = options.cell(option);
+    const { pool } = cellOf(options, option);
     return pool < 0 ? [{ option, host: -1 }] : batch.pools[pool]!.hosts.map((host) => ({ option, host }));
   });
 }
