@@ -10,8 +10,9 @@ import * as azure from '../azure/clients.ts';
 import { powerOf as powerOfAzure } from '../azure/machine.ts';
 import { kindOf, look, placeOf } from '../azure/objects.ts';
 import * as gcp from '../gcp/clients.ts';
-import { diskOf } from '../gcp/disks.ts';
-import { detailsOf as detailsOfGcp, findByName, lastOf } from '../gcp/machine.ts';
+import { thingOf } from '../gcp/collections.ts';
+import { detailsOf as detailsOfGcp, findByName } from '../gcp/machine.ts';
+import { lastOf } from '../gcp/places.ts';
 
 /**
  * Answers that others recorded from the real clouds (apache-libcloud's test fixtures), replayed over loopback through the real
@@ -164,7 +165,8 @@ describe('recorded Compute Engine answers', () => {
             expect(power).toBe(object.status === 'RUNNING' ? 'running' : 'stopped');
           } else {
             const [answer] = await of.clients.disks.get({ project: 'recorded', zone, disk: name }, of.call);
-            expect(diskOf(answer)).toMatchObject({ name, zone, state: 'ready' });
+            const disk = thingOf('disks', `zones/${zone}`, answer);
+            expect(disk).toMatchObject({ name, location: { zone }, state: 'ready' });
           }
         } catch (error) {
           read.unread.push(`${file}: ${name}: ${reasonOf(error)}`);

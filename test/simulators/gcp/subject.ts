@@ -43,8 +43,6 @@ export async function simulatedGcp(
         if (fault.kind === 'deleteReturns') return { unsupported: 'the simulator has no such knob yet' };
         if (fault.kind === 'failChild' && (kind ?? 'Instance') !== 'Instance')
           return { unsupported: 'only an instance’s create is told to fail at a child' };
-        if (fault.kind === 'failChild' && fault.n > 2)
-          return { unsupported: 'a create makes two things, the disk and the machine' };
         simulator.faults.set(fault, kind);
         return true;
       },
