@@ -1,4 +1,6 @@
 import type { Adapter, FirewallRule, InstanceWant, Present, Want } from '@landfall/adapters/contract.ts';
+import { run } from '../host/command.ts';
+import { runBeside } from '../host/reach.ts';
 import { createKvmAdapter } from './adapter.ts';
 import { type GuestShell, guestShell } from './guest-shell.ts';
 import { sshAnswers } from './readiness.ts';
@@ -66,6 +68,9 @@ async function until(check: () => Promise<boolean>): Promise<void> {
 
 beforeAll(async () => {
   lab = await raiseTestHost();
+  // As on a host without br_netfilter: what neighbours send each other on a bridge passes no filter by itself.
+  const bridged = ['-q', '-e', '-w', 'net.bridge.bridge-nf-call-iptables=0'];
+  await runBeside(run, lab.host.reach, 'sysctl', bridged);
   shell = await guestShell(lab.folder);
   adapter = createKvmAdapter(testOptions(lab.host));
   network = await adapter.ensure<'Network'>(
