@@ -30,7 +30,7 @@ export async function checkCapability(
     if (can !== undefined && can !== true)
       throw new StoreError(
         'invalid',
-        `site ${place.site} cannot ${verb} a ${wordsOf[kind]}: ${can.reason}`,
+        `site ${place.site} cannot ${verb} this ${wordsOf[kind]}: ${can.reason}`,
         pointer,
       );
   }
