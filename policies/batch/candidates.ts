@@ -9,7 +9,7 @@ import { isSetAside } from '../place/available.ts';
 import { type Circumstances, rowReader } from '../place/circumstances.ts';
 import type { CompiledRule } from '../place/compiled.ts';
 import { evaluateRules } from '../place/evaluate.ts';
-import { requestProblems } from '../place/fit.ts';
+import { gpusOf, requestProblems } from '../place/fit.ts';
 import { candidateValue, groupName, isRequestKey } from '../place/groups.ts';
 import { rulesInForce } from '../place/in-force.ts';
 import { cloudTable, type OfferTable } from '../place/offers.ts';
@@ -17,6 +17,7 @@ import { measuredType, onpremOffers } from '../place/onprem.ts';
 import { requestPart } from '../place/request-parts.ts';
 import type { EstateMachine, PlacedOffer, PlacementRequest } from '../place/types.ts';
 import { gateHolds } from '../place/verdicts.ts';
+import { besideOwn } from './beside.ts';
 import { breather } from './breather.ts';
 import { keptApart } from './company.ts';
 import {
@@ -38,7 +39,7 @@ export interface Candidates {
   batch: Batch;
   /** The requests of each class: places in the input, in order. */
   members: number[][];
-  /** Requests that make no sense, with why. */
+  /** Requests that make no sense, or that a batch cannot look at, with why. */
   unsound: { request: number; reasons: string[] }[];
   /** The offer of a class's option; on-prem, on that host. */
   offer: (machines: number, option: number, host: number) => PlacedOffer;
@@ -55,6 +56,13 @@ interface Kind {
   held: readonly boolean[];
   clouds: readonly Group[];
   menus: Map<string, Menu>;
+}
+
+/** Requests that nothing tells apart: one of them, how many machines they are, and their places in the input. */
+interface Part {
+  request: PlacementRequest;
+  count: number;
+  members: number[];
 }
 
 /** Lets the event loop turn as it goes: for thousands of kinds of requests it takes a second. */
@@ -121,21 +129,30 @@ class Gathering {
 
   async gather(): Promise<Candidates> {
     const pause = breather();
-    const { members, counts, unsound } = await this.#parted(pause);
-    const wanted = members.map((of) => this.#input.requests[of[0]!]!.request);
-    const kinds: Kind[] = [];
-    for (const request of wanted) {
+    const parted = await this.#parted(pause);
+    const { unsound } = parted;
+    const found: Kind[] = [];
+    for (const { request } of parted.parts) {
       await pause();
-      kinds.push(this.#kindOf(request));
+      found.push(this.#kindOf(request));
     }
+    const beside = this.#besideOwn(parted.parts, found);
+    parted.parts.forEach(({ members }, c) => {
+      for (const request of beside[c]!.length > 0 ? members : [])
+        unsound.push({ request, reasons: beside[c]! });
+    });
+    const keep = [...found.keys()].filter((c) => beside[c]!.length === 0);
+    const kinds = keep.map((c) => found[c]!);
+    const parts = keep.map((c) => parted.parts[c]!);
+    const wanted = parts.map(({ request }) => request);
     const { rules: apart, setsOf } = this.#apart(wanted, kinds);
     const classes: MachineClass[] = [];
     for (const [c, request] of wanted.entries()) {
       await pause();
       const kind = kinds[c]!;
       classes.push({
-        count: counts[c]!,
-        size: [request.vcpus, request.memoryGiB, request.diskGiB],
+        count: parts[c]!.count,
+        size: [request.vcpus, request.memoryGiB, request.diskGiB, gpusOf(request)],
         options: this.#optionsOf(request, kind),
         apart: setsOf[c]!,
         spreads: this.#coupling.sureSpreads(kind.coupled, { request, names: new Map() }),
@@ -147,7 +164,7 @@ class Gathering {
     const { limits, spreads } = this.#coupling;
     return {
       batch: { classes, limits, spreads, apart, hosts, pools },
-      members,
+      members: parts.map(({ members }) => members),
       unsound,
       offer: (c, option, host) => this.#offer(wanted[c]!, classes[c]!.options, option, host),
       notices: this.#notices,
@@ -157,10 +174,8 @@ class Gathering {
   /** Requests that no rule and no price tells apart, together. */
   async #parted(
     pause: () => Promise<void> | undefined,
-  ): Promise<{ members: number[][]; counts: number[]; unsound: Candidates['unsound'] }> {
-    const classOf = new Map<string, number>();
-    const members: number[][] = [];
-    const counts: number[] = [];
+  ): Promise<{ parts: Part[]; unsound: Candidates['unsound'] }> {
+    const parts = new Map<string, Part>();
     const unsound: Candidates['unsound'] = [];
     for (const [i, { request, count }] of this.#input.requests.entries()) {
       await pause();
@@ -173,11 +188,11 @@ class Gathering {
       }
       const { name, ...rest } = request;
       const key = JSON.stringify(this.#namesMatter ? request : rest);
-      const c = memo(classOf, key, () => members.push([]) - 1);
-      members[c]!.push(i);
-      counts[c] = (counts[c] ?? 0) + count;
+      const part = memo(parts, key, () => ({ request, count: 0, members: [] }));
+      part.members.push(i);
+      part.count += count;
     }
-    return { members, counts, unsound };
+    return { parts: [...parts.values()], unsound };
   }
 
   #kindOf(request: PlacementRequest): Kind {
@@ -284,13 +299,13 @@ class Gathering {
   }
 
   #hostTable(request: PlacementRequest): OfferTable {
-    const key = `${request.vcpus} ${request.memoryGiB}`;
+    const key = `${request.vcpus} ${request.memoryGiB} ${gpusOf(request)}`;
     return memo(this.#hostTables, key, () => onpremOffers(request, this.#pools.stand).table);
   }
 
   #optionsOf(request: PlacementRequest, kind: Kind): Options {
-    const { vcpus, memoryGiB, gpuCount, maxPricePerHour } = request;
-    const size = JSON.stringify([vcpus, memoryGiB, gpuCount, maxPricePerHour]);
+    const { vcpus, memoryGiB, maxPricePerHour } = request;
+    const size = JSON.stringify([vcpus, memoryGiB, gpusOf(request), maxPricePerHour]);
     const menu = memo(kind.menus, size, () => this.#menuOf(request, kind));
     const read = this.#requestKeys.map((key) => candidateValue(request, () => undefined, key));
     const { asked, cells, menus } = memo(this.#cells, groupName(read), () => ({
@@ -312,6 +327,25 @@ class Gathering {
     const hosts =
       table === null ? [] : this.#groupsOf(table, kind.single, kind.coupled, context, (row) => row);
     return menuOf(request, [...kind.clouds, ...hosts]);
+  }
+
+  /** For each part, the affinity rules that want it beside other machines of the batch, for a person. */
+  #besideOwn(parts: readonly Part[], kinds: readonly Kind[]): string[][] {
+    const reasons = parts.map(() => [] as string[]);
+    const rules = new Set(kinds.flatMap(({ single }) => single.filter((r) => r.effect === 'affinity')));
+    for (const rule of rules) {
+      const members = parts.map(({ request, count }, c) => {
+        const { single, context } = kinds[c]!;
+        return { request, count, context, held: single.includes(rule) && this.#maySpeak(rule, context) };
+      });
+      besideOwn(rule, members, this.#now).forEach((is, c) => {
+        if (is)
+          reasons[c]!.push(
+            `affinity ${rule.policy}/${rule.rule} wants it beside machines of this batch, and a batch sees only those that exist: place one of them first`,
+          );
+      });
+    }
+    return reasons;
   }
 
   #apart(

@@ -77,7 +77,8 @@ export function wordsOf(batch: Batch, { kind, index }: Obstacle): string {
     case 'pool': {
       const { words, hosts } = batch.pools[index]!;
       const free = ROOM.map((_, d) => hosts.reduce((t, h) => t + batch.hosts[h]!.free[d]!, 0));
-      return `${words}: ${free[0]} vCPUs, ${free[1]} GiB of memory and ${free[2]} GiB of disk free`;
+      const gpus = batch.classes.some((c) => c.size[3]! > 0) ? ` and ${free[3]} GPUs` : '';
+      return `${words}: ${free[0]} vCPUs, ${free[1]} GiB of memory${gpus === '' ? ' and' : ','} ${free[2]} GiB of disk${gpus} free`;
     }
   }
 }

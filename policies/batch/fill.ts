@@ -1,6 +1,6 @@
 import { memo } from '../memo.ts';
 import { exchange } from './exchange.ts';
-import { type Batch, cellOf, fitsTimes, type Placed } from './problem.ts';
+import { type Batch, cellOf, fitsTimes, type Placed, ROOM } from './problem.ts';
 import { Tally } from './tally.ts';
 
 /** Options of a class, the ones to try first in front. */
@@ -199,12 +199,15 @@ export function improve(tally: Tally, order: Ordering): void {
         let { count } = p;
         for (const option of order(c)) {
           if (score[option]! >= score[p.option]! - 1e-12 || count === 0 || looks > EFFORT) break;
-          looks++;
-          tally.add(c, p.option, p.host, -count);
-          const went = put(tally, c, option, count);
-          if (went > 0) moved = true;
-          tally.add(c, p.option, p.host, count - went);
-          count -= went;
+          // One by one: the new place may take more of a limit, so that not all that were taken away could go back.
+          for (let went = true; went && count > 0; ) {
+            looks++;
+            tally.add(c, p.option, p.host, -1);
+            went = put(tally, c, option, 1) === 1;
+            if (went) count--;
+            else tally.add(c, p.option, p.host, 1);
+            if (went) moved = true;
+          }
         }
       }
     }
@@ -230,7 +233,7 @@ export function finish(tally: Tally, order: Ordering, rounds: number): void {
 
 /** Classes, the ones with the largest machines first. */
 function bySize(batch: Batch): number[] {
-  const largest = [0, 1, 2].map((d) => Math.max(1, ...batch.hosts.map((h) => h.free[d]!)));
+  const largest = ROOM.map((_, d) => Math.max(1, ...batch.hosts.map((h) => h.free[d]!)));
   const of = batch.classes.map((c) => c.size.reduce((t, n, d) => t + n / largest[d]!, 0));
   return [...of.keys()].sort((a, b) => of[b]! - of[a]! || a - b);
 }

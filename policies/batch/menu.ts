@@ -1,5 +1,6 @@
 /** What a kind of request may choose from, for one size. */
 import type { CompiledRule } from '../place/compiled.ts';
+import { gpusOf } from '../place/fit.ts';
 import type { OfferTable } from '../place/offers.ts';
 import { type SurchargeClass, scoreOf } from '../place/surcharges.ts';
 import type { PlacementRequest } from '../place/types.ts';
@@ -74,7 +75,7 @@ function dishesOf(request: PlacementRequest, group: Group): Dish[] {
     group.sifted = true;
   }
   const most = request.maxPricePerHour > 0 ? request.maxPricePerHour : Number.POSITIVE_INFINITY;
-  const wantedGpus = Math.max(request.gpuCount, request.gpuName === '' ? 0 : 1);
+  const wantedGpus = gpusOf(request);
   const found: Dish[] = [];
   // The least of each that an offer so far takes, where a quota counts it.
   let [v, m, g] = counted.map((is) => (is ? Number.POSITIVE_INFINITY : 0)) as [number, number, number];

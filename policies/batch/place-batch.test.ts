@@ -337,6 +337,71 @@ describe('placing a batch', () => {
     expect(conflicts[0]!.because).toEqual(['host h1: 4 vCPUs, 64 GiB of memory and 1000 GiB of disk free']);
   });
 
+  it('fills GPUs of hosts, each kind for those that ask for it, and names them when they are what is short', async () => {
+    const gpus = (name: string, gpuName: string, n: number): HostView => {
+      const host = cellar([{ name, vcpus: 32, memoryGiB: 128 }]).hosts[0]!;
+      const size = { ...host.free, gpus: n };
+      return { ...host, gpuName, free: size, capacity: size };
+    };
+    const plain = cellar([{ name: 'plain', vcpus: 64, memoryGiB: 256 }]);
+    const site = {
+      ...plain,
+      hosts: [...plain.hosts, gpus('g1', 'A100', 3), gpus('g2', 'T4', 2), gpus('g3', 'A100', 2)],
+    };
+    const decision = await exact(
+      batch(
+        [
+          [{ name: 'two', gpuCount: 2, gpuName: 'a100' }, 3],
+          [{ name: 'any', gpuCount: 1 }, 3],
+          [{ name: 'none' }, 20],
+        ],
+        { sites: [site] },
+      ),
+    );
+    // Two pairs of A100; the third A100 of g1 and two T4 for the singles; one pair finds none.
+    expect(decision.unplaced).toEqual([{ request: 0, count: 1 }]);
+    const at = (request: number): Record<string, number> =>
+      tally({ ...decision, placements: decision.placements.filter((p) => p.request === request) }, 'host');
+    expect(at(0)).toEqual({ g1: 1, g3: 1 });
+    expect(at(1)).toEqual({ g1: 1, g2: 2 });
+    expect(decision.placements.find((p) => p.request === 0)!.offer).toMatchObject({
+      gpuName: 'A100',
+      gpuCount: 2,
+      instanceType: 'kvm-2-4-2gpu',
+    });
+    expect(decision.conflicts[0]!.because.join()).toContain('GPUs free');
+  });
+
+  it('leaves out, with the rule, what affinity wants beside other machines of the batch', async () => {
+    const policies = rules(
+      `{name: near, when: 'has(request.labels.app)', affinity: {to: 'resource.labels.app == request.labels.app', by: zone}}`,
+    );
+    const app = (name: string): Partial<PlacementRequest> => ({ name, labels: { app: name } });
+    const input = batch(
+      [
+        [app('twins'), 2],
+        [app('alone'), 1],
+        [{ name: 'free' }, 2],
+      ],
+      { policies },
+    );
+    const decision = await exact(input);
+    expect(decision.unplaced).toEqual([{ request: 0, count: 2 }]);
+    expect(decision.conflicts).toEqual([
+      {
+        requests: [0],
+        because: [expect.stringMatching(/^affinity p\/near wants it beside/)],
+        irreducible: true,
+      },
+    ]);
+    // With one of them there, the others stand beside it.
+    const estate = [machine({ labels: { app: 'twins' }, region: 'eu-central-1', zone: 'eu-central-1b' })];
+    const beside = await exact({ ...input, estate });
+    expect(beside.unplaced).toEqual([]);
+    const twins = { ...beside, placements: beside.placements.filter((p) => p.request === 0) };
+    expect(tally(twins, 'zone')).toEqual({ 'eu-central-1b': 2 });
+  });
+
   it('leaves a request that makes no sense unplaced, with the reason', async () => {
     const decision = await exact(
       batch([

@@ -21,7 +21,8 @@ import type {
  * options and seeds give equal answers; no clock is asked. Requests that make no sense are unplaced, with the reasons
  * as their conflict.
  *
- * Affinity is towards machines that exist: machines of one batch do not wait for each other. A strict preference is
+ * Affinity is towards machines that exist: a request that a rule wants beside others of the batch is left out, with that
+ * as its conflict. A strict preference is
  * kept as if it were a rule wherever an offer meets it: such a machine is left out rather than put elsewhere.
  */
 export async function* placeBatch(
@@ -124,7 +125,7 @@ const UNITS: Record<Limit['counts'], ShadowPrice['unit']> = {
   price: 'USD/hour',
 };
 
-const ROOM_UNITS = ['vCPU', 'GiB', 'GiB of disk'] as const;
+const ROOM_UNITS = ['vCPU', 'GiB', 'GiB of disk', 'GPU'] as const;
 
 /** Less than this a month is rounding. */
 const WORTH_TELLING = 0.005;

@@ -1,5 +1,5 @@
 import type { HostView, SetAside, SiteView } from '../place/types.ts';
-import type { BatchHost, Pool } from './problem.ts';
+import type { BatchHost, Pool, ROOM } from './problem.ts';
 
 /** With at most this many hosts each is a pool of its own, so that the bound is exact; more would be slow. */
 const OWN_POOLS = 24;
@@ -33,14 +33,18 @@ export function poolsOf(sites: readonly SiteView[], setAside: readonly SetAside[
   const poolOf = found.poolOf as Map<string, number>;
   const byLooks = new Map<string, number>();
   for (const { site, host } of ready) {
-    const { region, zone, architecture, accel, free, capacity } = host;
-    const looks = JSON.stringify([site.name, region, zone, architecture, accel, own ? host.name : '']);
+    const { region, zone, architecture, accel, gpuName, free, capacity } = host;
+    const looks = JSON.stringify([
+      ...[site.name, region, zone, architecture, accel, gpuName],
+      own ? host.name : '',
+    ]);
     let pool = byLooks.get(looks);
     if (pool === undefined) {
       pool = found.pools.push({ words: own ? `host ${host.name}` : '', hosts: [] }) - 1;
       byLooks.set(looks, pool);
       poolOf.set(`${site.name}/${host.name}`, pool);
-      const endless = { vcpus: ENDLESS, memoryGiB: ENDLESS, diskGiB: ENDLESS };
+      const gpus = gpuName === undefined ? 0 : ENDLESS;
+      const endless = { vcpus: ENDLESS, memoryGiB: ENDLESS, diskGiB: ENDLESS, gpus };
       const stand = { ...host, free: endless, capacity: endless };
       const known = found.stand.find((s) => s.name === site.name);
       if (known === undefined) found.stand.push({ ...site, hosts: [stand] });
@@ -48,12 +52,16 @@ export function poolsOf(sites: readonly SiteView[], setAside: readonly SetAside[
     }
     const h = found.hosts.length;
     (found.pools[pool]!.hosts as number[]).push(h);
-    const size = (d: 'vcpus' | 'memoryGiB' | 'diskGiB'): number =>
-      Math.max(0, Math.min(free[d], capacity[d]));
-    found.hosts.push({ name: host.name, pool, free: [size('vcpus'), size('memoryGiB'), size('diskGiB')] });
+    const size = (d: (typeof ROOM)[number]): number => Math.max(0, Math.min(free[d] ?? 0, capacity[d] ?? 0));
+    found.hosts.push({
+      name: host.name,
+      pool,
+      free: [size('vcpus'), size('memoryGiB'), size('diskGiB'), size('gpus')],
+    });
     found.names.push(`${site.name}/${host.name}`);
     if (!own)
-      found.pools[pool]!.words = `hosts of site ${site.name}, zone ${zone}, ${architecture}, ${accel}`;
+      found.pools[pool]!.words =
+        `hosts of site ${site.name}, zone ${zone}, ${architecture}, ${accel}${gpuName === undefined ? '' : `, ${gpuName}`}`;
   }
   return found;
 }

@@ -5,10 +5,10 @@
 import type { Countable } from '../file/policy.ts';
 
 /** Room on a host, or what one machine takes of it. */
-export const ROOM = ['vcpus', 'memoryGiB', 'diskGiB'] as const;
+export const ROOM = ['vcpus', 'memoryGiB', 'diskGiB', 'gpus'] as const;
 
-/** vCPUs, GiB of memory, GiB of disk; in the order of {@link ROOM}. */
-export type Room = readonly [number, number, number];
+/** vCPUs, GiB of memory, GiB of disk, GPUs; in the order of {@link ROOM}. */
+export type Room = readonly [number, number, number, number];
 
 /** Machines that are alike to every rule and price. */
 export interface MachineClass {

@@ -5,6 +5,7 @@ import {
   domainOf,
   fitsTimes,
   type Placed,
+  ROOM,
   type Room,
   shareOf,
   standing,
@@ -26,7 +27,7 @@ export class Tally {
   readonly #left: number[] = [];
   readonly #groups: Standing[] = [];
   readonly #coming: Int32Array;
-  readonly #free: [number, number, number][];
+  readonly #free: [number, number, number, number][];
   readonly #apart: Map<number, Map<number, number>>[];
   /** Per anti-affinity rule: the sets that exclude a set. */
   readonly #excludes: Map<number, number[]>[];
@@ -139,7 +140,7 @@ export class Tally {
     const machines = this.batch.classes[c]!;
     const cell = cellOf(machines.options, option);
     this.open[c]! -= n;
-    if (host >= 0) for (let d = 0; d < 3; d++) this.#free[host]![d]! -= machines.size[d]! * n;
+    if (host >= 0) for (let d = 0; d < ROOM.length; d++) this.#free[host]![d]! -= machines.size[d]! * n;
     for (const l of cell.limits)
       this.#left[l] = this.left(l) - takes(this.batch.limits[l]!, machines, option) * n;
     for (const { rule, domain } of cell.apart) {

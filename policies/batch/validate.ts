@@ -6,6 +6,7 @@ import {
   fitsTimes,
   type Placed,
   ROOM,
+  type Room,
   shareOf,
   standing,
   takes,
@@ -22,7 +23,7 @@ export function brokenBy(batch: Batch, placed: readonly Placed[]): string[] {
   const broken: string[] = [];
   const count = batch.classes.map(() => 0);
   const used: number[] = [];
-  const full = batch.hosts.map(() => [0, 0, 0]);
+  const full = batch.hosts.map(() => ROOM.map(() => 0));
   const groups: Map<number, number>[] = [];
   const apart = batch.apart.map(() => new Map<number, Map<number, number>>());
   for (const p of placed) {
@@ -59,7 +60,7 @@ export function brokenBy(batch: Batch, placed: readonly Placed[]): string[] {
       broken.push(`${limit.words}: ${used[l]} is taken of ${limit.left}`);
   });
   batch.hosts.forEach((host, h) => {
-    if (fitsTimes(host.free, full[h] as [number, number, number]) < 1)
+    if (fitsTimes(host.free, full[h] as unknown as Room) < 1)
       broken.push(`host ${host.name} has ${host.free}, and ${full[h]} is put on it`);
   });
   batch.spreads.forEach((group, g) => {

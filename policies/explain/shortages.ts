@@ -1,6 +1,7 @@
 import type { Bits } from '../cel/trivalue.ts';
 import { hostRefusal, isSetAside } from '../place/available.ts';
 import type { CompiledRule } from '../place/compiled.ts';
+import { gpusOf } from '../place/fit.ts';
 import { limitUse, withinLimit } from '../place/limits.ts';
 import type { Evaluation } from '../place/place.ts';
 import type { HostSize } from '../place/types.ts';
@@ -73,10 +74,12 @@ function shortOf(
 ): HostSize | null {
   const view = sites.find((each) => each.name === site)?.hosts.find((each) => each.name === host);
   if (view === undefined || !view.ready) return null;
+  const gpus = gpusOf(request);
   return {
     vcpus: Math.max(0, request.vcpus - view.free.vcpus),
     memoryGiB: Math.max(0, request.memoryGiB - view.free.memoryGiB),
     diskGiB: Math.max(0, request.diskGiB - view.free.diskGiB),
+    ...(gpus > 0 && { gpus: Math.max(0, gpus - (view.free.gpus ?? 0)) }),
   };
 }
 

@@ -18,6 +18,11 @@ export interface Condition {
     | { most: number };
 }
 
+/** How many GPUs a request is for; one that only names a kind is for one. */
+export function gpusOf({ gpuCount, gpuName }: PlacementRequest): number {
+  return Math.max(gpuCount, gpuName === '' ? 0 : 1);
+}
+
 /** The conditions of a request, the neutral ones left out. */
 export function conditionsOf(request: PlacementRequest): Condition[] {
   const conditions: Condition[] = [];
@@ -36,7 +41,7 @@ export function conditionsOf(request: PlacementRequest): Condition[] {
   if (request.market !== 'any') oneOf('market', [request.market], 'market');
   if (request.instanceType !== '') oneOf('instanceType', [request.instanceType], 'instance type');
   if (request.gpuName !== '') oneOf('gpuName', [request.gpuName.toLowerCase()], 'GPU', true);
-  const gpus = Math.max(request.gpuCount, request.gpuName === '' ? 0 : 1);
+  const gpus = gpusOf(request);
   if (gpus > 0) atLeast('gpuCount', gpus, `${gpus} GPUs`);
   if (request.providers.length > 0) oneOf('provider', request.providers, 'provider');
   if (request.sites.length > 0) oneOf('site', request.sites, 'site');

@@ -1,3 +1,4 @@
+import { gpusOf } from './fit.ts';
 import { type OfferFacts, type OfferTable, tableOfOffers } from './offers.ts';
 import { Recent } from './recent.ts';
 import type { HostView, PlacementRequest, SiteView } from './types.ts';
@@ -10,13 +11,14 @@ export interface OnpremOffers {
   notices: string[];
 }
 
-/** Name of the instance type made to measure, `kvm-4-16`: vCPUs and GiB. */
+/** Name of the instance type made to measure, `kvm-4-16`: vCPUs and GiB; with two GPUs `kvm-4-16-2gpu`. */
 export function measuredType(request: PlacementRequest): string {
-  return `kvm-${request.vcpus}-${request.memoryGiB}`;
+  const gpus = gpusOf(request);
+  return `kvm-${request.vcpus}-${request.memoryGiB}${gpus === 0 ? '' : `-${gpus}gpu`}`;
 }
 
 /**
- * One offer per host whose whole capacity could hold the machine: exactly the vCPUs and memory asked for, at
+ * One offer per host whose whole capacity could hold the machine: exactly the vCPUs, memory and GPUs asked for, at
  * the site's own prices. Whether the host has room and is ready now is decided after the rules, so that the
  * record can tell "not allowed" from "full". A site without prices counts as 0; one that does not price in
  * USD is left out, because no rate is known to compare it by.
@@ -33,7 +35,7 @@ export function onpremOffers(request: PlacementRequest, sites: readonly SiteView
       );
       continue;
     }
-    if (pricing && !(validPrice(pricing.vcpuHour) && validPrice(pricing.gibHour))) {
+    if (pricing && ![pricing.vcpuHour, pricing.gibHour, pricing.gpuHour ?? 0].every(validPrice)) {
       notices.push(`site ${site.name} has a price that is not a number of at least 0: it is left out`);
       continue;
     }
@@ -66,13 +68,14 @@ function hostTable(request: PlacementRequest, sites: readonly SiteView[]): Offer
     certifications,
     labels,
     pricing,
-    hosts.map((h) => [h.name, h.zone, h.region, h.architecture, h.accel, h.capacity]),
+    hosts.map((h) => [h.name, h.zone, h.region, h.architecture, h.accel, h.gpuName, h.capacity]),
   ]);
-  const key = JSON.stringify([vcpus, memoryGiB, diskGiB, standing]);
+  const key = JSON.stringify([vcpus, memoryGiB, diskGiB, gpusOf(request), standing]);
   return hostTables.get(key) ?? hostTables.set(key, tableOfOffers(hostOffers(request, sites)));
 }
 
 function hostOffers(request: PlacementRequest, sites: readonly SiteView[]): OfferFacts[] {
+  const gpus = gpusOf(request);
   return sites.flatMap((site) =>
     site.hosts
       .filter((host) => holds(host.capacity, request))
@@ -88,11 +91,13 @@ function hostOffers(request: PlacementRequest, sites: readonly SiteView[]): Offe
         vcpus: request.vcpus,
         memoryGiB: request.memoryGiB,
         architecture: host.architecture,
-        gpuName: null,
-        gpuCount: 0,
+        gpuName: gpus === 0 ? null : (host.gpuName ?? null),
+        gpuCount: gpus,
         burstable: false,
         pricePerHour: site.pricing
-          ? site.pricing.vcpuHour * request.vcpus + site.pricing.gibHour * request.memoryGiB
+          ? site.pricing.vcpuHour * request.vcpus +
+            site.pricing.gibHour * request.memoryGiB +
+            (site.pricing.gpuHour ?? 0) * gpus
           : 0,
         jurisdiction: site.jurisdiction ?? null,
         certifications: site.certifications,
@@ -108,13 +113,17 @@ function validPrice(price: number): boolean {
 
 function holds(size: HostView['free'], request: PlacementRequest): boolean {
   return (
-    size.vcpus >= request.vcpus && size.memoryGiB >= request.memoryGiB && size.diskGiB >= request.diskGiB
+    size.vcpus >= request.vcpus &&
+    size.memoryGiB >= request.memoryGiB &&
+    size.diskGiB >= request.diskGiB &&
+    (size.gpus ?? 0) >= gpusOf(request)
   );
 }
 
 function refusalOf(host: HostView, request: PlacementRequest): string | null {
   if (!host.ready) return `host ${host.name} is not ready`;
   if (holds(host.free, request)) return null;
-  const { vcpus, memoryGiB, diskGiB } = host.free;
-  return `host ${host.name} has ${vcpus} vCPUs, ${memoryGiB} GiB of memory and ${diskGiB} GiB of disk free`;
+  const { vcpus, memoryGiB, diskGiB, gpus = 0 } = host.free;
+  const more = gpusOf(request) === 0 ? '' : ` and ${gpus} GPUs`;
+  return `host ${host.name} has ${vcpus} vCPUs, ${memoryGiB} GiB of memory${more === '' ? ' and' : ','} ${diskGiB} GiB of disk${more} free`;
 }

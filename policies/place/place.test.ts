@@ -3,7 +3,7 @@ import type { ParsedPolicy } from '../file/policy.ts';
 import { policy } from '../testing/policies.ts';
 import { compilePolicies, NO_POLICIES } from './compiled.ts';
 import { place } from './place.ts';
-import { NEUTRAL_REQUEST, type SiteView } from './types.ts';
+import { type Decision, NEUTRAL_REQUEST, type SiteView } from './types.ts';
 
 const aws: SiteView = {
   name: 'aws-1',
@@ -191,6 +191,27 @@ describe('on-prem', () => {
     const decision = place({ ...plain, sites: [full], request });
     expect(decision).toMatchObject({ outcome: 'unplaceable', compliant: 2 });
     expect(decision.reasons.join()).toMatch(/h1 has 1 vCPUs.*h2 is not ready/);
+  });
+
+  test('with GPUs is for requests of their kind, as many as are free', () => {
+    const capacity = { ...size, gpus: 4 };
+    const rack = { ...host, name: 'g1', gpuName: 'A100', capacity, free: { ...size, gpus: 2 } };
+    const pricing = { ...cellar.pricing!, gpuHour: 0.5 };
+    const sites = [{ ...cellar, hosts: [host, rack], pricing }];
+    const asked = (gpuName: string, gpuCount: number): Decision =>
+      place({ ...plain, sites, request: { ...request, gpuName, gpuCount } });
+    const { winner } = asked('a100', 2);
+    expect(winner).toMatchObject({ host: 'g1', gpuName: 'A100', gpuCount: 2, instanceType: 'kvm-2-4-2gpu' });
+    expect(winner!.pricePerHour).toBeCloseTo(1.028, 12);
+    expect(asked('', 1).winner).toMatchObject({ host: 'g1', gpuCount: 1 });
+    // A kind alone asks for one of it.
+    expect(asked('A100', 0).winner).toMatchObject({ host: 'g1', gpuCount: 1 });
+    expect(asked('T4', 1)).toMatchObject({ outcome: 'unplaceable', winner: null });
+    expect(asked('', 5)).toMatchObject({ outcome: 'unplaceable', compliant: 0 });
+    const full = asked('', 3);
+    expect(full).toMatchObject({ outcome: 'unplaceable', compliant: 1 });
+    expect(full.reasons.join()).toContain('100 GiB of disk and 2 GPUs free');
+    expect(asked('', 0).winner).toMatchObject({ gpuName: null, gpuCount: 0 });
   });
 
   test('that prices in another currency is left out and said to be', () => {

@@ -110,6 +110,8 @@ export interface HostSize {
   vcpus: number;
   memoryGiB: number;
   diskGiB: number;
+  /** Whole GPUs, for a machine each; absent: none. */
+  gpus?: number;
 }
 
 /** An on-prem host as the broker knows it now. */
@@ -120,6 +122,8 @@ export interface HostView {
   architecture: string;
   /** `kvm` runs on hardware virtualization, `tcg` is emulation. */
   accel: 'kvm' | 'tcg';
+  /** What its GPUs are; a host has one kind. Absent: it has none. */
+  gpuName?: string;
   free: HostSize;
   capacity: HostSize;
   ready: boolean;
@@ -136,8 +140,8 @@ export interface SiteView {
   labels: Record<string, string>;
   /** On-prem only. */
   hosts: HostView[];
-  /** On-prem only: what the owner says an hour of one vCPU and one GiB costs. */
-  pricing?: { vcpuHour: number; gibHour: number; currency: string };
+  /** On-prem only: what the owner says an hour of one vCPU, one GiB and one GPU (absent: nothing) costs. */
+  pricing?: { vcpuHour: number; gibHour: number; gpuHour?: number; currency: string };
 }
 
 /** Offers not to be tried for now, such as after a refusal for capacity. Null matches anything. */

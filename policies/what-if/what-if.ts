@@ -128,6 +128,7 @@ function withRoomOf(machine: EstateMachine, sites: readonly SiteView[]): SiteVie
                     vcpus: host.free.vcpus + machine.vcpus,
                     memoryGiB: host.free.memoryGiB + machine.memoryGiB,
                     diskGiB: host.free.diskGiB + machine.diskGiB,
+                    gpus: (host.free.gpus ?? 0) + machine.gpuCount,
                   },
                 },
           ),

@@ -70,7 +70,7 @@ export function randomBatch(seed: number, shape: BatchShape): Batch {
   const pools: Pool[] = [];
   const hosts: BatchHost[] = Array.from({ length: shape.hosts }, (_, h) => {
     const pool = shape.ownPools ? h : h % Math.min(2, shape.hosts);
-    return { name: `h${h}`, pool, free: [2 + int(7), [4, 8, 16][int(3)]!, 100] as const };
+    return { name: `h${h}`, pool, free: [2 + int(7), [4, 8, 16][int(3)]!, 100, int(4)] as const };
   });
   for (const [h, { pool }] of hosts.entries()) {
     pools[pool] ??= { words: `pool ${pool}`, hosts: [] };
@@ -92,7 +92,7 @@ export function randomBatch(seed: number, shape: BatchShape): Batch {
   });
   const classes: MachineClass[] = Array.from({ length: shape.classes }, () => {
     const vcpus = [1, 2, 4][int(3)]!;
-    const size = [vcpus, vcpus * [1, 2, 4][int(3)]!, 10] as const;
+    const size = [vcpus, vcpus * [1, 2, 4][int(3)]!, 10, chance(0.3) ? 1 + int(2) : 0] as const;
     const chosen = cells.filter(() => chance(0.7));
     const spread = spreads.length > 0 && chance(0.7);
     // A class that is not in the group has cells without it.
