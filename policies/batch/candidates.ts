@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { combinations } from '../cel/columnar.ts';
 import { celRequest, EVALUATION, reads } from '../cel/schema.ts';
-import { hasBit, nextBit } from '../cel/trivalue.ts';
+import { nextBit } from '../cel/trivalue.ts';
 import type { GroupKey } from '../file/policy.ts';
 import { memo } from '../memo.ts';
 import { isSetAside } from '../place/available.ts';
@@ -251,28 +251,39 @@ class Gathering {
     const sizesThere = first.length;
     const known = memo(this.#offered, table, () => new Map<number, Offered>());
     const found: Group[] = [];
+    const aside = table === this.#clouds ? this.#aside : [];
     for (const of of classes) {
-      /** Null: the offers are out. */
-      const groups = new Map<number | string, Group | null>();
-      for (let row = nextBit(of.bits, 0); row >= 0; row = nextBit(of.bits, row + 1)) {
-        if (!hasBit(compliantBits, row) || (table === this.#clouds && this.#aside.some((is) => is(row))))
-          continue;
+      const open = of.bits.map((word, w) => word & compliantBits[w]!);
+      /** By place, or by place and gates; null: the offers are out. A million rows come by here: an array is faster. */
+      const byPlace: (Group | null)[] = [];
+      const byGate = new Map<string, Group | null>();
+      const groupAt = (row: number, place: number): Group | null => {
+        const offered = memo(known, place, () => this.#offeredAt(table, row));
+        const inForce = coupled.filter((_, i) => gates[i]!(row));
+        if (inForce.some((rule) => lacksDomain(rule, offered.offer))) return null;
+        const sizes = new Uint8Array(sizesThere);
+        const meaning = this.#meaningOf(offered, inForce);
+        const made = { table, rows: [], sizes, of, coupled: inForce, offered, meaning, sifted: false };
+        found.push(made);
+        return made;
+      };
+      for (let row = nextBit(open, 0); row >= 0; row = nextBit(open, row + 1)) {
+        if (aside.some((is) => is(row))) continue;
         const place = placeOf(row);
-        const key = gated
-          ? `${place} ${gates.map((holds, i) => (local[i] && holds(row) ? 1 : 0)).join('')}`
-          : place;
-        let group = groups.get(key);
-        if (group === undefined) {
-          const offered = memo(known, place, () => this.#offeredAt(table, row));
-          const inForce = coupled.filter((_, i) => gates[i]!(row));
-          const out = inForce.some((rule) => lacksDomain(rule, offered.offer));
-          const meaning = out ? -1 : this.#meaningOf(offered, inForce);
-          const sizes = new Uint8Array(out ? 0 : sizesThere);
-          group = out
-            ? null
-            : { table, rows: [], sizes, of, coupled: inForce, offered, meaning, sifted: false };
-          groups.set(key, group);
-          if (group !== null) found.push(group);
+        let group: Group | null | undefined;
+        if (gated) {
+          const key = `${place} ${gates.map((holds, i) => (local[i] && holds(row) ? 1 : 0)).join('')}`;
+          group = byGate.get(key);
+          if (group === undefined) {
+            group = groupAt(row, place);
+            byGate.set(key, group);
+          }
+        } else {
+          group = byPlace[place];
+          if (group === undefined) {
+            group = groupAt(row, place);
+            byPlace[place] = group;
+          }
         }
         if (group === null || group.sizes[sizeAt[row]!] === 1) continue;
         group.sizes[sizeAt[row]!] = 1;

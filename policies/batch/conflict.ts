@@ -1,6 +1,7 @@
 import type { Highs } from 'highs';
 import { type Batch, cellOf, type Placed, ROOM } from './problem.ts';
-import { type Obstacle, Relaxation } from './relaxation.ts';
+import { Relaxation } from './relaxation.ts';
+import type { Obstacle } from './rows.ts';
 import { Tally } from './tally.ts';
 
 /** Some machine is without a place if the programme says that at least this much of one is. */

@@ -6,7 +6,7 @@ import { type Candidates, candidatesOf } from './candidates.ts';
 import { conflictOf, obstaclesNow, wordsOf } from './conflict.ts';
 import { loadHighs } from './linear.ts';
 import type { Batch } from './problem.ts';
-import type { Obstacle } from './relaxation.ts';
+import type { Obstacle } from './rows.ts';
 import type { Answer } from './solve.ts';
 import type { BatchInput, Conflict } from './types.ts';
 

@@ -80,12 +80,15 @@ function dishesOf(request: PlacementRequest, group: Group): Dish[] {
   // The least of each that an offer so far takes, where a quota counts it.
   let [v, m, g] = counted.map((is) => (is ? Number.POSITIVE_INFINITY : 0)) as [number, number, number];
   for (const row of group.rows) {
-    const dish = { row, vcpus: vcpus[row]!, memory: memory[row]!, gpus: gpus[row]! };
-    if (dish.vcpus < request.vcpus || dish.memory < request.memoryGiB || dish.gpus < wantedGpus) continue;
-    if (prices[row]! > most) break;
-    if (found.length > 0 && dish.vcpus >= v && dish.memory >= m && dish.gpus >= g) continue;
-    found.push({ ...dish, group, price: prices[row]!, score: scoreOf(group.of, prices[row]!) });
-    [v, m, g] = [Math.min(v, dish.vcpus), Math.min(m, dish.memory), Math.min(g, dish.gpus)];
+    const [ownVcpus, ownMemory, ownGpus, price] = [vcpus[row]!, memory[row]!, gpus[row]!, prices[row]!];
+    if (ownVcpus < request.vcpus || ownMemory < request.memoryGiB || ownGpus < wantedGpus) continue;
+    if (price > most) break;
+    if (found.length > 0 && ownVcpus >= v && ownMemory >= m && ownGpus >= g) continue;
+    const score = scoreOf(group.of, price);
+    found.push({ group, row, price, score, vcpus: ownVcpus, memory: ownMemory, gpus: ownGpus });
+    v = Math.min(v, ownVcpus);
+    m = Math.min(m, ownMemory);
+    g = Math.min(g, ownGpus);
     if (v <= request.vcpus && m <= request.memoryGiB && g <= wantedGpus) break;
   }
   return found;

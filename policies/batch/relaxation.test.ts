@@ -2,7 +2,8 @@ import { conflictOf } from './conflict.ts';
 import { loadHighs } from './linear.ts';
 import { mergedOf } from './merged.ts';
 import { type Batch, EPSILON } from './problem.ts';
-import { type Goal, Relaxation } from './relaxation.ts';
+import { Relaxation } from './relaxation.ts';
+import type { Goal } from './rows.ts';
 import { solveGreedy } from './solve.ts';
 import { type BatchShape, randomBatch } from './testing/random-batches.ts';
 

@@ -23,7 +23,7 @@ export class Tally {
   readonly batch: Batch;
   /** Machines not placed yet, by class. */
   readonly open: Int32Array;
-  /** By limit and by spread group; both lists grow as options are looked at, so these follow. */
+  /** By limit and by spread group, from when they are first asked about: most never are. */
   readonly #left: number[] = [];
   readonly #groups: Standing[] = [];
   readonly #coming: Int32Array;
