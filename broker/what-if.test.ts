@@ -6,13 +6,11 @@ import { TestBroker } from './testing/test-broker.ts';
 let broker: TestBroker;
 beforeAll(async () => {
   broker = await TestBroker.start();
-  for (const [name, provider, region] of [
-    ['aws-1', 'aws', 'us-east-1'],
-    ['gcp-1', 'gcp', 'europe-west1'],
+  for (const [name, spec] of [
+    ['aws-1', { provider: 'aws', regions: ['us-east-1'] }],
+    ['gcp-1', { provider: 'gcp', regions: ['europe-west1'], project: 'some-project' }],
   ]) {
-    const made = await broker.call('POST', '/v1/sites', {
-      body: { name, spec: { provider, regions: [region] } },
-    });
+    const made = await broker.call('POST', '/v1/sites', { body: { name, spec } });
     if (made.status !== 201) throw new Error(JSON.stringify(made.body));
   }
 }, 60_000);
