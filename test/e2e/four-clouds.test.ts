@@ -109,6 +109,12 @@ test.each(['aws', 'azure', 'gcp', 'onprem'])(
       );
     }
     expect(await succeed('get volumes')).toMatch(/ATTACHED TO.*\n.*shop-1/);
+    expect(await succeed('detach volume shop-data --wait')).toBe('volume/shop-data detaching\n');
+    expect(await succeed('get volume shop-data')).not.toMatch(/shop-1/);
+    expect(await succeed('attach volume shop-data --to shop-1 --wait')).toMatch(
+      /^volume\/shop-data attaching/,
+    );
+    expect(await succeed('attach volume shop-data --to shop-1')).toMatch(/already attached/);
     expect(await succeed(['apply', '-f', file])).toMatch(/^(\S+ unchanged\n){5}$/);
     expect(await succeed('audit', { limitMs: 120_000 })).toMatch(/^0 orphans, 0 missing, 0 doubled$/m);
 
