@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { ResourceSpec, ResourceStatus } from './database.ts';
 import type { InstanceRow } from './instances.ts';
 import type { Queryable } from './open.ts';
@@ -46,15 +47,16 @@ export async function networkWant(
 async function firewallsOf(db: Queryable, { network, labels }: Named): Promise<string[]> {
   const rows = await db
     .selectFrom('resources')
-    .select(['spec', 'status', 'refers_to'])
+    .select(['spec', 'status'])
     .where('kind', '=', 'Firewall')
+    .where(sql<boolean>`refers_to @> array[${network}]::uuid[]`)
     .where('deleted_at', 'is', null)
     .where('gone_at', 'is', null)
     .orderBy('created_at')
     .orderBy('id')
     .execute();
   return rows
-    .filter(({ spec, refers_to }) => refers_to.includes(network!) && holdsFor(spec, labels))
+    .filter(({ spec }) => holdsFor(spec, labels))
     .flatMap(({ status }) => (status.readyAt && status.externalReference ? [status.externalReference] : []));
 }
 
