@@ -18,6 +18,7 @@ export const commandExamples: Record<string, readonly string[]> = {
     'landfall delete -f examples/first.yaml --ignore-not-found',
   ],
   compliance: ['landfall compliance'],
+  simulate: ['landfall simulate aws', 'landfall simulate gcp --port 8085'],
   acknowledge: ['landfall acknowledge violation 01a2 --reason "moves on Monday"'],
   approve: ['landfall approve approval 01a2 --reason "agreed with finance"'],
   reject: ['landfall reject approval 01a2 --reason "use a smaller machine"'],

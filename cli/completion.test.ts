@@ -33,7 +33,7 @@ const words = async (...typed: string[]): Promise<string[]> => {
 };
 
 test('commands and their commands are completed, hidden ones are not', async () => {
-  expect(await words('de')).toEqual(['describe', 'delete']);
+  expect(await words('de')).toEqual(['describe', 'detach', 'delete']);
   expect(await words('policy', 't')).toEqual(['test']);
   expect(await words('__')).toEqual([]);
 });

@@ -57,7 +57,7 @@ test('no pattern that is let through takes long, whatever the text', () => {
     for (const text of texts) new RegExp(pattern).test(text);
     // Of the processor: a busy machine is no slow pattern.
     const took = process.threadCpuUsage(start).user / 1000;
-    expect({ pattern, slow: took > 500 }).toEqual({ pattern, slow: false });
+    expect({ pattern, slow: took > 1_000 }).toEqual({ pattern, slow: false });
   }
   expect(allowed).toBeGreaterThan(2000);
 }, 120_000);
