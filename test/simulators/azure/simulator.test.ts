@@ -131,12 +131,32 @@ describe('the simulated Azure', () => {
         dataDisksToAttach: [{ diskId: `${compute}/disks/${name}`, lun, deleteOption: 'Detach' }],
       });
 
+    /** Until nothing of the machine is under way any more; a busy machine takes longer over it. */
+    const settled = async (gone = false) => {
+      const path = `${compute}/virtualMachines/keeper`;
+      const isSettled = ({ status, body }: Awaited<ReturnType<typeof call>>) =>
+        gone
+          ? status === 404
+          : (body as { properties?: { provisioningState?: string } }).properties?.provisioningState ===
+            'Succeeded';
+      for (let tries = 0; !isSettled(await call('GET', path)); tries++) {
+        if (tries > 400) throw new Error(`${path} is still under way`);
+        await sleep(25);
+      }
+    };
+
     beforeAll(async () => {
       await call('PUT', `${network}/virtualNetworks/v`, withSubnet);
       await call('PUT', `${network}/networkInterfaces/k`, nic());
       const networkProfile = { networkInterfaces: [{ id: `${network}/networkInterfaces/k` }] };
-      const keeper = { ...vm, properties: { ...vm.properties, networkProfile } };
-      await call('PUT', `${compute}/virtualMachines/keeper`, keeper);
+      // A disk of its own: that of the machine before may still be going.
+      const { storageProfile } = vm.properties;
+      const osDisk = { ...storageProfile.osDisk, name: 'kept' };
+      const keeper = {
+        ...vm,
+        properties: { ...vm.properties, storageProfile: { ...storageProfile, osDisk }, networkProfile },
+      };
+      expect(await call('PUT', `${compute}/virtualMachines/keeper`, keeper)).toMatchObject({ status: 201 });
       for (const [name, size, zones] of [
         ['a', 8],
         ['b', 8],
@@ -147,6 +167,7 @@ describe('the simulated Azure', () => {
         expect(
           await call('PUT', `${compute}/disks/${name}`, disk({ diskSizeGB: size }, zones && [...zones])),
         ).toMatchObject({ status: 202 });
+      await settled();
       await sleep(250);
     });
 
@@ -168,18 +189,18 @@ describe('the simulated Azure', () => {
       simulator.faults.set({ kind: 'transitions', networkMs: 1500 });
       expect(await attach('a')).toMatchObject({ status: 202 });
       expect(await attach('b')).toMatchObject({ code: 'AnotherOperationInProgress' });
-      await sleep(1550);
+      await settled();
       simulator.faults.clear();
       expect(await attach('a', 1)).toMatchObject({ code: 'ConflictingUserInput' });
       expect(await attach('b', 0)).toMatchObject({ code: 'InvalidParameter' });
       expect(await attach('z', 1)).toMatchObject({ code: 'BadRequest' });
       expect(await attach('big', 1)).toMatchObject({ status: 202 });
-      await sleep(60);
+      await settled();
       expect(await attach('c', 2)).toMatchObject({ code: 'OperationNotAllowed' });
       expect(await change('big', { diskSizeGB: 5000 })).toMatchObject({ code: 'OperationNotAllowed' });
       expect(await call('DELETE', `${compute}/disks/a`)).toMatchObject({ code: 'OperationNotAllowed' });
       await call('DELETE', `${compute}/virtualMachines/keeper`);
-      await sleep(200);
+      await settled(true);
       expect((await call('GET', `${compute}/disks/a`)).body).toMatchObject({
         properties: { diskState: 'Unattached' },
       });
