@@ -7,7 +7,8 @@ import type { Queryable } from './open.ts';
 export interface Tied {
   site: string;
   region: string;
-  zone?: string;
+  /** Zones that its network has a subnet in; absent where every zone will do. */
+  zones?: string[];
   host?: string;
 }
 
@@ -22,6 +23,19 @@ export function subnetOf(
   const subnets = status.subnets ?? [];
   if (wanted !== undefined) return subnets.find(({ name }) => name === wanted);
   return subnets.find((subnet) => !zone || !subnet.zone || subnet.zone === zone);
+}
+
+/**
+ * Zones that an instance of this network may be in: those of its subnets, or of the one subnet that it names. Undefined:
+ * any, since there is a subnet that spans the region.
+ */
+export function subnetZones(
+  status: Pick<ResourceStatus, 'subnets'>,
+  wanted: string | undefined,
+): string[] | undefined {
+  const fitting = (status.subnets ?? []).filter(({ name }) => wanted === undefined || name === wanted);
+  const zones = fitting.flatMap(({ zone }) => zone ?? []);
+  return zones.length === fitting.length && zones.length > 0 ? [...new Set(zones)].sort() : undefined;
 }
 
 /** The network and firewalls of an instance as the adapters' want has them; empty for one in its site's default network. */
@@ -100,14 +114,18 @@ export async function tiedPlace(
     const what = `${kind === 'Network' ? 'network' : 'image'} ${name}`;
     if (['Failed', 'Lost', 'Deleting', 'Deleted'].includes(state)) return { refused: `${what} is ${state}` };
     if (!status.readyAt || !status.site || !status.region) return { waitsFor: what };
-    const subnet = kind === 'Network' ? subnetOf(status, row.spec.subnet, null) : undefined;
-    if (kind === 'Network' && row.spec.subnet !== undefined && !subnet)
+    if (kind === 'Network' && row.spec.subnet !== undefined && !subnetOf(status, row.spec.subnet, null))
       return { refused: `${what} has no subnet ${row.spec.subnet}` };
-    const zone = row.spec.subnet === undefined ? undefined : subnet?.zone;
+    const zones = kind === 'Network' ? subnetZones(status, row.spec.subnet) : undefined;
+    const asked = row.spec.placement?.zones ?? [];
+    if (zones && asked.length > 0 && !asked.some((zone) => zones.includes(zone)))
+      return {
+        refused: `${what} has subnets in ${zones.join(', ')} only, and spec.placement.zones asks for ${asked.join(', ')}`,
+      };
     const place: Tied = {
       site: status.site,
       region: status.region,
-      ...(zone ? { zone } : {}),
+      ...(zones ? { zones } : {}),
       ...(status.host ? { host: status.host } : {}),
     };
     if (tied && (tied.site !== place.site || tied.region !== place.region || tied.host !== place.host))

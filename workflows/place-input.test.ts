@@ -1,6 +1,6 @@
-import { imageArchitectures } from '@landfall/store';
+import { imageArchitectures, subnetZones } from '@landfall/store';
 import { noProvider } from './place.ts';
-import { type PlacementSubject, placementRequest } from './place-input.ts';
+import { narrowedTo, type PlacementSubject, placementRequest } from './place-input.ts';
 
 const subject = (
   architecture?: 'x86_64' | 'arm64' | 'any',
@@ -71,4 +71,23 @@ test('any architecture is one of them where a provider in question has the image
     architecture: 'arm64',
     providers: ['gcp'],
   });
+});
+
+test('a machine goes into a zone that its network has a subnet in', () => {
+  const subnets = [
+    { name: 'a', ref: 's1', cidr: '10.0.0.0/25', zone: 'eu-1b' },
+    { name: 'b', ref: 's2', cidr: '10.0.0.128/25', zone: 'eu-1c' },
+  ];
+  expect(subnetZones({ subnets }, undefined)).toEqual(['eu-1b', 'eu-1c']);
+  expect(subnetZones({ subnets }, 'b')).toEqual(['eu-1c']);
+  const regional = { name: 'c', ref: 's3', cidr: '10.0.1.0/25' };
+  expect(subnetZones({ subnets: [...subnets, regional] }, undefined)).toBeUndefined();
+  const zonesAsked = (zones?: string[]) =>
+    narrowedTo(
+      { ...subject().spec, placement: { zones } },
+      { site: 'aws', region: 'eu-1', zones: ['eu-1b', 'eu-1c'] },
+    ).placement?.zones;
+  expect(zonesAsked()).toEqual(['eu-1b', 'eu-1c', '']);
+  expect(zonesAsked(['eu-1a', 'eu-1c'])).toEqual(['eu-1c']);
+  expect(zonesAsked(['eu-1a'])).toEqual(['eu-1a']);
 });

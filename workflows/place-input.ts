@@ -78,9 +78,13 @@ export function placementRequest(subject: PlacementSubject, image: ImageReach): 
 
 /** The request narrowed to where its network and its own image are. */
 export function narrowedTo(spec: InstanceSpec, tied: Tied): InstanceSpec {
-  const { site, region, zone, host } = tied;
-  const both = (asked: string[] | undefined, only: string): string[] =>
-    asked === undefined || asked.length === 0 || asked.includes(only) ? [only] : asked;
+  const { site, region, zones, host } = tied;
+  // What has nothing in common stays as it was asked: then no offer fits, and the decision says why.
+  const both = (asked: string[] = [], ...only: string[]): string[] => {
+    if (asked.length === 0) return only;
+    const common = asked.filter((each) => only.includes(each));
+    return common.length > 0 ? common : asked;
+  };
   const { placement = {} } = spec;
   return {
     ...spec,
@@ -88,7 +92,8 @@ export function narrowedTo(spec: InstanceSpec, tied: Tied): InstanceSpec {
       ...placement,
       sites: both(placement.sites, site),
       regions: both(placement.regions, region),
-      ...(zone ? { zones: both(placement.zones, zone) } : {}),
+      // What is offered in the whole region has no zone yet, and goes into that of its subnet.
+      ...(zones ? { zones: both(placement.zones, ...zones, ...(placement.zones?.length ? [] : [''])) } : {}),
       ...(host ? { hosts: both(placement.hosts, host) } : {}),
     },
   };

@@ -31,9 +31,13 @@ export function conditionsOf(request: PlacementRequest): Condition[] {
   };
   const oneOf = (column: OfferAttribute, names: readonly string[], words: string, fold = false): void => {
     const allowed = new Set<unknown>(names);
-    const allows = (v: unknown): boolean => allowed.has(fold ? String(v).toLowerCase() : v);
+    const allows = (v: unknown): boolean => allowed.has(fold ? String(v).toLowerCase() : (v ?? ''));
     const key = `${column} ${JSON.stringify([...names].sort())}`;
-    conditions.push({ words: `${words} ${names.join(' or ')}`, key, test: { column, allows } });
+    conditions.push({
+      words: `${words} ${names.filter(Boolean).join(' or ')}`,
+      key,
+      test: { column, allows },
+    });
   };
   atLeast('vcpus', request.vcpus, `${request.vcpus} vCPUs`);
   atLeast('memoryGiB', request.memoryGiB, `${request.memoryGiB} GiB of memory`);

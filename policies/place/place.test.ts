@@ -57,6 +57,14 @@ test.each([
   expect(decision.reasons.join()).toContain(`${field} must be`);
 });
 
+test.each([
+  [['euc1-az2'], 'unplaceable'],
+  [['euc1-az2', ''], 'placed'],
+])('an offer of a whole region is in zones %j: %s', (zones, outcome) => {
+  const whole = Catalogue.fromRows([{ ...row, zone: null }], { name: 'test', date: '2025-01-01' });
+  expect(place({ ...plain, catalogue: whole, request: { ...NEUTRAL_REQUEST, zones } }).outcome).toBe(outcome);
+});
+
 test('a size that nobody sells is unplaceable, and the reason names the largest there is', () => {
   const decision = place({ ...plain, request: { ...NEUTRAL_REQUEST, vcpus: 100_000_000 } });
   expect(decision.reasons).toContain('no offer at all has at least 100000000 vCPUs (the most there is: 2)');

@@ -40,6 +40,7 @@ export interface PlacementRequest {
   providers: string[];
   sites: string[];
   regions: string[];
+  /** Empty: any. `''` among them: what is offered in the whole region will do, too. */
   zones: string[];
   hosts: string[];
   /** A hard cap in USD per hour; 0 = none. */
