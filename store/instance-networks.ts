@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { ResourceSpec, ResourceStatus } from './database.ts';
 import type { InstanceRow } from './instances.ts';
 import type { Queryable } from './open.ts';
+import type { ResourceRow } from './resources.ts';
 
 /** Where an instance may be because of what it names, or what that has to wait for. */
 export interface Tied {
@@ -79,15 +80,35 @@ export function holdsFor(spec: ResourceSpec, labels: Record<string, string>): bo
   return Object.entries(spec.appliesTo?.labels ?? {}).every(([key, value]) => labels[key] === value);
 }
 
-/**
- * Where the network and the image of an instance let it be; `waitsFor` while one of them is not ready, `refused` where it
- * can no longer become ready. Undefined: anywhere.
- */
-export async function tiedPlace(
-  db: Queryable,
-  row: Named,
-): Promise<Tied | { waitsFor: string } | { refused: string } | undefined> {
-  const named = await db
+type NamedResource = Pick<ResourceRow, 'kind' | 'name' | 'state' | 'status'>;
+
+/** What the instances of a transaction name, read once for all that name the same. */
+export class TiedPlaces {
+  readonly #db: Queryable;
+  readonly #known = new Map<string, Promise<NamedResource[]>>();
+
+  constructor(db: Queryable) {
+    this.#db = db;
+  }
+
+  /**
+   * Where the network and the image of an instance let it be; `waitsFor` while one of them is not ready, `refused` where it
+   * can no longer become ready. Undefined: anywhere.
+   */
+  async of(row: Named): Promise<Tied | { waitsFor: string } | { refused: string } | undefined> {
+    const key = JSON.stringify([row.project, row.network, row.spec.network, row.spec.image]);
+    let named = this.#known.get(key);
+    if (!named) {
+      named = namedResources(this.#db, row);
+      this.#known.set(key, named);
+    }
+    return tiedPlace(await named, row);
+  }
+}
+
+/** The network and the image of the project's own that an instance names. */
+async function namedResources(db: Queryable, row: Named): Promise<NamedResource[]> {
+  return db
     .selectFrom('resources')
     .select(['kind', 'name', 'state', 'status'])
     .where((eb) =>
@@ -109,6 +130,12 @@ export async function tiedPlace(
     )
     .orderBy('kind', 'desc')
     .execute();
+}
+
+function tiedPlace(
+  named: readonly NamedResource[],
+  row: Named,
+): Tied | { waitsFor: string } | { refused: string } | undefined {
   let tied: Tied | undefined;
   for (const { kind, name, state, status } of named) {
     const what = `${kind === 'Network' ? 'network' : 'image'} ${name}`;

@@ -1,10 +1,4 @@
-import {
-  type ApprovalRow,
-  type Intent,
-  supersedeApprovals,
-  tiedPlace,
-  wakeNeighbours,
-} from '@landfall/store';
+import { type ApprovalRow, type Intent, supersedeApprovals, wakeNeighbours } from '@landfall/store';
 import { untilExpiry, waitingMessage } from './approvals.ts';
 import type { Placer } from './place.ts';
 import { narrowedTo } from './place-input.ts';
@@ -93,7 +87,7 @@ async function place(turn: Turn, placer: Placer, open: OpenOperation): Promise<S
     });
     return nextStep(turn, placer);
   }
-  const tied = await tiedPlace(turn.tx, turn.row);
+  const tied = await turn.places.of(turn.row);
   if (tied && 'waitsFor' in tied) {
     await turn.report(`waiting for ${tied.waitsFor}`);
     return { do: 'wait', ms: 3_000 };

@@ -1,6 +1,6 @@
 /** Placement for those who only ask: the dry run behind `plan` and `validateOnly`. No Temporal, nothing is claimed. */
 import type { Decision, Schemas } from '@landfall/model';
-import { type Db, EstateReader, tiedPlace } from '@landfall/store';
+import { type Db, EstateReader, TiedPlaces } from '@landfall/store';
 import { type AdmissionRefusal, admissionRefusals } from './admission.ts';
 import { runPlacement } from './place.ts';
 import { type BatchSubject, runBatch } from './place-batch.ts';
@@ -34,7 +34,7 @@ export async function planPlacement(
   subject: PlacementSubject,
   options: { includeUnconfigured: boolean },
 ): Promise<Decision> {
-  const tied = await tiedPlace(db, { ...subject, network: null });
+  const tied = await new TiedPlaces(db).of({ ...subject, network: null });
   const spec = tied && 'site' in tied ? narrowedTo(subject.spec, tied) : subject.spec;
   const { decision } = await runPlacement(
     new View(db, subject.organization, estatesOf(db)),

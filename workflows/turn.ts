@@ -8,6 +8,7 @@ import {
   type Intent,
   liveIntents,
   supersedeApprovals,
+  TiedPlaces,
   type Tx,
 } from '@landfall/store';
 import { type Selectable, sql } from 'kysely';
@@ -34,6 +35,8 @@ export class Turn {
   operations: OpenOperation[];
   /** Oldest attempt first. */
   intents: Intent[];
+  /** Shared by the turns of a transaction. */
+  readonly places: TiedPlaces;
   readonly #writes: TurnWrites;
   /** The outcome of this turn saw the machine there. */
   isSeen = false;
@@ -46,6 +49,7 @@ export class Turn {
     row: InstanceRow,
     operations: OpenOperation[],
     intents: Intent[],
+    places: TiedPlaces,
     writes: TurnWrites,
   ) {
     this.tx = tx;
@@ -55,6 +59,7 @@ export class Turn {
     this.row = row;
     this.operations = operations;
     this.intents = intents;
+    this.places = places;
     this.#writes = writes;
   }
 
@@ -94,9 +99,20 @@ export class Turn {
     const open = Map.groupBy(operations, ({ resource_id }) => resource_id);
     const tried = found.filter(({ attempt }) => attempt > 0).map(({ id }) => id);
     const live = Map.groupBy(await liveIntents(tx, tried), ({ resource }) => resource);
+    const places = new TiedPlaces(tx);
     return found.map(
       ({ organization, now, ...row }) =>
-        new Turn(tx, broker, organization, now, row, open.get(row.id) ?? [], live.get(row.id) ?? [], writes),
+        new Turn(
+          tx,
+          broker,
+          organization,
+          now,
+          row,
+          open.get(row.id) ?? [],
+          live.get(row.id) ?? [],
+          places,
+          writes,
+        ),
     );
   }
 
