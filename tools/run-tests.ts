@@ -1,5 +1,5 @@
 /**
- * Runs the tests with jest: the unit tests of all workspaces in one run, the end-to-end suites in test/ file
+ * Runs the tests with jest: the unit tests of the workspaces in one run, the end-to-end suites in test/ file
  * by file, each in a process of its own with a time limit.
  */
 import { spawn } from 'node:child_process';
@@ -104,29 +104,44 @@ function troubleRow(suite: string, { trouble, seconds }: JestRun): SuiteResult[]
   return [{ suite: `${suite} (${trouble})`, passed: 0, failed: 1, skipped: 0, seconds }];
 }
 
-/** Runs the selection, prints the table, and answers the counts. */
-export async function runTests(selection: TestSelection): Promise<Counts> {
+/**
+ * What boots guests on this host: one file at a time, since emulated processors are slow and the host's network is one. The
+ * other files mostly wait for something, and run beside them.
+ */
+function bootsGuests(file: string): boolean {
+  return /^(onprem-agent|test\/(e2e|faults|reliability\/(killed-worker|onprem)))/.test(file);
+}
+
+/** Some files one after the other: the unit tests in one run of jest, the end-to-end suites in one each. */
+async function runInTurn(files: readonly string[], selection: TestSelection): Promise<SuiteResult[]> {
   const rows: SuiteResult[] = [];
-  if (selection.suites.includes('unit')) {
-    const files = filesIn(unitRoots(), selection.patterns);
-    if (files.length > 0) {
-      say(`== unit tests: ${files.length} files`);
-      const run = await jest(files, selection.jestArgs, 1800);
-      if (run.report !== undefined) {
-        rows.push(...countBySuite(run.report, (file) => `unit ${relative(root, file).split('/')[0]}`));
-      }
-      rows.push(...troubleRow('unit', run));
-    }
+  const unit = files.filter((file) => !file.startsWith('test/'));
+  if (unit.length > 0) {
+    say(`== unit tests: ${unit.length} files`);
+    const run = await jest(unit, ['--runInBand', ...selection.jestArgs], 1800);
+    if (run.report !== undefined)
+      rows.push(...countBySuite(run.report, (file) => `unit ${relative(root, file).split('/')[0]}`));
+    rows.push(...troubleRow('unit', run));
   }
-  if (selection.suites.includes('e2e')) {
-    for (const file of filesIn(['test'], selection.patterns)) {
-      say(`== ${file}`);
-      const run = await jest([file], ['--runInBand', ...selection.jestArgs], selection.fileLimitSeconds);
-      const suite = `e2e ${relative('test', file).replace(/\.test\.ts$/, '')}`;
-      const counted = run.report === undefined ? [] : countBySuite(run.report, () => suite);
-      rows.push(...counted.map((row) => ({ ...row, seconds: run.seconds })), ...troubleRow(suite, run));
-    }
+  for (const file of files.filter((each) => each.startsWith('test/'))) {
+    say(`== ${file}`);
+    const run = await jest([file], ['--runInBand', ...selection.jestArgs], selection.fileLimitSeconds);
+    const suite = `e2e ${relative('test', file).replace(/\.test\.ts$/, '')}`;
+    const counted = run.report === undefined ? [] : countBySuite(run.report, () => suite);
+    rows.push(...counted.map((row) => ({ ...row, seconds: run.seconds })), ...troubleRow(suite, run));
   }
+  return rows;
+}
+
+/** Runs the selection, prints the table, and answers the counts. */
+export async function runTests({ suites, patterns, ...how }: TestSelection): Promise<Counts> {
+  const files = [
+    ...(suites.includes('unit') ? filesIn(unitRoots(), patterns) : []),
+    ...(suites.includes('e2e') ? filesIn(['test'], patterns) : []),
+  ];
+  const { true: guests = [], false: others = [] } = Object.groupBy(files, (file) => `${bootsGuests(file)}`);
+  const lanes = [guests, others].map((lane) => runInTurn(lane, { suites, patterns, ...how }));
+  const rows = (await Promise.all(lanes)).flat().sort((a, b) => (a.suite < b.suite ? -1 : 1));
   if (rows.length > 0) say(`\n${tableLines(rows).join('\n')}`);
   return sum(rows);
 }
