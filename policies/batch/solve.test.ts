@@ -1,3 +1,4 @@
+import { Worker } from 'node:worker_threads';
 import { loadHighs } from './linear.ts';
 import type { Batch } from './problem.ts';
 import { type Answer, type SolveOptions, solveGreedy, solveHere } from './solve.ts';
@@ -110,6 +111,21 @@ describe('solving a batch', () => {
     };
     await expect(run()).rejects.toThrow('cancelled');
     expect(threads()).toBe(before);
+  });
+
+  it('solves one batch after the other in one thread', async () => {
+    // Threads are numbered as they are started.
+    const started = async (): Promise<number> => {
+      const thread = new Worker('', { eval: true });
+      const { threadId } = thread;
+      await thread.terminate();
+      return threadId;
+    };
+    const batch = randomBatch(3, LARGE);
+    const first = await answersOfThread(batch);
+    const before = await started();
+    expect(await answersOfThread(batch)).toEqual(first);
+    expect(await started()).toBe(before + 1);
   });
 
   it('throws what its thread throws', async () => {

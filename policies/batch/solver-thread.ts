@@ -1,4 +1,4 @@
-/** What {@link openSolver} starts: solves one batch, and then it ends. */
+/** What {@link openSolver} starts: solves a batch, and then waits for the next. */
 import { parentPort } from 'node:worker_threads';
 import { loadHighs } from './linear.ts';
 import { solveHere } from './solve.ts';
@@ -7,7 +7,7 @@ import type { SolverMessage, SolverTask } from './solver.ts';
 // Loaded while the batch is still being made. Without WebAssembly the greedy answer stands.
 const loading = loadHighs().catch(() => null);
 
-parentPort!.once('message', async ({ batch, options }: SolverTask) => {
+parentPort!.on('message', async ({ batch, options }: SolverTask) => {
   const post = (message: SolverMessage): void => parentPort!.postMessage(message);
   const highs = await loading;
   solveHere(highs, batch, options, (answer) => post({ answer }));
