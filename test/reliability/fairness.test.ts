@@ -66,3 +66,14 @@ test('one machine of a project is made within a few calls while 60 of another wa
   // Those that had begun, what each poll had in hand already, and a turn of the other project.
   expect(begun.indexOf(id)).toBeLessThan(12);
 }, 90_000);
+
+test('an account that throttles is asked by none of its resources until it said', async () => {
+  const { provider } = estate;
+  provider.throttled = { untilMs: Date.now() + 4_000, refused: 0 };
+  const asked = await Promise.all(Array.from({ length: 8 }, (_, n) => estate.request(`throttled-${n}`)));
+  for (const { operation } of asked)
+    expect(await estate.ended(operation, 60_000)).toMatchObject({ state: 'Succeeded' });
+  // The first, and what was on its way as it was refused.
+  expect(provider.throttled.refused).toBeGreaterThanOrEqual(1);
+  expect(provider.throttled.refused).toBeLessThanOrEqual(atOnce);
+}, 90_000);
