@@ -15,6 +15,7 @@ import type {
   Want,
 } from './contract.ts';
 import { ProviderError, type ProviderErrorCode } from './errors.ts';
+import { Throttle } from './throttle.ts';
 
 /**
  * The adapter as Temporal activities: what a site's worker and a host's agent register on their task queue, and what
@@ -88,7 +89,7 @@ const pulseMs = 3_000;
  * Runs an adapter's call with a pulse of heartbeats for as long as it takes: one provider request may last longer than the
  * heartbeat timeout, and what the timeout is for is a process that died. The adapter's own details are sent again with each.
  */
-async function asFailure<T>(call: (context: CallContext) => Promise<T>): Promise<T> {
+async function asFailure<T>(throttle: Throttle, call: (context: CallContext) => Promise<T>): Promise<T> {
   let details: unknown = activityInfo().heartbeatDetails;
   const beat = (latest?: unknown) => {
     if (latest !== undefined) details = latest;
@@ -96,7 +97,8 @@ async function asFailure<T>(call: (context: CallContext) => Promise<T>): Promise
   };
   const pulse = setInterval(() => beat(), pulseMs);
   try {
-    return await call({ signal: cancellationSignal(), heartbeat: beat, resumed: details });
+    const signal = cancellationSignal();
+    return await throttle.run(signal, () => call({ signal, heartbeat: beat, resumed: details }));
   } catch (error) {
     throw toApplicationFailure(error);
   } finally {
@@ -107,14 +109,16 @@ async function asFailure<T>(call: (context: CallContext) => Promise<T>): Promise
 const offersPerPage = 1000;
 
 export function adapterActivities(adapter: Adapter, backend: SiteBackend): AdapterActivities {
+  const throttle = new Throttle();
+  const called = <T>(call: (context: CallContext) => Promise<T>) => asFailure(throttle, call);
   return {
-    describeSite: () => asFailure(() => adapter.describe()),
-    ensureResource: (ref) => asFailure(async (context) => adapter.ensure(await backend.want(ref), context)),
+    describeSite: () => called(() => adapter.describe()),
+    ensureResource: (ref) => called(async (context) => adapter.ensure(await backend.want(ref), context)),
     observeResource: ({ target, want }) =>
-      asFailure(async () => adapter.observe(target, want && (await backend.want(want)))),
-    removeResource: ({ target }) => asFailure((context) => adapter.remove(target, context)),
+      called(async () => adapter.observe(target, want && (await backend.want(want)))),
+    removeResource: ({ target }) => called((context) => adapter.remove(target, context)),
     takeInventory: ({ site, broker, run }) =>
-      asFailure(async () => {
+      called(async () => {
         let items = 0;
         let complete = true;
         let page: string | undefined;
@@ -134,7 +138,7 @@ export function adapterActivities(adapter: Adapter, backend: SiteBackend): Adapt
         return { items, complete };
       }),
     refreshOffers: ({ site, run }) =>
-      asFailure(async (context) => {
+      called(async (context) => {
         let batch: SiteOffer[] = [];
         let offers = 0;
         for await (const offer of adapter.offers(context)) {
@@ -149,6 +153,6 @@ export function adapterActivities(adapter: Adapter, backend: SiteBackend): Adapt
         return { offers };
       }),
     readConsole: ({ target, maxBytes }) =>
-      asFailure(async () => ({ text: await adapter.console(target, maxBytes) })),
+      called(async () => ({ text: await adapter.console(target, maxBytes) })),
   };
 }

@@ -40,10 +40,12 @@ export interface SimulatedEstate {
   signals: Signals;
   broker: string;
   provider: MemoryProvider;
+  /** The connection to Temporal, for what only it knows. */
+  engine: NativeConnection;
   request(
     name: string,
     spec?: Partial<InstanceSpec>,
-    asked?: { labels?: Record<string, string>; by?: string },
+    asked?: { labels?: Record<string, string>; by?: string; project?: string },
   ): Promise<{ id: string; operation: string }>;
   /** Puts a policy of the organization in force; its rules as in a policy file, at no indentation. */
   policy(name: string, rules: string): Promise<void>;
@@ -147,9 +149,10 @@ export async function startSimulatedEstate(options: EstateOptions = {}): Promise
     signals,
     broker,
     provider,
-    async request(name, spec = {}, { labels = {}, by = 'test' } = {}) {
+    engine: connection,
+    async request(name, spec = {}, { labels = {}, by = 'test', project = 'default' } = {}) {
       const { instance, operation } = await createInstance(store.db, {
-        project: 'default',
+        project,
         organization: 'default',
         name,
         labels,

@@ -9,6 +9,7 @@ export async function readConsole(input: {
 }): Promise<{ text: string }> {
   const adapter = proxyActivities<AdapterActivities>({
     taskQueue: input.queue,
+    priority: { fairnessKey: input.target.stamp.project },
     startToCloseTimeout: '20s',
     scheduleToCloseTimeout: '25s',
     retry: { maximumAttempts: 2 },

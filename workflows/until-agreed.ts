@@ -69,9 +69,11 @@ export async function untilAgreed(
   }
 }
 
-function site(queue: string): AdapterActivities {
+/** Calls that wait for a site are served by turns of the projects they are for: a long queue of one delays no other. */
+function site(queue: string, project: string): AdapterActivities {
   return proxyActivities<AdapterActivities>({
     taskQueue: queue,
+    priority: { fairnessKey: project },
     startToCloseTimeout: '15m',
     heartbeatTimeout: '12s',
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -85,7 +87,7 @@ function site(queue: string): AdapterActivities {
 }
 
 async function take(step: Extract<Step, { do: 'ensure' | 'observe' | 'remove' }>): Promise<Outcome> {
-  const activities = site(step.queue);
+  const activities = site(step.queue, step.target.stamp.project);
   try {
     if (step.do === 'remove') {
       return {

@@ -55,6 +55,8 @@ export class MemoryProvider {
     denied: 0,
   };
   created = 0;
+  /** Until when creates are refused as too many, and how many came all the same. */
+  throttled = { untilMs: 0, refused: 0 };
   /** Everything that is no machine. */
   readonly resources = new MemoryResources(
     (fault) => this.take(fault),
@@ -113,6 +115,11 @@ export class MemoryProvider {
   }
 
   private ensure(want: Want<'Instance'>): Present {
+    const retryAfterMs = this.throttled.untilMs - Date.now();
+    if (retryAfterMs > 0) {
+      this.throttled.refused++;
+      throw new ProviderError('Throttled', 'simulated: too many calls', { retryAfterMs });
+    }
     if (this.take('unavailable')) throw new ProviderError('Unavailable', 'simulated: not answering');
     const key = this.key(want.stamp);
     let machine = this.machines.get(key);
