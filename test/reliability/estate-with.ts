@@ -80,6 +80,8 @@ export interface EstateOptions {
   interceptors?: WorkerOptions['interceptors'];
   /** Default: 1, so that a sweep takes what it sees. */
   orphanGraceMs?: number;
+  /** Default: a new one. */
+  broker?: string;
 }
 
 const by = { organization: 'default', requestedBy: 'test' };
@@ -92,7 +94,7 @@ export async function startEstate(sites: SiteUnderTest[], options: EstateOptions
     ports: { postgres: 0, temporal: 0 },
   });
   const { db, close: closeStore } = await openStore({ databaseUrl: stack.databaseUrl, poolSize: 20 });
-  const broker = newId();
+  const broker = options.broker ?? newId();
   await seed(db, broker, sites);
   quietRuntime();
   const connection = await NativeConnection.connect({ address: stack.temporalAddress });
@@ -251,7 +253,12 @@ async function seed(db: Db, broker: string, sites: SiteUnderTest[]): Promise<voi
     { name: 'tiny', spec: { user: 'root', onprem: { builtin: 'tiny' } } },
     {
       name: 'debian-12',
-      spec: { user: 'debian', aws: { owner: '136693071363', nameFilter: 'debian-12-{arch}-*' } },
+      spec: {
+        user: 'debian',
+        aws: { owner: '136693071363', nameFilter: 'debian-12-{arch}-*' },
+        azure: { publisher: 'Debian', offer: 'debian-12', sku: '12-gen2' },
+        gcp: { project: 'debian-cloud', family: 'debian-12' },
+      },
     },
   ];
   for (const { name, spec } of images) {

@@ -22,6 +22,7 @@ const size = (
 export const sizes: Size[] = [
   size('Standard_B1s', 'standardBSFamily', 1, 1, { spot: false }),
   size('Standard_B2s', 'standardBSFamily', 2, 4, { spot: false }),
+  size('Standard_B2ms', 'standardBSFamily', 2, 8, { spot: false }),
   size('Standard_D2s_v5', 'standardDSv5Family', 2, 8),
   size('Standard_D4s_v5', 'standardDSv5Family', 4, 16),
   size('Standard_D2ps_v5', 'standardDPSv5Family', 2, 8, { architecture: 'Arm64' }),

@@ -1,6 +1,6 @@
 import { type AzureAdapterOptions, createAzureAdapter } from '../../../adapters/azure/index.ts';
 import { idOf, kindOf, partsOf } from '../../../adapters/azure/objects.ts';
-import { groupName, kindOfTags, stampAsTags, stampTags } from '../../../adapters/azure/stamp.ts';
+import { groupName, kindOfTags, objectName, stampAsTags, stampTags } from '../../../adapters/azure/stamp.ts';
 import type { Subject } from '../../../adapters/conformance/subject.ts';
 import type { InstanceWant, Kind, Want } from '../../../adapters/contract.ts';
 import { type AzureSimulator, startAzureSimulator } from './index.ts';
@@ -10,9 +10,9 @@ const subscription = '00000000-0000-0000-0000-000000000001';
 /** The Azure adapter before the simulator, as the conformance suite wants it. Quick polls, a short grace period. */
 export async function simulatedAzure(
   options: Partial<AzureAdapterOptions> = {},
+  broker = 'broker-under-test',
 ): Promise<Subject & { simulator: AzureSimulator }> {
   const simulator = await startAzureSimulator();
-  const broker = 'broker-under-test';
   const location = { region: 'westeurope', zone: '1' };
   let planted = 0;
   return {
@@ -73,8 +73,10 @@ export async function simulatedAzure(
     async plantForeign(resource, otherBroker, kind = 'Instance') {
       planted += 1;
       const group = groupName(broker, location.region);
-      const id = idOf({ subscription }, group, partsOf[kind][0], `foreign-${planted}`);
       const stamp = { broker: otherBroker ?? '', project: 'theirs', resource, attempt: 1 };
+      // One of ours that nothing stands for has the name that the adapter gave it.
+      const name = otherBroker === broker ? objectName(stamp) : `foreign-${planted}`;
+      const id = idOf({ subscription }, group, partsOf[kind][0], name);
       const tags: Record<string, string> = otherBroker
         ? stampAsTags(stamp, kind)
         : { purpose: 'somebody else’s' };

@@ -202,8 +202,9 @@ export function createWorld(faults: FaultPlan) {
       if (type !== 'virtualmachines') return;
       for (const nic of properties.networkProfile?.networkInterfaces ?? [])
         delete find(nic.id)?.body.properties.virtualMachine;
-      const { osDisk, dataDisks = [] } = properties.storageProfile;
-      for (const { managedDisk, deleteOption } of [osDisk, ...dataDisks])
+      // One that was planted has none.
+      const { osDisk, dataDisks = [] } = properties.storageProfile ?? {};
+      for (const { managedDisk, deleteOption } of [...(osDisk ? [osDisk] : []), ...dataDisks])
         if (deleteOption === 'Delete') things.delete(managedDisk.id.toLowerCase());
         else release(estate, managedDisk.id);
     });

@@ -9,9 +9,9 @@ import type { Collection, Json } from './world.ts';
 /** The Google Cloud adapter before the simulator, as the conformance suite wants it. Quick polls, a short grace period. */
 export async function simulatedGcp(
   options: Partial<GcpAdapterOptions> = {},
+  broker = 'broker-under-test',
 ): Promise<Subject & { simulator: GcpSimulator }> {
   const simulator = await startGcpSimulator();
-  const broker = 'broker-under-test';
   const project = 'simulated-project';
   const location = { region: 'us-central1', zone: 'us-central1-b' };
   let planted = 0;
