@@ -4,6 +4,8 @@ import type {
   Adapter,
   CallContext,
   Description,
+  DiscoveryPage,
+  DiscoveryQuery,
   Kind,
   Listed,
   Location,
@@ -25,7 +27,7 @@ import { ProviderError, type ProviderErrorCode } from './errors.ts';
  */
 export interface AdapterActivities {
   describeSite(): Promise<Description>;
-  /** Creates or converges; waits until ready, heartbeating. */
+  /** Creates, converges, or adopts what is to be adopted; waits until ready, heartbeating. */
   ensureResource(input: WantRef): Promise<Present<Kind>>;
   observeResource(input: { target: Target; want?: WantRef }): Promise<Observation<Kind>>;
   removeResource(input: { target: Target }): Promise<Removal>;
@@ -35,6 +37,8 @@ export interface AdapterActivities {
     broker: string;
     run: string;
   }): Promise<{ items: number; complete: boolean }>;
+  /** One page of what exists at the site and is not ours. */
+  discoverUnmanaged(query: DiscoveryQuery): Promise<DiscoveryPage>;
   refreshOffers(input: { site: string; run: string }): Promise<{ offers: number }>;
   readConsole(input: { target: Target<'Instance'>; maxBytes: number }): Promise<{ text: string }>;
 }
@@ -109,7 +113,12 @@ const offersPerPage = 1000;
 export function adapterActivities(adapter: Adapter, backend: SiteBackend): AdapterActivities {
   return {
     describeSite: () => asFailure(() => adapter.describe()),
-    ensureResource: (ref) => asFailure(async (context) => adapter.ensure(await backend.want(ref), context)),
+    ensureResource: (ref) =>
+      asFailure(async (context) => {
+        const want = await backend.want(ref);
+        const isToAdopt = want.adopted !== undefined && !want.adopted.settled;
+        return isToAdopt ? adapter.adopt(want, context) : adapter.ensure(want, context);
+      }),
     observeResource: ({ target, want }) =>
       asFailure(async () => adapter.observe(target, want && (await backend.want(want)))),
     removeResource: ({ target }) => asFailure((context) => adapter.remove(target, context)),
@@ -133,6 +142,7 @@ export function adapterActivities(adapter: Adapter, backend: SiteBackend): Adapt
         } while (page !== undefined);
         return { items, complete };
       }),
+    discoverUnmanaged: (query) => asFailure((context) => adapter.discover(query, context)),
     refreshOffers: ({ site, run }) =>
       asFailure(async (context) => {
         let batch: SiteOffer[] = [];

@@ -1,5 +1,5 @@
 /**
- * The adapter contract: eight verbs (and one reader, `console`) over resource kinds. Time, retries, policy and
+ * The adapter contract: ten verbs (and one reader, `console`) over resource kinds. Time, retries, policy and
  * leaks belong to the workflows; an adapter observes, ensures, removes and lists, and keeps no state between
  * calls (A12). The rules A1–A12 in docs/architecture.md are the promises; `adapters/conformance` tests each.
  *
@@ -160,7 +160,8 @@ export interface InstanceWant {
   /** Root disk in GiB. */
   diskGiB: number;
   architecture: 'x86_64' | 'arm64';
-  image: ImageWant;
+  /** What it is made from; absent of a machine that was adopted, which is never made. See `imageOf`. */
+  image?: ImageWant;
   /** Public keys in OpenSSH's one-line form. */
   sshKeys: string[];
   /** cloud-init user data as written by the user; no encoding. */
@@ -228,8 +229,16 @@ export interface Address {
 
 /** A resource as wanted: kind, spec, stamp, place. */
 export type Want<K extends Kind = 'Instance'> = {
-  [P in K]: { kind: P; spec: Specs[P]; stamp: Stamp; location: Location };
+  [P in K]: { kind: P; spec: Specs[P]; stamp: Stamp; location: Location; adopted?: Adopted };
 }[K];
+
+/** Of a resource that existed before it was ours: it is never made, whatever became of it. */
+export interface Adopted {
+  /** External reference of what exists. */
+  ref: string;
+  /** False until it was seen with our stamp: until then it is only stamped (`adopt`), afterwards converged as any other. */
+  settled: boolean;
+}
 
 /** What to look at or remove: by our stamp (always enough), by the provider's reference where known. */
 export interface Target<K extends Kind = Kind> {
@@ -300,6 +309,51 @@ export interface ListPage {
   complete: boolean;
 }
 
+/** What to look for among what exists at the site and is not ours. */
+export interface DiscoveryQuery {
+  kind: Kind;
+  /** Whose stamp is ours: what carries it is left out. What carries another's is shown, and refused. */
+  broker: string;
+  /** Only the object of this external reference. */
+  ref?: string;
+  /** `nextPage` of the answer before. */
+  page?: string;
+}
+
+/** Something that exists at the site without our stamp. What the provider does not say is absent. */
+export interface Unmanaged {
+  kind: Kind;
+  ref: string;
+  /** Its name at the provider. */
+  name?: string;
+  location: Location;
+  state: 'creating' | 'ready' | 'failed' | 'removing';
+  power?: InstanceDetails['power'];
+  instanceType?: string;
+  market?: 'onDemand' | 'spot';
+  architecture?: 'x86_64' | 'arm64';
+  vcpus?: number;
+  memoryGiB?: number;
+  /** The root disk of a machine; the size of anything else that has one. */
+  diskGiB?: number;
+  /** The provider's own reference of the image it was made from. */
+  image?: string;
+  addresses: Address[];
+  /** Its tags or labels as they are. */
+  labels: Record<string, string>;
+  /** ISO time. */
+  createdAt?: string;
+  /** Why it cannot be adopted, for a person: another tool manages it, it carries another's stamp, it is going. */
+  refused?: string;
+}
+
+/** A page may be empty and not be the last. `complete` as of a `ListPage`. */
+export interface DiscoveryPage {
+  items: Unmanaged[];
+  nextPage?: string;
+  complete: boolean;
+}
+
 /** One row of a site's live catalogue. Prices in `currency` per hour. */
 export interface SiteOffer {
   region: string;
@@ -326,15 +380,18 @@ export interface Quota {
   used: number;
 }
 
-/** What can be asked of each kind. `restore`: a volume from a snapshot. `publish`: an image from an instance. */
+/**
+ * What can be asked of each kind. `restore`: a volume from a snapshot. `publish`: an image from an instance. `adopt`: what exists
+ * without us is found and made ours.
+ */
 export const verbsOfKinds = {
-  Instance: ['create', 'start', 'stop', 'reboot', 'resize', 'delete', 'console', 'spot'],
-  Volume: ['create', 'restore', 'attach', 'detach', 'grow', 'delete'],
-  Snapshot: ['create', 'delete'],
-  Image: ['publish', 'fromSnapshot', 'import', 'delete'],
-  Network: ['create', 'delete'],
-  Firewall: ['create', 'update', 'delete'],
-  Address: ['create', 'attach', 'detach', 'delete'],
+  Instance: ['create', 'start', 'stop', 'reboot', 'resize', 'delete', 'console', 'spot', 'adopt'],
+  Volume: ['create', 'restore', 'attach', 'detach', 'grow', 'delete', 'adopt'],
+  Snapshot: ['create', 'delete', 'adopt'],
+  Image: ['publish', 'fromSnapshot', 'import', 'delete', 'adopt'],
+  Network: ['create', 'delete', 'adopt'],
+  Firewall: ['create', 'update', 'delete', 'adopt'],
+  Address: ['create', 'attach', 'detach', 'delete', 'adopt'],
 } as const satisfies Record<Kind, readonly string[]>;
 
 export type Verb<K extends Kind = Kind> = (typeof verbsOfKinds)[K][number];
@@ -380,6 +437,14 @@ export interface Adapter {
   remove<K extends Kind>(target: Target<K>, context: CallContext): Promise<Removal>;
   /** Everything in the site that carries the broker's stamp, children too. `page` from the previous answer. */
   list(broker: string, page?: string): Promise<ListPage>;
+  /** What exists at the site without our stamp, a page at a time. Changes nothing. `Invalid` where the kind cannot be adopted. */
+  discover(query: DiscoveryQuery, context: CallContext): Promise<DiscoveryPage>;
+  /**
+   * Puts our stamp on what `want.adopted` names, and changes nothing else of it. Repeated, it is one adoption. `Conflict` where it
+   * carries another's stamp, is being adopted by another, or another tool manages it; `NotFound` where it is gone. Of two who
+   * adopt at once, one gets it.
+   */
+  adopt<K extends Kind>(want: Want<K>, context: CallContext): Promise<Present<K>>;
   /** The last `maxBytes` of the serial console. */
   console(target: Target<'Instance'>, maxBytes: number): Promise<string>;
 }
