@@ -102,7 +102,7 @@ export async function tiedPlace(
         eb.and([
           eb('kind', '=', 'CustomImage'),
           eb('project', '=', row.project),
-          eb('name', '=', row.spec.image),
+          eb('name', '=', row.spec.image ?? ''),
           eb('gone_at', 'is', null),
         ]),
       ]),

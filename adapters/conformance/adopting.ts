@@ -98,7 +98,11 @@ export function adoptingRules(
         [],
       );
       // It had no image of ours: what was adopted and is gone is not made anew.
-      await errorOf(adapter.ensure({ ...want, adopted: { ref, settled: true } }, context()), 'NotFound');
+      await errorOf(
+        adapter.ensure({ ...want, adopted: { ref, settled: true } }, context()),
+        'NotFound',
+        'Conflict',
+      );
       expect(await truthOf(subject, resource)).toEqual([]);
       await errorOf(adapter.adopt(want, context()), 'NotFound');
     },
