@@ -267,7 +267,8 @@ export class Turn {
         },
         location: locationOf(intent),
         ...(intent.ref ? { ref: intent.ref } : {}),
-        since: intent.created_at.toISOString(),
+        // What was adopted was there before us, and was seen with our stamp: it is not on its way into view.
+        ...(this.row.adopted !== null && !this.isAdopting ? {} : { since: intent.created_at.toISOString() }),
       },
     };
   }

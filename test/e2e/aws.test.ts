@@ -127,7 +127,7 @@ test('discover shows what EC2 has without Landfall; adopt makes it a managed ins
   const refused = await landfall(`adopt instance ${node} --as node --site east`);
   expect(refused).toMatchObject({ code: 5, stdout: '' });
   expect(refused.stderr).toContain('managed by a Kubernetes cluster');
-  expect((await landfall('adopt instance i-0123456789abcdef0 --as none --site east')).code).toBe(7);
+  expect((await landfall('adopt instance i-0123456789abcdef0 --as none --site east')).code).toBe(2);
   expect(await succeed(`adopt instance ${ref} --as legacy --dry-run`)).toMatch(/can be adopted \(dry run\)/);
 
   // No policy of today's would have allowed it here: it is adopted all the same, and reported.
@@ -154,7 +154,7 @@ test('discover shows what EC2 has without Landfall; adopt makes it a managed ins
   await succeed('policy delete nowhere');
   expect(await succeed('audit')).toMatch(/^0 orphans, 0 missing, 0 doubled\n1 instance against 1 machine /);
   expect(await succeed('discover --site east -o name')).toBe(`instance/${node}\n`);
-  expect((await landfall(adopted)).code).toBe(5);
+  expect((await landfall(`${adopted} --site east`)).code).toBe(5);
 
   await succeed('stop instance legacy --wait');
   expect((await get('legacy')).status).toMatchObject({ state: 'Stopped', externalReference: ref });
