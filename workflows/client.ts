@@ -14,6 +14,7 @@ import {
 import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
 import { mainQueue } from './steps.ts';
 
+export type { DiscoveryPage, DiscoveryQuery, Unmanaged } from '@landfall/adapters';
 export { siteQueue } from './steps.ts';
 
 export interface Engine {

@@ -1,8 +1,13 @@
-import type { DiscoveryPage, DiscoveryQuery, Unmanaged } from '@landfall/adapters';
 import type { InstanceSpec, Schemas } from '@landfall/model';
 import { adoptInstance, holderOf, siteQueues } from '@landfall/store';
 import { getSite } from '@landfall/store/sites.ts';
-import { DiscoveryFailed, siteQueue } from '@landfall/workflows/client.ts';
+import {
+  DiscoveryFailed,
+  type DiscoveryPage,
+  type DiscoveryQuery,
+  siteQueue,
+  type Unmanaged,
+} from '@landfall/workflows/client.ts';
 import { knownOffer } from '@landfall/workflows/placement.ts';
 import type { BrokerParts } from '../broker.ts';
 import type { Handlers } from '../handler.ts';
