@@ -4,8 +4,6 @@ import type {
   Adapter,
   CallContext,
   Description,
-  DiscoveryPage,
-  DiscoveryQuery,
   Kind,
   Listed,
   Location,
@@ -16,6 +14,7 @@ import type {
   Target,
   Want,
 } from './contract.ts';
+import type { DiscoveryPage, DiscoveryQuery } from './discovery.ts';
 import { ProviderError, type ProviderErrorCode } from './errors.ts';
 
 /**

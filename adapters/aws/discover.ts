@@ -1,5 +1,6 @@
 import { DescribeInstancesCommand, type EC2Client, type Tag } from '@aws-sdk/client-ec2';
-import type { CallContext, DiscoveryPage, DiscoveryQuery, Unmanaged } from '../contract.ts';
+import type { CallContext } from '../contract.ts';
+import type { DiscoveryPage, DiscoveryQuery, Unmanaged } from '../discovery.ts';
 import { ProviderError } from '../errors.ts';
 import { adoptedKind } from '../kinds.ts';
 import { type Account, reading } from './clients.ts';

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Adapter, Unmanaged, Want } from '../contract.ts';
+import type { Adapter, Want } from '../contract.ts';
+import type { Unmanaged } from '../discovery.ts';
 import { context, errorOf, listAll, removeFully, tellRefused, truthOf } from './probe.ts';
 import type { Subject } from './subject.ts';
 
