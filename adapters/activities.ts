@@ -14,6 +14,7 @@ import type {
   Target,
   Want,
 } from './contract.ts';
+import type { DiscoveryPage, DiscoveryQuery } from './discovery.ts';
 import { ProviderError, type ProviderErrorCode } from './errors.ts';
 import { Throttle } from './throttle.ts';
 
@@ -26,7 +27,7 @@ import { Throttle } from './throttle.ts';
  */
 export interface AdapterActivities {
   describeSite(): Promise<Description>;
-  /** Creates or converges; waits until ready, heartbeating. */
+  /** Creates, converges, or adopts what is to be adopted; waits until ready, heartbeating. */
   ensureResource(input: WantRef): Promise<Present<Kind>>;
   observeResource(input: { target: Target; want?: WantRef }): Promise<Observation<Kind>>;
   removeResource(input: { target: Target }): Promise<Removal>;
@@ -36,6 +37,8 @@ export interface AdapterActivities {
     broker: string;
     run: string;
   }): Promise<{ items: number; complete: boolean }>;
+  /** One page of what exists at the site and is not ours. */
+  discoverUnmanaged(query: DiscoveryQuery): Promise<DiscoveryPage>;
   refreshOffers(input: { site: string; run: string }): Promise<{ offers: number }>;
   readConsole(input: { target: Target<'Instance'>; maxBytes: number }): Promise<{ text: string }>;
 }
@@ -113,7 +116,12 @@ export function adapterActivities(adapter: Adapter, backend: SiteBackend): Adapt
   const called = <T>(call: (context: CallContext) => Promise<T>) => asFailure(throttle, call);
   return {
     describeSite: () => called(() => adapter.describe()),
-    ensureResource: (ref) => called(async (context) => adapter.ensure(await backend.want(ref), context)),
+    ensureResource: (ref) =>
+      called(async (context) => {
+        const want = await backend.want(ref);
+        const isToAdopt = want.adopted !== undefined && !want.adopted.settled;
+        return isToAdopt ? adapter.adopt(want, context) : adapter.ensure(want, context);
+      }),
     observeResource: ({ target, want }) =>
       called(async () => adapter.observe(target, want && (await backend.want(want)))),
     removeResource: ({ target }) => called((context) => adapter.remove(target, context)),
@@ -137,6 +145,7 @@ export function adapterActivities(adapter: Adapter, backend: SiteBackend): Adapt
         } while (page !== undefined);
         return { items, complete };
       }),
+    discoverUnmanaged: (query) => called((context) => adapter.discover(query, context)),
     refreshOffers: ({ site, run }) =>
       called(async (context) => {
         let batch: SiteOffer[] = [];

@@ -1,10 +1,12 @@
 /**
- * The adapter contract: eight verbs (and one reader, `console`) over resource kinds. Time, retries, policy and
+ * The adapter contract: ten verbs (and one reader, `console`) over resource kinds. Time, retries, policy and
  * leaks belong to the workflows; an adapter observes, ensures, removes and lists, and keeps no state between
  * calls (A12). The rules A1–A12 in docs/architecture.md are the promises; `adapters/conformance` tests each.
  *
  * Everything here crosses process borders as JSON: no class instances, no Dates, no bigints.
  */
+
+import type { Adopted, DiscoveryPage, DiscoveryQuery } from './discovery.ts';
 
 /**
  * Kinds an adapter can be asked for. Widened by adding a kind to `Specs` and `Details`. Types with a kind parameter mean an
@@ -160,7 +162,8 @@ export interface InstanceWant {
   /** Root disk in GiB. */
   diskGiB: number;
   architecture: 'x86_64' | 'arm64';
-  image: ImageWant;
+  /** What it is made from; absent of a machine that was adopted, which is never made. See `imageOf`. */
+  image?: ImageWant;
   /** Public keys in OpenSSH's one-line form. */
   sshKeys: string[];
   /** cloud-init user data as written by the user; no encoding. */
@@ -228,7 +231,7 @@ export interface Address {
 
 /** A resource as wanted: kind, spec, stamp, place. */
 export type Want<K extends Kind = 'Instance'> = {
-  [P in K]: { kind: P; spec: Specs[P]; stamp: Stamp; location: Location };
+  [P in K]: { kind: P; spec: Specs[P]; stamp: Stamp; location: Location; adopted?: Adopted };
 }[K];
 
 /** What to look at or remove: by our stamp (always enough), by the provider's reference where known. */
@@ -326,15 +329,18 @@ export interface Quota {
   used: number;
 }
 
-/** What can be asked of each kind. `restore`: a volume from a snapshot. `publish`: an image from an instance. */
+/**
+ * What can be asked of each kind. `restore`: a volume from a snapshot. `publish`: an image from an instance. `adopt`: what exists
+ * without us is found and made ours.
+ */
 export const verbsOfKinds = {
-  Instance: ['create', 'start', 'stop', 'reboot', 'resize', 'delete', 'console', 'spot'],
-  Volume: ['create', 'restore', 'attach', 'detach', 'grow', 'delete'],
-  Snapshot: ['create', 'delete'],
-  Image: ['publish', 'fromSnapshot', 'import', 'delete'],
-  Network: ['create', 'delete'],
-  Firewall: ['create', 'update', 'delete'],
-  Address: ['create', 'attach', 'detach', 'delete'],
+  Instance: ['create', 'start', 'stop', 'reboot', 'resize', 'delete', 'console', 'spot', 'adopt'],
+  Volume: ['create', 'restore', 'attach', 'detach', 'grow', 'delete', 'adopt'],
+  Snapshot: ['create', 'delete', 'adopt'],
+  Image: ['publish', 'fromSnapshot', 'import', 'delete', 'adopt'],
+  Network: ['create', 'delete', 'adopt'],
+  Firewall: ['create', 'update', 'delete', 'adopt'],
+  Address: ['create', 'attach', 'detach', 'delete', 'adopt'],
 } as const satisfies Record<Kind, readonly string[]>;
 
 export type Verb<K extends Kind = Kind> = (typeof verbsOfKinds)[K][number];
@@ -380,6 +386,14 @@ export interface Adapter {
   remove<K extends Kind>(target: Target<K>, context: CallContext): Promise<Removal>;
   /** Everything in the site that carries the broker's stamp, children too. `page` from the previous answer. */
   list(broker: string, page?: string): Promise<ListPage>;
+  /** What exists at the site without our stamp, a page at a time. Changes nothing. `Invalid` where the kind cannot be adopted. */
+  discover(query: DiscoveryQuery, context: CallContext): Promise<DiscoveryPage>;
+  /**
+   * Puts our stamp on what `want.adopted` names, and changes nothing else of it. Repeated, it is one adoption. `Conflict` where it
+   * carries another's stamp, is being adopted by another, or another tool manages it; `NotFound` where it is gone. Of two who
+   * adopt at once, one gets it.
+   */
+  adopt<K extends Kind>(want: Want<K>, context: CallContext): Promise<Present<K>>;
   /** The last `maxBytes` of the serial console. */
   console(target: Target<'Instance'>, maxBytes: number): Promise<string>;
 }

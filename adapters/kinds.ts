@@ -1,4 +1,4 @@
-import type { Adapter, Capability, Kind, KindAdapter, Verb } from './contract.ts';
+import type { Adapter, Capability, ImageWant, Kind, KindAdapter, Verb, Want } from './contract.ts';
 import { verbsOfKinds } from './contract.ts';
 import { ProviderError } from './errors.ts';
 
@@ -19,6 +19,32 @@ export function overKinds(kinds: KindAdapters): Pick<Adapter, 'validate' | 'obse
       (of<Kind>(want.kind) as KindAdapter<never>).ensure(want as never, context),
     remove: async (target, context) => of(target.kind).remove(target, context),
   };
+}
+
+/** What a machine is made from. @throws ProviderError `NotFound` of one that was adopted: it is gone, and nobody makes it anew. */
+export function imageOf({ spec }: Pick<Want<'Instance'>, 'spec'>): ImageWant {
+  if (spec.image) return spec.image;
+  throw new ProviderError(
+    'NotFound',
+    'the machine was adopted, and is not there any more: it is not made anew',
+  );
+}
+
+/** @throws ProviderError `Invalid` unless the kind is one of those that can be adopted. */
+export function adoptedKind(kind: Kind, adoptable: readonly Kind[]): void {
+  if (adoptable.includes(kind)) return;
+  throw new ProviderError('Invalid', `a ${kind} ${whyNotAdopted}`, { field: '/kind' });
+}
+
+/** Why a provider that adopts machines adopts nothing else. */
+export const whyNotAdopted = 'cannot be adopted yet: only machines are';
+
+/** The verbs of an adapter that finds and adopts nothing, for this reason. */
+export function adoptsNothing(reason: string): Pick<Adapter, 'discover' | 'adopt'> {
+  const refuse = async (): Promise<never> => {
+    throw new ProviderError('Invalid', reason, { field: '/kind' });
+  };
+  return { discover: refuse, adopt: refuse };
 }
 
 /** The capability of a kind: every verb, but those for which a reason is given. */

@@ -154,6 +154,7 @@ export function checkInstancePatch(patch: Schemas['InstancePatch']): void {
 }
 
 async function imageErrors(names: Names, spec: InstanceSpec): Promise<ProblemError[]> {
+  if (spec.image === undefined) return []; // adopted
   const image = await names.image(spec.image);
   if (!image)
     return unknown([spec.image], await names.images(), '/spec/image', 'image').map((error) => ({

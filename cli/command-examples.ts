@@ -13,6 +13,11 @@ export const commandExamples: Record<string, readonly string[]> = {
   resize: ['landfall resize instance first --vcpus 2 --memory 1 --wait'],
   attach: ['landfall attach volume data --to web --wait', 'landfall attach address front --to web'],
   detach: ['landfall detach volume data --wait'],
+  discover: ['landfall discover --site aws-1', 'landfall discover -o wide'],
+  adopt: [
+    'landfall adopt instance i-0123456789abcdef0 --as web --site aws-1 --wait',
+    'landfall adopt instance i-0123456789abcdef0 --as web --labels env=prod --dry-run',
+  ],
   delete: [
     'landfall delete instance first --wait',
     'landfall delete -f examples/first.yaml --ignore-not-found',

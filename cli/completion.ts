@@ -1,6 +1,6 @@
 /** Shell completion: the scripts, and the words that they ask for. */
 import type { Command } from 'commander';
-import { connect } from './connection/broker.ts';
+import { body, connect } from './connection/broker.ts';
 import { type ConnectionFlags, resolveConnection } from './connection/connection.ts';
 import { readContexts } from './connection/contexts.ts';
 import { CommandError, usageError } from './errors.ts';
@@ -116,6 +116,8 @@ async function candidates(root: Command, words: string[], terminal: Terminal): P
     );
     return matching(usable.map((kind) => (path === 'get' ? kind.plural : kind.singular)));
   }
+  if (path === 'adopt')
+    return matching(args.length === 0 ? ['instance'] : await unmanagedReferences(flags, terminal));
   const kindWord = namesOf[path];
   if (kindWord !== undefined) return path === 'ssh' && args.length > 0 ? [] : names(kindNamed(kindWord));
   if (path === 'context use' || path === 'context show' || path === 'context delete')
@@ -162,8 +164,23 @@ async function optionValues(option: string, terminal: Terminal): Promise<string[
   if (option === 'output') return [...formats];
   if (option === 'context') return Object.keys(readContexts(terminal.env).contexts);
   if (option === 'role') return ['viewer', 'operator', 'admin', 'agent'];
+  if (option === 'site') return resourceNames(kindNamed('site'), {}, terminal);
+  if (option === 'kind') return ['instance'];
   if (option === 'project') return resourceNames(kindNamed('project'), {}, terminal);
   return [];
+}
+
+/** What can be adopted at the site that is named, when it answers soon. */
+async function unmanagedReferences(
+  { site, ...flags }: ConnectionFlags & Record<string, string>,
+  terminal: Terminal,
+): Promise<string[]> {
+  if (site === undefined) return [];
+  const { client } = connect(resolveConnection(flags, terminal), AbortSignal.timeout(patience));
+  const { items } = await body(client.GET('/v1/sites/{site}/unmanaged', { params: { path: { site } } }));
+  return items.flatMap(({ externalReference, refused }) =>
+    refused === undefined ? [externalReference] : [],
+  );
 }
 
 /** Names from the broker, when it answers soon. */

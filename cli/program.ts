@@ -242,6 +242,31 @@ function addResources({ root, command }: Registrar): void {
     .option(...timeout);
   command(
     root,
+    'discover',
+    'list what exists at sites without Landfall; changes nothing',
+    async (session, flags) => (await import('./commands/adopt.ts')).discover(session, flags),
+  )
+    .option('--site <name>', 'at this site only')
+    .option('--kind <kind>', 'what to look for (default: instance)');
+  command(
+    root,
+    'adopt <kind> <reference>',
+    'make what exists at a site a resource of the project, as it is',
+    async (session, flags, [kind, reference]) =>
+      (await import('./commands/adopt.ts')).adopt(session, kind!, reference!, flags),
+  )
+    .requiredOption('--as <name>', 'its name from now on')
+    .option('--site <name>', 'where it is (default: the one site that has it)')
+    .option('--labels <pairs>', 'e.g. env=prod,team=web')
+    .option('--dry-run', 'only check')
+    .option('--wait', 'until it is done')
+    .option(...timeout)
+    .addHelpText(
+      'after',
+      '\nOnly its tags change. From then on it is managed as any other: `landfall delete` deletes the machine itself.',
+    );
+  command(
+    root,
     'delete [kind] [names...]',
     'delete things by name, or all that a manifest names',
     async (session, flags, [kind, ...names]) =>

@@ -7,6 +7,7 @@ export type { components, operations, paths };
 export type Schemas = components['schemas'];
 export type Instance = Schemas['Instance'];
 export type InstanceSpec = Schemas['InstanceSpec'];
+export type NewInstanceSpec = Schemas['NewInstanceSpec'];
 export type InstanceStatus = Schemas['InstanceStatus'];
 export type Operation = Schemas['Operation'];
 export type Decision = Schemas['Decision'];

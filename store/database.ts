@@ -102,6 +102,8 @@ export interface Instances extends Named {
   changed: Generated<string>;
   absent_since: NullableTime;
   network: string | null;
+  /** The provider's reference of a machine that existed before it was ours. */
+  adopted: ColumnType<string | null, string | null | undefined, string | null>;
   deleted_at: NullableTime;
   gone_at: NullableTime;
   updated_at: TimeNow;

@@ -6,7 +6,7 @@ import type { Queryable } from './open.ts';
 const columns = sql`
     r.id, r.name, r.project, p.organization, r.labels, r.state,
     i.site, o.provider, i.region, i.zone, i.host, o."instanceType", o.market, o.architecture, o."gpuName",
-    o."gpuCount", o.vcpus, o."memoryGiB", (i.sized_for ->> 'diskGiB')::float8 as "diskGiB", o."pricePerHour",
+    o."gpuCount", o.vcpus, o."memoryGiB", (i.sized_for ->> 'diskGiB')::float8 as "diskGiB", coalesce(o."pricePerHour", 0) as "pricePerHour",
     coalesce((r.spec ->> 'publicAddress')::boolean, false) as "publicAddress",
     to_char(i.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt"`;
 

@@ -1,5 +1,6 @@
 /** The public surface of the store: opening it, and typed queries by resource. */
 
+export * from './adoptions.ts';
 export * from './approvals.ts';
 export * from './capabilities.ts';
 export * from './catalogues.ts';

@@ -123,7 +123,7 @@ async function namedResources(db: Queryable, row: Named): Promise<NamedResource[
         eb.and([
           eb('kind', '=', 'CustomImage'),
           eb('project', '=', row.project),
-          eb('name', '=', row.spec.image),
+          eb('name', '=', row.spec.image ?? ''),
           eb('gone_at', 'is', null),
         ]),
       ]),

@@ -170,7 +170,7 @@ async function networkId(tx: Tx, project: string, spec: Draft): Promise<string |
   return row.id;
 }
 
-async function requestChange(
+export async function requestChange(
   tx: Tx,
   row: InstanceRow,
   by: Requester,
@@ -198,7 +198,7 @@ async function requestChange(
 }
 
 /** Throws `limitExceeded` when the project's instances, with this one, would exceed its limits. Serialised per project. */
-async function checkLimits(
+export async function checkLimits(
   tx: Tx,
   project: string,
   spec: { vcpus: number; memoryGiB: number },

@@ -5,6 +5,7 @@ import { sql as violations } from './migrations/0003-violations.ts';
 import { sql as catalogues } from './migrations/0004-catalogues.ts';
 import { sql as resources } from './migrations/0005-resources.ts';
 import { sql as capabilities } from './migrations/0006-capabilities.ts';
+import { sql as adopted } from './migrations/0007-adopted.ts';
 
 /** In order, by number; a number that was applied is never run again. */
 const migrations: { number: number; name: string; sql: string }[] = [
@@ -14,6 +15,7 @@ const migrations: { number: number; name: string; sql: string }[] = [
   { number: 4, name: 'catalogues', sql: catalogues },
   { number: 5, name: 'resources', sql: resources },
   { number: 6, name: 'capabilities', sql: capabilities },
+  { number: 7, name: 'adopted', sql: adopted },
 ];
 
 /** Arbitrary but fixed: one process migrates at a time. */

@@ -43,7 +43,8 @@ export async function wantFor(db: Queryable, ref: { resource: string; attempt: n
       `attempt ${ref.attempt} of resource ${ref.resource} is to be removed, not made`,
     );
   }
-  const image = await imageWant(db, row.project, row.spec.image, row.offer.architecture);
+  const { image: name } = row.spec;
+  const image = name === undefined ? null : await imageWant(db, row.project, name, row.offer.architecture);
   const keys = row.spec.sshKeys?.length
     ? await db
         .selectFrom('ssh_keys')
@@ -67,7 +68,7 @@ export async function wantFor(db: Queryable, ref: { resource: string; attempt: n
         memoryGiB: onprem ? row.sized_for.memoryGiB : row.offer.memoryGiB,
         diskGiB: row.sized_for.diskGiB,
         architecture,
-        image,
+        ...(image ? { image } : {}),
         sshKeys: keys.map((key) => key.public_key),
         ...(row.user_data === null ? {} : { userData: row.user_data }),
         labels: row.labels,
@@ -77,6 +78,9 @@ export async function wantFor(db: Queryable, ref: { resource: string; attempt: n
         ...(await networkWant(db, row, row.zone)),
       },
       stamp: { broker, project: row.project, resource: row.id, attempt: ref.attempt },
+      ...(row.adopted === null
+        ? {}
+        : { adopted: { ref: row.adopted, settled: row.status.readyAt !== undefined } }),
       location: {
         region: row.region,
         ...(row.zone ? { zone: row.zone } : {}),

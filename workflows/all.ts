@@ -2,6 +2,7 @@
 
 export { compliance, complianceOnChange } from './compliance.ts';
 export { readConsole } from './console.ts';
+export { discoverUnmanaged } from './discover.ts';
 export { audit, expire, refreshOffers, sweep } from './estate.ts';
 export { instance } from './instance.ts';
 export { catalogueUpkeep, priceRefresh } from './price-refresh.ts';

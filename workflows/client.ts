@@ -1,11 +1,20 @@
 /** The client side of the workflows: what the broker needs to wake them. No worker code is loaded here. */
 
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Target } from '@landfall/adapters';
+import type { DiscoveryPage, DiscoveryQuery, Target } from '@landfall/adapters';
 import type { OutboxRow } from '@landfall/store';
-import { Client, Connection, ScheduleOverlapPolicy, WorkflowIdConflictPolicy } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  ScheduleOverlapPolicy,
+  WorkflowFailedError,
+  WorkflowIdConflictPolicy,
+} from '@temporalio/client';
+import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
 import { mainQueue } from './steps.ts';
 
+export type { DiscoveryPage, DiscoveryQuery, Unmanaged } from '@landfall/adapters';
 export { siteQueue } from './steps.ts';
 
 export interface Engine {
@@ -54,8 +63,28 @@ export interface Signals {
   wakeCompliance(): Promise<void>;
   /** True while Temporal answers. */
   ready(): Promise<boolean>;
+  /** One page of what exists at a site and is not ours. Throws {@link DiscoveryFailed}. */
+  discover(input: { queue: string; query: DiscoveryQuery }): Promise<DiscoveryPage>;
   readConsole(input: { queue: string; target: Target<'Instance'>; maxBytes: number }): Promise<string>;
   close(): Promise<void>;
+}
+
+/** Why a site did not say what it has. `code`: the adapters' (A7), or `Unavailable` where nobody answers. */
+export class DiscoveryFailed extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, cause: unknown) {
+    super(message, { cause });
+    this.code = code;
+  }
+}
+
+function failureOf(error: unknown): DiscoveryFailed {
+  if (!(error instanceof WorkflowFailedError)) throw error;
+  const cause = error.cause instanceof ActivityFailure ? error.cause.cause : error.cause;
+  if (cause instanceof ApplicationFailure)
+    return new DiscoveryFailed(cause.type ?? 'Unavailable', cause.message, error);
+  return new DiscoveryFailed('Unavailable', 'its worker or agent does not answer', error);
 }
 
 /** Connects lazily: the broker may start before Temporal does, and outlive its restarts. */
@@ -99,6 +128,21 @@ export function connectSignals(env: NodeJS.ProcessEnv = process.env): Signals {
         return true;
       } catch {
         return false; // what is wrong is said by the dispatcher's log
+      }
+    },
+    async discover(input) {
+      try {
+        return await client.workflow.execute<(arg: typeof input) => Promise<DiscoveryPage>>(
+          'discoverUnmanaged',
+          {
+            taskQueue: mainQueue,
+            workflowId: `discover/${randomUUID()}`,
+            workflowExecutionTimeout: '150s',
+            args: [input],
+          },
+        );
+      } catch (error) {
+        throw failureOf(error);
       }
     },
     async readConsole(input) {

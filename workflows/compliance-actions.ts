@@ -60,6 +60,12 @@ async function askToReplace(db: Db, organization: string): Promise<void> {
   await endReplacementApprovals(db, organization);
   for (const violation of await violationsToReplace(db, organization, placesAtOnce)) {
     const { id, resource, name, project, labels, spec, owner } = violation;
+    if (spec.image === undefined) {
+      const message =
+        'it was adopted: what it is made from is not known, so it cannot be re-placed; move it by hand';
+      await noteAction(db, [id], { state: 'Pending', message });
+      continue;
+    }
     const { winner, reasons } = await planPlacement(
       db,
       { name, project, labels, spec, organization },

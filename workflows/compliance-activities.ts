@@ -23,6 +23,7 @@ import { heartbeat, log } from '@temporalio/activity';
 import { catalogueInForce } from './catalogue.ts';
 import { type Acted, actOnViolations } from './compliance-actions.ts';
 import {
+  anywhere,
   type ImageReach,
   imageReach,
   ownRules,
@@ -130,8 +131,8 @@ async function placedMachines(
       const machine = byId.get(id);
       if (!machine) continue; // it went between the two reads
       const { image } = subject.spec;
-      const reach = reachOf.get(image) ?? (await imageReach(db, image));
-      reachOf.set(image, reach);
+      const reach = image === undefined ? anywhere : (reachOf.get(image) ?? (await imageReach(db, image)));
+      if (image !== undefined) reachOf.set(image, reach);
       const request = { ...placementRequest({ ...subject, organization }, reach), ttlHours };
       const requestRules = rulesOf(subject.spec, machine.name);
       placed.push({ machine, request, requestRules, taken: offer as PlacedMachine['taken'] });

@@ -79,6 +79,11 @@ async function finishDeletion(turn: Turn): Promise<Step> {
 }
 
 async function place(turn: Turn, placer: Placer, open: OpenOperation): Promise<Step> {
+  if (turn.row.adopted !== null) {
+    const message = `${turn.row.adopted} is not ours: delete the instance, which touches no machine, and adopt it again`;
+    await turn.fail(message, { code: 'NotFound' });
+    return nextStep(turn, placer);
+  }
   const count = await attemptsSince(turn, open.created_at);
   if (count >= maxAttempts) {
     const last = turn.row.status.message || 'unknown';

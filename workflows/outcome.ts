@@ -1,7 +1,7 @@
 import type { Present } from '@landfall/adapters';
 import { adoptIntent, closeIntent, type Intent, setAside, wakeNeighbours } from '@landfall/store';
 import { stillFits } from './place.ts';
-import type { Outcome, Step } from './steps.ts';
+import type { Failure, Outcome, Step } from './steps.ts';
 import { placeOf, type Turn } from './turn.ts';
 
 /** A machine that is not ready by then is given up and made elsewhere. */
@@ -50,6 +50,7 @@ async function recordFailure(
 ): Promise<Step | undefined> {
   const { code, message, providerCode, field } = outcome.failed;
   const where = `${intent.site}${intent.zone ? ` ${intent.zone}` : ''}`;
+  if (turn.isAdopting && !passing.has(code)) return refuseAdoption(turn, intent, outcome.failed);
   switch (code) {
     case 'OutcomeUnknown':
       if (outcome.of === 'observe') return { do: 'wait', ms: 2_000 };
@@ -83,6 +84,17 @@ async function recordFailure(
   return undefined;
 }
 
+/** After these the same is tried again. */
+const passing = new Set(['OutcomeUnknown', 'Throttled', 'Unavailable']);
+
+/** The provider said no before anything of the machine was ours: it stays as it is, and nothing is removed. */
+async function refuseAdoption(turn: Turn, intent: Intent, failed: Failure): Promise<undefined> {
+  await closeIntent(turn.tx, turn.row.id, intent.attempt);
+  turn.intents = turn.intents.filter((other) => other !== intent);
+  await turn.fail(`not adopted: ${failed.message}; the machine is as it was`, failed);
+  return undefined;
+}
+
 /** Capacity is short of one offer in one zone, or of one host; a quota holds for the region. */
 async function asideFor(turn: Turn, intent: Intent, code: string, reason: string): Promise<void> {
   const isQuota = code === 'QuotaExceeded';
@@ -99,7 +111,8 @@ async function asideFor(turn: Turn, intent: Intent, code: string, reason: string
 }
 
 async function recordAbsence(turn: Turn, intent: Intent): Promise<Step | undefined> {
-  if (!turn.isInUse(intent)) return undefined; // nothing came of it: ensure again with the same token
+  // Nothing came of it: ensure again with the same token, or adopt again what does not carry our stamp yet.
+  if (!turn.isInUse(intent) || turn.isAdopting) return undefined;
   const since = turn.row.absent_since ?? new Date();
   if (!turn.row.absent_since) await turn.noteAbsence(since);
   if (Date.now() - since.getTime() < absenceConfirmedMs) {
@@ -134,6 +147,8 @@ async function recordPresence(
   }
   const { details } = seen;
   const isSettled = by === 'ensure' && seen.state === 'ready' && seen.diff.length === 0;
+  // What it is becomes what is wanted of it: adopting changes nothing.
+  if (isSettled && turn.isAdopting) await turn.settleAdoption(intent, details);
   await turn.writeStatus({
     ...placeOf(intent),
     // Placed in a region, it is in one of its zones now: what is attached to it goes there too.
@@ -179,7 +194,11 @@ async function recordPresence(
 }
 
 async function stillConverging(turn: Turn, intent: Intent, seen: Present): Promise<Step | undefined> {
-  if (!turn.row.status.readyAt && Date.now() - intent.created_at.getTime() > readyWithinMs) {
+  if (
+    !turn.isInUse(intent) &&
+    !turn.row.status.readyAt &&
+    Date.now() - intent.created_at.getTime() > readyWithinMs
+  ) {
     const minutes = readyWithinMs / 60_000;
     await turn.condemn(
       intent,

@@ -39,7 +39,7 @@ export async function runBatch(
   const places: number[] = [];
   const refused = new Map<string, number[]>();
   for (const [place, { subject, count }] of wanted.entries()) {
-    const image = await view.image(subject.spec.image);
+    const image = await view.image(subject.spec.image ?? '');
     const request = { ...placementRequest(subject, image), count };
     const why = unreadable ?? (request.providers.length === 0 ? noProvider(subject, image) : null);
     if (why === null) {

@@ -30,6 +30,12 @@ export interface PlacementSubject {
 /** The providers that have an image, each with the architectures it has it for. */
 export type ImageReach = readonly { provider: string; architectures: readonly string[] }[];
 
+/** Of what was adopted the image is not known: it is where it is. */
+export const anywhere: ImageReach = (['aws', 'azure', 'gcp', 'onprem'] as const).map((provider) => ({
+  provider,
+  architectures: ['x86_64', 'arm64'],
+}));
+
 /**
  * The architecture that a request is placed with. `any` is one of them where a provider in question has the image for one
  * only: an offer of the other could not be made there.
@@ -53,7 +59,7 @@ export function placementRequest(subject: PlacementSubject, image: ImageReach): 
     organization: subject.organization,
     labels: subject.labels,
     dataClass: spec.dataClass ?? '',
-    image: spec.image,
+    image: spec.image ?? '',
     vcpus: spec.vcpus,
     memoryGiB: spec.memoryGiB,
     diskGiB: spec.diskGiB ?? 10,

@@ -28,6 +28,7 @@ import { approvalStanding } from './approvals.ts';
 import { shippedCatalogue } from './catalogue.ts';
 import { ledgerKeys, readsEstate } from './ledger-keys.ts';
 import {
+  anywhere,
   type ImageReach,
   ownRules,
   type PlacementSubject,
@@ -95,7 +96,8 @@ export async function runPlacement(
 ): Promise<Look> {
   const known = await view.hosts();
   const hosts = options.assumeReady ? known.map((host) => ({ ...host, ready: true })) : known;
-  const image = await view.image(subject.spec.image);
+  // What was adopted has no image, and stays with its provider.
+  const image = subject.spec.image === undefined ? anywhere : await view.image(subject.spec.image);
   const wanted = placementRequest(subject, image);
   const request = options.narrow ? options.narrow(wanted) : wanted;
   const look = { hosts, request, policies: NO_POLICIES, own: [], counted: null };

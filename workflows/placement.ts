@@ -14,6 +14,7 @@ import {
 import { View } from './view.ts';
 
 export { catalogueByVersion, catalogueInForce, packCatalogue, shippedCatalogue } from './catalogue.ts';
+export { knownOffer } from './known-offer.ts';
 export type { BatchSubject } from './place-batch.ts';
 export { type PlacementSubject, policiesInForce, siteViews, UnreadablePolicy } from './place-input.ts';
 

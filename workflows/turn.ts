@@ -1,4 +1,4 @@
-import type { Target, WantRef } from '@landfall/adapters';
+import type { InstanceDetails, Target, WantRef } from '@landfall/adapters';
 import type { InstanceStatus, Problem } from '@landfall/model';
 import {
   condemnIntents,
@@ -7,6 +7,7 @@ import {
   type InstanceRow,
   type Intent,
   liveIntents,
+  settleAdoption,
   supersedeApprovals,
   TiedPlaces,
   type Tx,
@@ -116,9 +117,14 @@ export class Turn {
     );
   }
 
-  /** It was ready once: it may hold a user's work, and is removed only when the user says so (R11). */
+  /** It was ready once, or is a machine that was adopted: it may hold a user's work, and is removed only when the user says so (R11). */
   isInUse(intent: Intent): boolean {
-    return intent.state === 'adopted' && this.row.status.readyAt !== undefined;
+    return (intent.state === 'adopted' && this.row.status.readyAt !== undefined) || this.row.adopted !== null;
+  }
+
+  /** It existed before us and does not carry our stamp yet, as far as is known. */
+  get isAdopting(): boolean {
+    return this.row.adopted !== null && this.row.status.readyAt === undefined;
   }
 
   /** Who asked for what is open, and the operation that speaks for it. */
@@ -127,6 +133,26 @@ export class Turn {
       operation: this.operations.at(-1)!.id,
       requestedBy: [...new Set(this.operations.map((operation) => operation.requested_by))],
     };
+  }
+
+  /** The machine carries our stamp: it is wanted as it was then. */
+  async settleAdoption(
+    intent: Intent,
+    { power, instanceType, vcpus, memoryGiB }: InstanceDetails,
+  ): Promise<void> {
+    const seen = {
+      power: power === 'running' ? 'running' : 'stopped',
+      instanceType,
+      vcpus,
+      memoryGiB,
+    } as const;
+    const spec = await settleAdoption(this.tx, this.row, intent, seen);
+    const { diskGiB } = intent.sized_for;
+    Object.assign(intent, {
+      offer: { ...intent.offer, instanceType },
+      sized_for: { vcpus, memoryGiB, diskGiB },
+    });
+    this.row = { ...this.row, spec };
   }
 
   /** Since when a machine in use has not been seen; null when it is there. */
@@ -257,7 +283,8 @@ export class Turn {
         },
         location: locationOf(intent),
         ...(intent.ref ? { ref: intent.ref } : {}),
-        since: intent.created_at.toISOString(),
+        // What was adopted was there before us, and was seen with our stamp: it is not on its way into view.
+        ...(this.row.adopted !== null && !this.isAdopting ? {} : { since: intent.created_at.toISOString() }),
       },
     };
   }

@@ -1,12 +1,14 @@
 import type { Adapter, CallContext, Description, Observation, Present, Target, Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
-import { capability, overKinds } from '../kinds.ts';
+import { capability, overKinds, whyNotAdopted } from '../kinds.ts';
 import { addressShape } from './address.ts';
+import { adoptMachine } from './adopt.ts';
 import { type Account, type AwsAdapterOptions, openAccount } from './clients.ts';
 import { readConsole } from './console.ts';
 import { converge } from './converge.ts';
 import { createMachine, dryRun } from './create.ts';
 import { imageShape, whyNoImport } from './custom-image.ts';
+import { discoverMachines } from './discover.ts';
 import { firewallShape } from './firewall.ts';
 import { listPage } from './list.ts';
 import {
@@ -49,6 +51,8 @@ export function createAwsAdapter(options: AwsAdapterOptions): Adapter {
       Address: resourceAdapter(account, addressShape),
     }),
     list: (broker, page) => listPage(account, broker, page),
+    discover: (query, context) => discoverMachines(account, query, context),
+    adopt: async (want, context) => (await adoptMachine(account, want as Want, context)) as Present<never>,
     console: (target, maxBytes) => readConsole(account, target, maxBytes),
   };
 }
@@ -108,12 +112,12 @@ function description(account: Account): Description {
     visibilityGraceMs: account.visibilityGraceMs,
     capabilities: [
       capability('Instance'),
-      capability('Volume'),
-      capability('Snapshot'),
-      capability('Image', { import: whyNoImport }),
-      capability('Network'),
-      capability('Firewall'),
-      capability('Address'),
+      capability('Volume', { adopt: whyNotAdopted }),
+      capability('Snapshot', { adopt: whyNotAdopted }),
+      capability('Image', { import: whyNoImport, adopt: whyNotAdopted }),
+      capability('Network', { adopt: whyNotAdopted }),
+      capability('Firewall', { adopt: whyNotAdopted }),
+      capability('Address', { adopt: whyNotAdopted }),
     ],
     facts: {
       regions: account.regions.join(', '),

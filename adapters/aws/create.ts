@@ -6,6 +6,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import type { CallContext, Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
+import { imageOf } from '../kinds.ts';
 import { untilVisible, waitFor } from '../wait.ts';
 import { type Account, changing, reading } from './clients.ts';
 import { providerCodeOf } from './errors.ts';
@@ -29,7 +30,7 @@ export async function createMachine(
   try {
     const subnet = await chosenSubnet(ec2, want);
     context.signal.throwIfAborted();
-    const image = await resolveImage(ec2, want.spec.image);
+    const image = await resolveImage(ec2, imageOf(want));
     context.signal.throwIfAborted();
     const request = runRequest(want, image, subnet);
     const { stamp, spec } = want;
@@ -131,7 +132,7 @@ export async function dryRun(account: Account, want: Want<'Instance'>): Promise<
   account.checkRegion(want.location.region);
   const ec2 = account.ec2(want.location.region);
   const subnet = await chosenSubnet(ec2, want);
-  const image = await resolveImage(ec2, want.spec.image);
+  const image = await resolveImage(ec2, imageOf(want));
   const request = runRequest(want, image, subnet);
   try {
     await reading(ec2.send(new RunInstancesCommand({ ...request, DryRun: true })));

@@ -162,7 +162,7 @@ describe('images on AWS', () => {
 
   test('a machine of an image that is not there is Invalid at /image/custom', async () => {
     const { image } = aws.want(randomUUID(), 1).spec;
-    const want = aws.want(randomUUID(), 1, { image: { ...image, custom: 'ami-0123456789abcdef0' } });
+    const want = aws.want(randomUUID(), 1, { image: { ...image!, custom: 'ami-0123456789abcdef0' } });
     expect((await errorOf(adapter.ensure(want, context()), 'Invalid')).details.field).toBe('/image/custom');
   });
 });

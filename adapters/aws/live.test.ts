@@ -64,7 +64,7 @@ async function liveAws(): Promise<Subject> {
         );
       const answer = await ec2.send(
         new RunInstancesCommand({
-          ImageId: (await resolveImage(ec2, spec.image)).id,
+          ImageId: (await resolveImage(ec2, spec.image!)).id,
           InstanceType: 't3.micro',
           MinCount: 1,
           MaxCount: 1,

@@ -14,6 +14,8 @@ export const stampTags = {
   kind: 'landfall:kind',
   /** When an object was asked for, where EC2 has no token to make it once by: the oldest is the one (R5). */
   made: 'landfall:made',
+  /** Begins the key of a tag by which one adopter shows itself to the others; the rest is its broker and resource. */
+  adopter: 'landfall:adopter:',
   /** How many reboots were carried out. */
   reboots: 'landfall:reboots',
   /** User to log in as: EC2 itself does not know it. */
@@ -63,7 +65,7 @@ export function tagSpecifications({ spec, stamp }: Want<'Instance'>): TagSpecifi
   const machine = [
     ...stampAsTags(stamp, 'Instance'),
     { Key: stampTags.reboots, Value: String(spec.reboots) },
-    { Key: stampTags.user, Value: spec.image.user },
+    ...(spec.image ? [{ Key: stampTags.user, Value: spec.image.user }] : []),
     ...mutableTags(spec),
   ];
   const children: ResourceType[] = ['volume', 'network-interface'];

@@ -1,6 +1,6 @@
 import type { Adapter, CallContext, Description, Observation, Present, Target, Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
-import { capability, overKinds } from '../kinds.ts';
+import { adoptsNothing, capability, overKinds } from '../kinds.ts';
 import { type Account, type AzureAdapterOptions, openAccount } from './clients.ts';
 import { readConsole } from './console.ts';
 import { converge } from './converge.ts';
@@ -20,6 +20,9 @@ import { objectName } from './stamp.ts';
 import { stepMachine } from './step.ts';
 import { attemptsOf } from './tagged.ts';
 import { volumes } from './volume.ts';
+
+/** Why nothing of it is found and made ours. */
+const notAdopted = 'what exists at Azure without Landfall cannot be adopted yet';
 
 /** The adapter contract over Azure Resource Manager. See `AzureAdapterOptions`; errors are those of rule A7. */
 export function createAzureAdapter(options: AzureAdapterOptions): Adapter {
@@ -42,6 +45,7 @@ export function createAzureAdapter(options: AzureAdapterOptions): Adapter {
       Firewall: firewalls(account),
       Address: addresses(account),
     }),
+    ...adoptsNothing(notAdopted),
     list: (broker, page) => listPage(account, broker, page),
     console: (target, maxBytes) => readConsole(account, target, maxBytes),
   };
@@ -90,13 +94,13 @@ function description(account: Account): Description {
     provider: 'azure',
     visibilityGraceMs: account.visibilityGraceMs,
     capabilities: [
-      capability('Instance'),
-      capability('Volume'),
-      capability('Snapshot'),
-      capability('Image', imageReasons),
-      capability('Network'),
-      capability('Firewall'),
-      capability('Address'),
+      capability('Instance', { adopt: notAdopted }),
+      capability('Volume', { adopt: notAdopted }),
+      capability('Snapshot', { adopt: notAdopted }),
+      capability('Image', { ...imageReasons, adopt: notAdopted }),
+      capability('Network', { adopt: notAdopted }),
+      capability('Firewall', { adopt: notAdopted }),
+      capability('Address', { adopt: notAdopted }),
     ],
     facts: {
       regions: account.regions.join(', '),

@@ -1,6 +1,7 @@
 import type { VirtualMachine } from '@azure/arm-compute';
 import type { CallContext, InstanceWant, Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
+import { imageOf } from '../kinds.ts';
 import type { Account } from './clients.ts';
 import { type ImageReference, resolveImage } from './image.ts';
 import { checkNetwork, refsOfFirewalls } from './interface.ts';
@@ -28,7 +29,7 @@ export async function createMachine(
   const name = objectName(stamp);
   const id = (kind: ObjectKind) => idOf(account, group, kind, name);
   await making(account, want, context, async (make) => {
-    const image = await resolveImage(account, location.region, stamp.broker, spec.image);
+    const image = await resolveImage(account, location.region, stamp.broker, imageOf(want));
     const machine = machineBody(want, image, { nic: id('networkInterface'), disk: name });
     await checkNetwork(account, group, spec);
     context.signal.throwIfAborted();
@@ -91,7 +92,7 @@ function machineBody(
   imageReference: ImageReference,
   made: { nic: string; disk: string },
 ): VirtualMachine {
-  const { user } = spec.image;
+  const { user } = imageOf({ spec });
   if (spec.sshKeys.length === 0)
     throw new ProviderError('Invalid', 'Azure makes no machine without an SSH key', { field: '/sshKeys' });
   return {
@@ -145,7 +146,7 @@ function userData({ userData: text }: InstanceWant): string | undefined {
 export async function checkWant(account: Account, want: Want): Promise<void> {
   const { spec, stamp, location } = want;
   account.checkRegion(location.region);
-  const image = await resolveImage(account, location.region, stamp.broker, spec.image);
+  const image = await resolveImage(account, location.region, stamp.broker, imageOf(want));
   machineBody(want, image, { nic: '', disk: '' });
   await checkNetwork(account, groupName(stamp.broker, location.region), spec);
   const sizes = await readSizes(account, location.region);

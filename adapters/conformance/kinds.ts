@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Adapter, Kind, Location, Present, Specs, Want } from '../contract.ts';
+import { imageOf } from '../kinds.ts';
 import { checkRule } from './journal.ts';
 import { can, type Life, lifeRules, mainsOf, type OtherKind, targetOf, wantOf } from './lives.ts';
 import {
@@ -295,7 +296,7 @@ export function kindsSuite(
         expect(await make(lives.Image, ids.image)).toMatchObject({ ref: image.ref });
         expect((await mainsOf(subject, ids.image)).map(({ ref }) => ref)).toEqual([image.ref]);
         const resource = randomUUID();
-        const { image: of } = subject.want(resource, 1).spec;
+        const of = imageOf(subject.want(resource, 1));
         const custom = { name: 'golden', architecture: of.architecture, user: of.user, custom: image.ref };
         expect(await ensureReady(adapter, subject.want(resource, 1, { image: custom }))).toMatchObject({
           state: 'ready',

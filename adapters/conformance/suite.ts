@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Adapter, Capability, Present, Verb } from '../contract.ts';
+import { adoptingRules } from './adopting.ts';
 import { createRules } from './creating.ts';
 import { checkRule } from './journal.ts';
 import {
@@ -233,6 +234,8 @@ export function conformanceSuite(
         return false;
       };
     });
+
+    adoptingRules(() => subject, rule);
 
     rule('offers: every row has its place, size and architecture', async () => {
       let rows = 0;

@@ -1,6 +1,6 @@
 import type { Adapter, CallContext, Description, Observation, Present, Target, Want } from '../contract.ts';
 import { isProviderError, ProviderError } from '../errors.ts';
-import { capability, overKinds } from '../kinds.ts';
+import { adoptsNothing, capability, overKinds } from '../kinds.ts';
 import { addressLife } from './address.ts';
 import { type Account, type GcpAdapterOptions, openAccount } from './clients.ts';
 import { find, notOurs } from './collections.ts';
@@ -23,6 +23,9 @@ import { snapshotLife } from './snapshot.ts';
 import { carries, machineLabels, machineName } from './stamp.ts';
 import { volumeLife } from './volume.ts';
 
+/** Why nothing of it is found and made ours. */
+const notAdopted = 'what exists at Google Cloud without Landfall cannot be adopted yet';
+
 /** The adapter contract over Compute Engine. See `GcpAdapterOptions` for what it needs; errors are those of rule A7. */
 export function createGcpAdapter(options: GcpAdapterOptions): Adapter {
   const account = openAccount(options);
@@ -44,6 +47,7 @@ export function createGcpAdapter(options: GcpAdapterOptions): Adapter {
       Firewall: kindAdapter(account, firewallLife),
       Address: kindAdapter(account, addressLife),
     }),
+    ...adoptsNothing(notAdopted),
     list: (broker, page) => listPage(account, broker, page),
     console: (target, maxBytes) => readConsole(account, target, maxBytes),
   };
@@ -130,13 +134,13 @@ function description(account: Account): Description {
     provider: 'gcp',
     visibilityGraceMs,
     capabilities: [
-      capability('Instance'),
-      capability('Volume'),
-      capability('Snapshot'),
-      capability('Image', { import: noImport }),
-      capability('Network'),
-      capability('Firewall'),
-      capability('Address'),
+      capability('Instance', { adopt: notAdopted }),
+      capability('Volume', { adopt: notAdopted }),
+      capability('Snapshot', { adopt: notAdopted }),
+      capability('Image', { import: noImport, adopt: notAdopted }),
+      capability('Network', { adopt: notAdopted }),
+      capability('Firewall', { adopt: notAdopted }),
+      capability('Address', { adopt: notAdopted }),
     ],
     facts: {
       regions: regions.join(', '),

@@ -1,6 +1,7 @@
 import type { protos } from '@google-cloud/compute';
 import type { CallContext, Want } from '../contract.ts';
 import { isProviderError, ProviderError } from '../errors.ts';
+import { imageOf } from '../kinds.ts';
 import { untilVisible } from '../wait.ts';
 import { accessConfig } from './address.ts';
 import { type Account, finding } from './clients.ts';
@@ -47,10 +48,11 @@ export async function startCreate(
 }
 
 /** What the request needs to know of other things. */
-async function read(account: Account, { spec, stamp }: Want): Promise<{ image: string; tags: string[] }> {
+async function read(account: Account, want: Want): Promise<{ image: string; tags: string[] }> {
+  const { spec, stamp } = want;
   const network = spec.network?.ref ?? defaultNetwork;
   const [image, tags] = await Promise.all([
-    resolveImage(account, spec.image),
+    resolveImage(account, imageOf(want)),
     tagsOf(account, spec.firewalls ?? [], network),
   ]);
   return { image, tags: [...tags, ...(wantsSsh(spec) ? [sshTag(stamp)] : [])] };

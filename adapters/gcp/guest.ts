@@ -1,5 +1,6 @@
 import type { InstanceWant } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
+import { imageOf } from '../kinds.ts';
 
 /** Compute Engine's limit on one metadata value. */
 const mostBytes = 262_144;
@@ -12,8 +13,9 @@ const mostBytes = 262_144;
 export function guestMetadata(
   spec: Pick<InstanceWant, 'sshKeys' | 'userData' | 'image'>,
 ): { key: string; value: string }[] {
+  const { user } = imageOf({ spec: spec as InstanceWant });
   const items = [
-    { key: 'ssh-keys', value: spec.sshKeys.map((key) => `${spec.image.user}:${key}`).join('\n') },
+    { key: 'ssh-keys', value: spec.sshKeys.map((key) => `${user}:${key}`).join('\n') },
     { key: 'block-project-ssh-keys', value: 'TRUE' },
     { key: 'enable-oslogin', value: 'FALSE' },
   ];

@@ -122,7 +122,7 @@ export function mutableLabels(spec: Pick<InstanceWant, 'name' | 'labels'>): Labe
 export function machineLabels({ spec, stamp }: Want<'Instance'>): Labels {
   return {
     ...stampAsLabels(stamp),
-    ...checked({ [stampLabels.user]: spec.image.user }, '/image/user'),
+    ...(spec.image ? checked({ [stampLabels.user]: spec.image.user }, '/image/user') : {}),
     [stampLabels.reboots]: String(spec.reboots),
     ...mutableLabels(spec),
   };

@@ -1,4 +1,5 @@
 import type { Handlers } from '../handler.ts';
+import { adoptionHandlers } from './adoptions.ts';
 import { approvalHandlers } from './approvals.ts';
 import { catalogueHandlers } from './catalogues.ts';
 import { eventHandlers } from './events.ts';
@@ -22,6 +23,7 @@ export const handlers: Handlers = {
   ...agentHandlers,
   ...imageAndKeyHandlers,
   ...instanceHandlers,
+  ...adoptionHandlers,
   ...resourceHandlers,
   ...operationHandlers,
   ...placementHandlers,

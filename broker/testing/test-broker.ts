@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Role } from '@landfall/model';
 import { type OutboxRow, openStore, type Store } from '@landfall/store';
+import type { Signals } from '@landfall/workflows/client.ts';
 import { pino } from 'pino';
 import { assembleBroker, type Broker } from '../assemble.ts';
 import { type TestDatabase, testDatabase } from './database.ts';
@@ -23,6 +24,8 @@ export class RecordedSignals {
   async ready(): Promise<boolean> {
     return !this.away;
   }
+  /** What sites have that is not ours. */
+  discover: Signals['discover'] = async () => ({ items: [], complete: true });
   async readConsole(): Promise<string> {
     return 'login: ';
   }

@@ -1,5 +1,5 @@
 /** Applies one Instance. */
-import type { Decision, Instance, InstanceSpec, Operation } from '@landfall/model';
+import type { Decision, Instance, NewInstanceSpec, Operation } from '@landfall/model';
 import { answer, type Broker, body, bodyIfFound, idempotencyKey } from '../connection/broker.ts';
 import { CommandError, exitCodes, ProblemError } from '../errors.ts';
 import { type Manifest, manifestSubject } from '../manifests/manifest.ts';
@@ -70,7 +70,7 @@ async function create(
   manifest: Manifest,
   options: ApplyOptions,
 ): Promise<Outcome> {
-  const spec = { ...manifest.spec } as InstanceSpec;
+  const spec = { ...manifest.spec } as NewInstanceSpec;
   const post = (validateOnly: boolean) =>
     answer(
       broker.client.POST('/v1/projects/{project}/instances', {

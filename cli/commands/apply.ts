@@ -74,7 +74,15 @@ function resultOf({ manifest, outcome, error }: Applied): object {
   };
 }
 
-const onTheWay = new Set(['Pending', 'Provisioning', 'Starting', 'Stopping', 'Rebooting', 'Resizing']);
+const onTheWay = new Set([
+  'Pending',
+  'Adopting',
+  'Provisioning',
+  'Starting',
+  'Stopping',
+  'Rebooting',
+  'Resizing',
+]);
 
 /** Waits for instances that an earlier apply may have started. */
 async function settle(session: Session, applied: Applied[], timeout: number | undefined): Promise<number> {

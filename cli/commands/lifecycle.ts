@@ -1,11 +1,12 @@
 /** `landfall start|stop|reboot|resize|delete`. */
 import type { Operation } from '@landfall/model';
 import { inOrder } from '../apply/apply.ts';
-import { type Broker, body, idempotencyKey } from '../connection/broker.ts';
+import { type Broker, body, bodyIfFound, idempotencyKey } from '../connection/broker.ts';
 import { CommandError, exitCodes, ProblemError, usageError } from '../errors.ts';
 import { instanceKind, type Kind, kindNamed, notFound } from '../kinds.ts';
 import { manifestSubject } from '../manifests/manifest.ts';
 import { readManifests } from '../manifests/read.ts';
+import { printable } from '../output/colours.ts';
 import type { Session } from '../session.ts';
 import { operationExitCode, type Pending, waitForOperations } from '../waiting.ts';
 import { kindAndNames } from './get.ts';
@@ -162,6 +163,7 @@ export async function remove(
         kind.kind === 'Operation' ? 'Cancel it: `landfall operation cancel <id>`.' : undefined,
       );
     const subject = `${kind.singular}/${name}`;
+    const adopted = kind === (instanceKind as Kind<unknown>) && (await adoptedMachine(broker, name));
     const result = await subjectOf(subject, () => kind.remove!(broker, name, flags.dryRun === true));
     if (result === false) {
       if (flags.ignoreNotFound) continue;
@@ -176,6 +178,10 @@ export async function remove(
       session.out(
         `${subject} ${typeof result === 'object' ? 'deleting' : 'deleted'}${flags.dryRun ? ' (dry run)' : ''}\n`,
       );
+    if (adopted && !session.structured)
+      session.notice(
+        `${subject} was adopted: the machine ${adopted} itself ${flags.dryRun ? 'would be' : 'is being'} deleted, with its disk.`,
+      );
     // Sites and projects can go only when the instances before them in the list are gone.
     const next = targets[index + 1];
     if (flags.wait && next && next.kind !== kind && pending.length > 0) {
@@ -188,6 +194,16 @@ export async function remove(
     }
   }
   return code || finish(session, pending, flags);
+}
+
+/** The machine and its site, of an instance that existed before Landfall and is Landfall's now. */
+async function adoptedMachine(broker: Broker, instance: string): Promise<string | undefined> {
+  const params = { path: { project: broker.project, instance } };
+  const found = await bodyIfFound(
+    broker.client.GET('/v1/projects/{project}/instances/{instance}', { params }),
+  );
+  const { adopted, externalReference, site } = found?.body.status ?? {};
+  return adopted && externalReference ? `${printable(externalReference)} at site/${site}` : undefined;
 }
 
 async function targetsOf(

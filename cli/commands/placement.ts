@@ -1,5 +1,5 @@
 /** `landfall plan` and `landfall explain`: where, and why. */
-import type { Decision, Instance, InstanceSpec } from '@landfall/model';
+import type { Decision, Instance, NewInstanceSpec } from '@landfall/model';
 import { type Broker, body, bodyIfFound, idempotencyKey } from '../connection/broker.ts';
 import { CommandError, exitCodes, isAboutRequest, usageError } from '../errors.ts';
 import { instanceKind, kindNamed, notFound } from '../kinds.ts';
@@ -105,7 +105,7 @@ async function planOne(session: Session, manifest: Manifest): Promise<Decision |
     return await body(
       broker.client.POST('/v1/projects/{project}/placements', {
         params: { path: { project: broker.project }, header: idempotencyKey() },
-        body: { name: manifest.name, labels: manifest.labels, spec: manifest.spec as InstanceSpec },
+        body: { name: manifest.name, labels: manifest.labels, spec: manifest.spec as NewInstanceSpec },
       }),
     );
   } catch (error) {

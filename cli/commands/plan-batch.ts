@@ -1,5 +1,5 @@
 /** `landfall plan` of several machines: decided together, in one table a project. */
-import type { InstanceSpec } from '@landfall/model';
+import type { NewInstanceSpec } from '@landfall/model';
 import { body, idempotencyKey } from '../connection/broker.ts';
 import { isAboutRequest } from '../errors.ts';
 import { locateIn, type Manifest, manifestSubject } from '../manifests/manifest.ts';
@@ -22,7 +22,7 @@ export async function planTogether(
           requests: instances.map(({ name, labels, spec }) => ({
             name,
             labels,
-            spec: spec as InstanceSpec,
+            spec: spec as NewInstanceSpec,
             count,
           })),
           gap: 1e-3,

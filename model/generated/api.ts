@@ -208,6 +208,25 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sites/{site}/unmanaged": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                site: components["parameters"]["site"];
+            };
+            cookie?: never;
+        };
+        /** What exists at the site and is not Landfall's, read there now. Changes nothing. A page may be empty and not be the last. */
+        get: operations["listUnmanaged"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/hosts": {
         parameters: {
             query?: never;
@@ -417,6 +436,25 @@ export interface paths {
         put?: never;
         /** Ask for an instance. With validateOnly, answers where it would land. */
         post: operations["createInstance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project}/adoptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make what exists at a site the project's. It gets Landfall's stamp and is not changed otherwise; policies do not refuse it, and report what they would not have allowed. */
+        post: operations["adoptResource"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1550,6 +1588,59 @@ export interface components {
             items: components["schemas"]["Site"][];
             nextPageToken?: string;
         };
+        /** @description Something that exists at a site and is not Landfall's. What the provider does not say is absent. */
+        Unmanaged: {
+            kind: string;
+            externalReference: string;
+            site: string;
+            region: string;
+            zone?: string;
+            host?: string;
+            /** @description Its name at the provider. */
+            name?: string;
+            /** @enum {string} */
+            state: "creating" | "ready" | "failed" | "removing";
+            /** @enum {string} */
+            power?: "running" | "stopped" | "pending" | "stopping";
+            instanceType?: string;
+            market?: components["schemas"]["Market"];
+            architecture?: components["schemas"]["Architecture"];
+            vcpus?: number;
+            memoryGiB?: number;
+            diskGiB?: number;
+            /** @description The provider's own reference of it. */
+            image?: string;
+            addresses: {
+                /** @enum {string} */
+                type: "internal" | "external";
+                address: string;
+            }[];
+            /** @description Its tags or labels, as they are. */
+            labels: {
+                [key: string]: string;
+            };
+            createdAt?: components["schemas"]["Time"];
+            /** @description Why it cannot be adopted. */
+            refused?: string;
+        };
+        UnmanagedList: {
+            items: components["schemas"]["Unmanaged"][];
+            /** @description False: a part of the site could not be read, so that there may be more. */
+            complete: boolean;
+            nextPageToken?: string;
+        };
+        AdoptionInput: {
+            /**
+             * @description Only machines are adopted yet.
+             * @enum {string}
+             */
+            kind: "Instance";
+            site: components["schemas"]["Name"];
+            /** @description As `listUnmanaged` gives it. */
+            externalReference: string;
+            name: components["schemas"]["Name"];
+            labels?: components["schemas"]["Labels"];
+        };
         HostCapacity: {
             vcpus: number;
             memoryGiB: number;
@@ -2084,6 +2175,56 @@ export interface components {
             nextPageToken?: string;
         };
         InstanceSpec: {
+            /** @description What it is made from. Absent of a machine that was adopted: there it is not known. */
+            image?: components["schemas"]["ImageName"];
+            /** @description At least this many. */
+            vcpus: number;
+            /** @description At least this much. */
+            memoryGiB: number;
+            /**
+             * @description Root disk.
+             * @default 10
+             */
+            diskGiB: number;
+            /**
+             * @default x86_64
+             * @enum {string}
+             */
+            architecture: "x86_64" | "arm64" | "any";
+            /** @description This instance type and no other. */
+            instanceType?: string;
+            gpu?: {
+                name?: string;
+                count: number;
+            };
+            /**
+             * @default onDemand
+             * @enum {string}
+             */
+            market: "onDemand" | "spot" | "any";
+            /** @description What policies read as request.dataClass. */
+            dataClass?: string;
+            /** @description Names of the project's keys. */
+            sshKeys?: components["schemas"]["Name"][];
+            /** @default false */
+            publicAddress: boolean;
+            /** @description Deleted by itself after this time. */
+            ttl?: components["schemas"]["Duration"];
+            /** @default running */
+            power: components["schemas"]["Power"];
+            /** @description The network it is in; it is placed where that is. Absent: the default network of wherever it is placed. */
+            network?: components["schemas"]["Name"];
+            /** @description Of the network. Default: the first that is in its zone. */
+            subnet?: components["schemas"]["Name"];
+            placement?: components["schemas"]["PlacementConstraints"];
+            /** @description cloud-init user data. Never given back; see userDataDigest. */
+            userData?: string;
+            /** @description `sha256:` of the user data. */
+            readonly userDataDigest?: string;
+            readonly reboots?: number;
+        };
+        NewInstanceSpec: {
+            /** @description What it is made from. Absent of a machine that was adopted: there it is not known. */
             image: components["schemas"]["ImageName"];
             /** @description At least this many. */
             vcpus: number;
@@ -2147,12 +2288,12 @@ export interface components {
         InstanceInput: {
             name: components["schemas"]["Name"];
             labels?: components["schemas"]["Labels"];
-            spec: components["schemas"]["InstanceSpec"];
+            spec: components["schemas"]["NewInstanceSpec"];
         };
         PlacementInput: {
             name?: components["schemas"]["Name"];
             labels?: components["schemas"]["Labels"];
-            spec: components["schemas"]["InstanceSpec"];
+            spec: components["schemas"]["NewInstanceSpec"];
         };
         InstanceSize: {
             vcpus?: number;
@@ -2173,7 +2314,7 @@ export interface components {
             };
         };
         /** @enum {string} */
-        InstanceState: "Pending" | "Provisioning" | "Running" | "Starting" | "Stopping" | "Stopped" | "Rebooting" | "Resizing" | "Deleting" | "Deleted" | "Failed" | "Lost";
+        InstanceState: "Pending" | "Adopting" | "Provisioning" | "Running" | "Starting" | "Stopping" | "Stopped" | "Rebooting" | "Resizing" | "Deleting" | "Deleted" | "Failed" | "Lost";
         InstanceStatus: {
             state: components["schemas"]["InstanceState"];
             /** @description For a person: what it waits for, or why it failed. */
@@ -2195,6 +2336,8 @@ export interface components {
             decision?: components["schemas"]["Id"];
             attempt?: number;
             externalReference?: string;
+            /** @description It existed before it was Landfall's. */
+            adopted?: boolean;
             children?: string[];
             addresses?: {
                 /** @enum {string} */
@@ -2252,7 +2395,7 @@ export interface components {
             /** @constant */
             kind: "Operation";
             /** @enum {string} */
-            verb: "create" | "update" | "start" | "stop" | "reboot" | "resize" | "delete" | "cancel" | "expire" | "audit" | "comply" | "refreshPrices";
+            verb: "create" | "adopt" | "update" | "start" | "stop" | "reboot" | "resize" | "delete" | "cancel" | "expire" | "audit" | "comply" | "refreshPrices";
             resource?: components["schemas"]["ResourceRef"] | null;
             project?: string | null;
             generation?: number;
@@ -2500,7 +2643,7 @@ export interface components {
             requests: {
                 name?: components["schemas"]["Name"];
                 labels?: components["schemas"]["Labels"];
-                spec: components["schemas"]["InstanceSpec"];
+                spec: components["schemas"]["NewInstanceSpec"];
                 /**
                  * @description So many machines of it.
                  * @default 1
@@ -3572,6 +3715,36 @@ export interface operations {
             "5XX": components["responses"]["Problem"];
         };
     };
+    listUnmanaged: {
+        parameters: {
+            query?: {
+                kind?: "Instance" | "Volume" | "Snapshot" | "Image" | "Network" | "Firewall" | "Address";
+                /** @description Only what the provider knows by this. */
+                externalReference?: string;
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: string;
+            };
+            header?: never;
+            path: {
+                site: components["parameters"]["site"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnmanagedList"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
     listHosts: {
         parameters: {
             query?: {
@@ -4114,6 +4287,47 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Operation"];
                 };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    adoptResource: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AdoptionInput"];
+            };
+        };
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];

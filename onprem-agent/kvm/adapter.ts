@@ -1,6 +1,6 @@
 import type { Adapter, Description, Location, Quota, SiteOffer } from '@landfall/adapters/contract.ts';
 import { ProviderError } from '@landfall/adapters/errors.ts';
-import { capability, incapable, overKinds } from '@landfall/adapters/kinds.ts';
+import { adoptsNothing, capability, incapable, overKinds } from '@landfall/adapters/kinds.ts';
 import type { Acceleration } from '../host/acceleration.ts';
 import { run } from '../host/command.ts';
 import type { Host } from '../host/prepare.ts';
@@ -51,6 +51,9 @@ function slotsFor(uri: string, accel: 'kvm' | 'tcg'): StartSlots {
   return slots;
 }
 
+/** Why nothing of it is found and made ours. */
+const notAdopted = 'what exists on a KVM host without Landfall cannot be adopted yet';
+
 /** The adapter contract over libvirt on this host. Stateless: every answer comes from libvirt and the files (A12). */
 export function createKvmAdapter(options: KvmOptions): Adapter {
   const { host, acceleration, capacity, location } = options;
@@ -99,6 +102,7 @@ export function createKvmAdapter(options: KvmOptions): Adapter {
       },
       ...heldAdapters(setting, plans),
     }),
+    ...adoptsNothing(notAdopted),
     list: (broker, page) => listThings(setting, plans, broker, page),
     async console(target, maxBytes) {
       const own = (await lookUp(setting, target)).filter((found) => matches(stampOf(found), target));
@@ -119,13 +123,13 @@ function describeHost(
     provider: 'onprem',
     visibilityGraceMs: timing.visibilityGrace,
     capabilities: [
-      capability('Instance', { spot: 'a host has no spot market' }),
-      capability('Volume'),
-      capability('Snapshot'),
-      capability('Image'),
+      capability('Instance', { spot: 'a host has no spot market', adopt: notAdopted }),
+      capability('Volume', { adopt: notAdopted }),
+      capability('Snapshot', { adopt: notAdopted }),
+      capability('Image', { adopt: notAdopted }),
       // A network promises that its firewalls alone let anything in: none without the other.
       ...(['Network', 'Firewall'] as const).map((kind) =>
-        unfiltered === undefined ? capability(kind) : incapable(kind, unfiltered),
+        unfiltered === undefined ? capability(kind, { adopt: notAdopted }) : incapable(kind, unfiltered),
       ),
       incapable(
         'Address',

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { ProviderError } from '@landfall/adapters/errors.ts';
+import { imageOf } from '@landfall/adapters/kinds.ts';
 import { CommandFailed } from '../host/command.ts';
 import {
   type GoldenImage,
@@ -76,7 +77,7 @@ async function goldenImage(
       throw new ProviderError('Invalid', message, { field: '/image' }, error);
     throw new ProviderError(
       'Unavailable',
-      `the image ${wanted.spec.image.name} cannot be had: ${message}`,
+      `the image ${imageOf(wanted.want).name} cannot be had: ${message}`,
       { field: '/image' },
       error,
     );

@@ -1,5 +1,6 @@
-import type { InstanceWant, Kind, Want } from '@landfall/adapters/contract.ts';
+import type { ImageWant, InstanceWant, Kind, Want } from '@landfall/adapters/contract.ts';
 import { ProviderError } from '@landfall/adapters/errors.ts';
+import { imageOf } from '@landfall/adapters/kinds.ts';
 import { builtinImages, builtinUser, type ImageSource } from '../images/store.ts';
 import { domainUuid, isUuid } from './identity.ts';
 import type { Setting } from './setting.ts';
@@ -63,8 +64,9 @@ export function wantedMachine(want: Want, setting: Setting): WantedMachine {
         'not a public key in OpenSSH form: type, base64, comment, on one line',
       );
   });
-  const image = imageSource(spec);
-  const user = ('builtin' in image ? builtinUser(image.builtin) : undefined) ?? spec.image.user;
+  const made = imageOf({ spec });
+  const image = imageSource(made);
+  const user = ('builtin' in image ? builtinUser(image.builtin) : undefined) ?? made.user;
   if (!/^[a-z_][a-z0-9_-]*$/i.test(user)) throw invalid('/image/user', `not a user name: ${user}`);
   return {
     want: want as Want<'Instance'>,
@@ -76,7 +78,7 @@ export function wantedMachine(want: Want, setting: Setting): WantedMachine {
   };
 }
 
-function imageSource({ image }: InstanceWant): MachineImage {
+function imageSource(image: ImageWant): MachineImage {
   if (image.architecture !== 'x86_64')
     throw invalid('/image/architecture', `this host runs x86_64 images, not ${image.architecture}`);
   if (image.custom !== undefined) {

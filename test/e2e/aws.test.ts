@@ -1,6 +1,6 @@
 /** AWS accounts as sites, against the EC2 simulator: the whole life of a machine, and a site that is down beside one that is not. */
 import { createServer, type Server, type Socket } from 'node:net';
-import type { Instance } from '@landfall/model';
+import type { Instance, Schemas } from '@landfall/model';
 import { type AwsSimulator, startAwsSimulator } from '../simulators/aws/index.ts';
 import { eventually, Installation } from './installation.ts';
 
@@ -48,6 +48,16 @@ const machine = (name: string, placement: string) =>
     `${name}.yaml`,
     `apiVersion: landfall.dev/v1\nkind: Instance\nmetadata: {name: ${name}}\nspec:\n  image: debian-12\n  vcpus: 2\n  memoryGiB: 2\n  diskGiB: 8\n  placement: ${placement}\n`,
   );
+
+const nowhere = `apiVersion: landfall.dev/v1
+kind: PlacementPolicy
+metadata: {name: nowhere, scope: organizations/default}
+spec:
+  mode: enforce
+  rules:
+    - name: not-here
+      deny: 'offer.region == "us-east-1"'
+`;
 
 const get = async (name: string) => JSON.parse(await succeed(`get instance ${name} -o json`)) as Instance;
 const stateOf = async (simulator: AwsSimulator) =>
@@ -97,6 +107,65 @@ test('stop, start, resize and delete do the same at EC2, and nothing of it is le
   await succeed('delete instance cloudy --wait');
   expect(await east!.truth()).toEqual([]);
   expect(await succeed('audit')).toMatch(/^0 orphans, 0 missing, 0 doubled\n0 instances against 0 machines/);
+}, 300_000);
+
+test('discover shows what EC2 has without Landfall; adopt makes it a managed instance, as it is', async () => {
+  const ref = await east!.plant('us-east-1', { Name: 'legacy', team: 'shop' });
+  const node = await east!.plant('us-east-1', { 'kubernetes.io/cluster/prod': 'owned' });
+  const before = (await east!.truth()).map((thing) => thing.ref).sort();
+  const table = await succeed('discover --site east');
+  expect(table).toMatch(/^KIND +NAME +REGION +SIZE +STATE +REFERENCE +CANNOT BE ADOPTED\n/);
+  expect(table).toMatch(
+    new RegExp(`Instance +legacy +us-east-1 +2 vCPU, 1 GiB memory.* running +${ref} +-\n`),
+  );
+  expect(table).toMatch(new RegExp(`${node} +it is managed by a Kubernetes cluster`));
+  const { items } = JSON.parse(await succeed('discover -o json')) as { items: Schemas['Unmanaged'][] };
+  expect(items.map(({ externalReference }) => externalReference).sort()).toEqual([node, ref].sort());
+  expect(items).toContainEqual(expect.objectContaining({ site: 'east', labels: { team: 'shop' } }));
+  expect((await landfall('discover --site moon')).code).toBe(3);
+
+  const refused = await landfall(`adopt instance ${node} --as node --site east`);
+  expect(refused).toMatchObject({ code: 5, stdout: '' });
+  expect(refused.stderr).toContain('managed by a Kubernetes cluster');
+  expect((await landfall('adopt instance i-0123456789abcdef0 --as none --site east')).code).toBe(2);
+  expect(await succeed(`adopt instance ${ref} --as legacy --dry-run`)).toMatch(/can be adopted \(dry run\)/);
+
+  // No policy of today's would have allowed it here: it is adopted all the same, and reported.
+  const policy = installation.file('nowhere.yaml', nowhere);
+  await succeed(['policy', 'put', '-f', policy]);
+  const adopted = `adopt instance ${ref} --as legacy --labels env=prod --wait`;
+  expect(await succeed(adopted)).toBe(`instance/legacy adopting ${ref} at site/east\n`);
+  const { spec, status, labels } = await get('legacy');
+  expect(status).toMatchObject({
+    state: 'Running',
+    adopted: true,
+    externalReference: ref,
+    instanceType: 't3.micro',
+  });
+  expect(status.pricePerHour).toBeGreaterThan(0);
+  expect({ spec, labels }).toMatchObject({
+    spec: { vcpus: 2, memoryGiB: 1, power: 'running' },
+    labels: { env: 'prod' },
+  });
+  for (const unknown of ['image', 'sshKeys', 'userDataDigest']) expect(spec).not.toHaveProperty(unknown);
+  expect((await east!.truth()).map((thing) => thing.ref).sort()).toEqual(before);
+  const compliance = await landfall('compliance');
+  expect(compliance).toMatchObject({ code: 1, stdout: expect.stringContaining('legacy') });
+  await succeed('policy delete nowhere');
+  expect(await succeed('audit')).toMatch(/^0 orphans, 0 missing, 0 doubled\n1 instance against 1 machine /);
+  expect(await succeed('discover --site east -o name')).toBe(`instance/${node}\n`);
+  expect((await landfall(`${adopted} --site east`)).code).toBe(5);
+
+  await succeed('stop instance legacy --wait');
+  expect((await get('legacy')).status).toMatchObject({ state: 'Stopped', externalReference: ref });
+  const deleted = await landfall('delete instance legacy --wait');
+  expect(deleted).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining(`the machine ${ref} at site/east itself`),
+  });
+  const left = (await east!.truth()).filter(({ providerKind }) => providerKind === 'instance');
+  expect(left.map((thing) => thing.ref)).toEqual([node]);
+  expect(east!.calls.flatMap(({ problems }) => problems)).toEqual([]);
 }, 300_000);
 
 test('a site that is black-holed hurts only itself, and goes on when it is back', async () => {

@@ -13,7 +13,7 @@ export interface LifeCounts {
 export interface LifeOptions {
   client: LandfallClient;
   name: string;
-  spec: Schemas['InstanceSpec'];
+  spec: Schemas['NewInstanceSpec'];
   counts: LifeCounts;
   /** Machines at the provider that carry this resource's stamp, by other eyes than the adapter's. */
   machinesOf(resource: string): Promise<number>;

@@ -36,7 +36,7 @@ const started = Date.now();
 const log = (line: string) =>
   console.log(`${((Date.now() - started) / 1000).toFixed(1).padStart(7)} s  ${line}`);
 
-const aws: Schemas['InstanceSpec'] = {
+const aws: Schemas['NewInstanceSpec'] = {
   ...size(),
   image: 'debian-12',
   vcpus: 2,
@@ -44,7 +44,7 @@ const aws: Schemas['InstanceSpec'] = {
   diskGiB: 8,
   placement: { providers: ['aws'] },
 };
-const onprem: Schemas['InstanceSpec'] = {
+const onprem: Schemas['NewInstanceSpec'] = {
   ...size(),
   image: 'tiny',
   vcpus: 1,

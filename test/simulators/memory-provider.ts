@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import {
   type Adapter,
+  adoptedKind,
   type InstanceDetails,
+  imageOf,
   type Listed,
   type Location,
   type Observation,
@@ -10,6 +12,7 @@ import {
   ProviderError,
   type Stamp,
   type Target,
+  type Unmanaged,
   type Want,
 } from '@landfall/adapters';
 import { MemoryResources } from './memory-resources.ts';
@@ -54,6 +57,8 @@ export class MemoryProvider {
     failChild: 0,
     denied: 0,
   };
+  /** Machines that nobody of ours made, by reference; one that is adopted moves to `machines`. */
+  readonly foreign = new Map<string, Unmanaged>();
   created = 0;
   /** Until when creates are refused as too many, and how many came all the same. */
   throttled = { untilMs: 0, refused: 0 };
@@ -106,6 +111,14 @@ export class MemoryProvider {
         ),
         complete: true,
       }),
+      discover: async ({ kind, ref }) => {
+        adoptedKind(kind, ['Instance']);
+        const items = [...this.foreign.values()].filter(
+          (item) => (ref ?? item.ref) === item.ref && (host ?? item.location.host) === item.location.host,
+        );
+        return { items, complete: true };
+      },
+      adopt: async (want) => this.adopt(want as Want<'Instance'>) as Present<never>,
       console: async () => 'simulated console\n',
     };
   }
@@ -124,6 +137,7 @@ export class MemoryProvider {
     const key = this.key(want.stamp);
     let machine = this.machines.get(key);
     if (!machine) {
+      imageOf(want);
       if (this.take('capacity'))
         throw new ProviderError('CapacityExhausted', 'simulated: no room', { providerCode: 'NoRoom' });
       if (this.take('quota'))
@@ -143,6 +157,31 @@ export class MemoryProvider {
     machine.want = want;
     machine.power = want.spec.power;
     machine.reboots = want.spec.reboots;
+    return this.present(machine);
+  }
+
+  private adopt(want: Want<'Instance'>): Present {
+    if (this.take('unavailable')) throw new ProviderError('Unavailable', 'simulated: not answering');
+    if (this.take('denied'))
+      throw new ProviderError('Denied', 'simulated: not allowed', { providerCode: 'NotAllowed' });
+    if (this.take('requestLost')) throw new ProviderError('OutcomeUnknown', 'simulated: request lost');
+    const key = this.key(want.stamp);
+    const known = this.machines.get(key);
+    if (known) return this.present(known);
+    const ref = want.adopted?.ref ?? '';
+    const found = this.foreign.get(ref);
+    if (!found) {
+      const theirs = [...this.machines.values()].some((machine) => machine.ref === ref);
+      throw new ProviderError(theirs ? 'Conflict' : 'NotFound', `simulated: ${ref} cannot be had`);
+    }
+    if (found.refused) throw new ProviderError('Conflict', found.refused);
+    this.foreign.delete(ref);
+    const { vcpus = 0, memoryGiB = 0, instanceType = '' } = found;
+    const power = found.power === 'stopped' ? 'stopped' : 'running';
+    const spec = { ...want.spec, vcpus, memoryGiB, instanceType };
+    const machine: Machine = { ref, want: { ...want, spec }, power, children: [], reboots: 0 };
+    this.machines.set(key, machine);
+    if (this.take('responseLost')) throw new ProviderError('OutcomeUnknown', 'simulated: response lost');
     return this.present(machine);
   }
 

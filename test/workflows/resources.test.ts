@@ -1,17 +1,25 @@
+import type { Unmanaged } from '@landfall/adapters';
+import type { InstanceSpec } from '@landfall/model';
 import {
+  adoptInstance,
   cancelOperation,
+  changeInstance,
   changeResource,
   compareInventory,
   createAudit,
   createResource,
   deleteInstance,
   deleteResource,
+  getInstance,
   getOperation,
   getResource,
+  newId,
   type ResourceKind,
   type ResourcePatch,
   type ResourceSpec,
 } from '@landfall/store';
+import { siteQueue } from '@landfall/workflows/client.ts';
+import { knownOffer } from '@landfall/workflows/placement.ts';
 import { type SimulatedEstate, startSimulatedEstate } from '../simulated-estate.ts';
 
 let estate: SimulatedEstate;
@@ -285,3 +293,138 @@ test.each<[string, ResourceKind, ResourceSpec, string, string]>([
     message: expect.stringContaining(words),
   });
 });
+
+/** A machine on h1 that nobody of ours made. */
+function plant(change: Partial<Unmanaged> = {}): Unmanaged {
+  const machine: Unmanaged = {
+    kind: 'Instance',
+    ref: `machine-${newId()}`,
+    location: { region: 'lab', host: 'h1' },
+    state: 'ready',
+    power: 'stopped',
+    instanceType: 'old',
+    vcpus: 1,
+    memoryGiB: 0.5,
+    diskGiB: 3,
+    addresses: [],
+    labels: {},
+    ...change,
+  };
+  estate.provider.foreign.set(machine.ref, machine);
+  return machine;
+}
+
+/** Adopts it as the broker does: what was found is what is wanted. */
+async function adopt(name: string, { ref, location, vcpus = 0, memoryGiB = 0, diskGiB }: Unmanaged) {
+  const { region, host = null } = location;
+  const machine = { site: 'lab', region, zone: null, host, instanceType: 'old', vcpus, memoryGiB } as const;
+  const offer = await knownOffer(estate.db, 'default', {
+    ...machine,
+    provider: 'onprem',
+    market: 'onDemand',
+    architecture: 'x86_64',
+  });
+  const spec = { vcpus, memoryGiB, diskGiB, power: 'running' } as InstanceSpec;
+  const asked = { ...by, name, labels: {}, externalReference: ref, offer, spec };
+  return (await adoptInstance(estate.db, asked)).operation.id;
+}
+
+const instance = (name: string) => getInstance(estate.db, 'default', name);
+
+test('a machine is found, adopted as it is, managed from then on, and deleted', async () => {
+  const found = plant();
+  const made = estate.provider.created;
+  const query = { kind: 'Instance', broker: estate.broker } as const;
+  const queue = siteQueue('lab', 'h1');
+  expect(await estate.signals.discover({ queue, query })).toEqual({ items: [found], complete: true });
+
+  const operation = await adopt('found', found);
+  expect(await estate.ended(operation)).toMatchObject({ state: 'Succeeded' });
+  const adopted = await instance('found');
+  // It was stopped when it got our stamp, whatever was read before: it stays so.
+  expect(adopted).toMatchObject({
+    spec: { vcpus: 1, memoryGiB: 0.5, power: 'stopped' },
+    status: { state: 'Stopped', adopted: true, externalReference: found.ref, site: 'lab', host: 'h1' },
+  });
+  for (const unknown of ['image', 'sshKeys', 'userDataDigest'])
+    expect(adopted.spec).not.toHaveProperty(unknown);
+  expect(await estate.signals.discover({ queue, query })).toEqual({ items: [], complete: true });
+  await expect(adopt('twice', found)).rejects.toThrow(
+    `${found.ref} is instance found of project default already`,
+  );
+
+  const { operation: start } = await changeInstance(estate.db, {
+    ...by,
+    instance: 'found',
+    verb: 'start',
+    ifMatch: null,
+  });
+  expect(await estate.ended(start!.id)).toMatchObject({ state: 'Succeeded' });
+  expect((await instance('found')).status).toMatchObject({ state: 'Running', externalReference: found.ref });
+  expect(estate.provider.created).toBe(made);
+
+  const audit = await createAudit(estate.db, by);
+  await estate.ended(audit.id);
+  const report = (await getOperation(estate.db, { organization: 'default' }, audit.id)).result;
+  expect(report).toMatchObject({ orphans: [], missing: [], doubled: [] });
+
+  expect(await estate.ended(await removeInstance('found'))).toMatchObject({ state: 'Succeeded' });
+  expect([...estate.provider.machines.values()].map(({ ref }) => ref)).not.toContain(found.ref);
+});
+
+test('an adoption whose answer is lost is one adoption; one whose request is lost is repeated', async () => {
+  for (const fault of ['responseLost', 'requestLost', 'unavailable'] as const) {
+    const found = plant();
+    estate.provider.faults[fault] = 1;
+    expect(await estate.ended(await adopt(fault.toLowerCase(), found))).toMatchObject({ state: 'Succeeded' });
+    expect((await instance(fault.toLowerCase())).status).toMatchObject({
+      state: 'Stopped',
+      externalReference: found.ref,
+    });
+    await estate.ended(await removeInstance(fault.toLowerCase()));
+  }
+});
+
+test('a machine that is refused stays as it is: nothing is removed, nothing made in its place', async () => {
+  const made = estate.provider.created;
+  const theirs = plant({ refused: 'it is managed by the Auto Scaling group web' });
+  const gone = plant();
+  estate.provider.foreign.delete(gone.ref);
+  for (const [name, found, why] of [
+    ['theirs', theirs, 'Auto Scaling group web; the machine is as it was'],
+    ['gone', gone, 'cannot be had; the machine is as it was'],
+  ] as const) {
+    const ended = await estate.ended(await adopt(name, found));
+    expect(ended).toMatchObject({ state: 'Failed', message: expect.stringContaining(why) });
+    expect((await instance(name)).status.state).toBe('Failed');
+    // What is asked of it later finds nothing of ours, and makes nothing.
+    const { operation } = await changeInstance(estate.db, {
+      ...by,
+      instance: name,
+      verb: 'stop',
+      ifMatch: null,
+    });
+    const later = await estate.ended(operation!.id);
+    expect(later).toMatchObject({ state: 'Failed', message: expect.stringContaining('is not ours') });
+    expect(await estate.ended(await removeInstance(name))).toMatchObject({ state: 'Succeeded' });
+  }
+  expect(estate.provider.foreign.has(theirs.ref)).toBe(true);
+  expect(estate.provider.created).toBe(made);
+  estate.provider.foreign.clear();
+});
+
+test('an adopted machine that somebody removes is lost, and not made anew', async () => {
+  const found = plant();
+  await estate.ended(await adopt('removed', found));
+  const made = estate.provider.created;
+  estate.provider.machines.clear();
+  const { operation } = await changeInstance(estate.db, {
+    ...by,
+    instance: 'removed',
+    verb: 'start',
+    ifMatch: null,
+  });
+  expect(await estate.ended(operation!.id, 60_000)).toMatchObject({ state: 'Failed' });
+  expect((await instance('removed')).status.state).toBe('Lost');
+  expect(estate.provider.created).toBe(made);
+}, 90_000);

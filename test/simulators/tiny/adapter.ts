@@ -1,6 +1,8 @@
 import {
   type Adapter,
+  adoptedKind,
   capability,
+  imageOf,
   isProviderError,
   type Kind,
   type KindAdapter,
@@ -12,7 +14,9 @@ import {
   type ProviderErrorCode,
   type Stamp,
   type Target,
+  type Unmanaged,
   type Want,
+  whyNotAdopted,
 } from '@landfall/adapters';
 import { pause } from '@landfall/adapters/wait.ts';
 import { ConnectionLost, TinyAnswer, type TinyCloud, type TinyCode, type TinyObject } from './cloud.ts';
@@ -97,6 +101,7 @@ export function createTinyAdapter(cloud: TinyCloud, options: TinyOptions): Adapt
       const tags = { ...tagsOf(stamp), kind };
       const token = (type: string) => [stamp.broker, stamp.resource, stamp.attempt, type].join('/');
       if (kind === 'Instance') {
+        imageOf(want as Want<'Instance'>);
         const disk = { sizeGiB: properties.diskGiB };
         properties.disk = (await asking(cloud.create(kind, 'Disk', token('Disk'), tags, disk), true)).id;
       }
@@ -148,12 +153,12 @@ export function createTinyAdapter(cloud: TinyCloud, options: TinyOptions): Adapt
       visibilityGraceMs: options.visibilityGraceMs,
       capabilities: [
         capability('Instance', { spot: 'the tiny provider has no spot market' }),
-        capability('Volume'),
-        capability('Snapshot'),
-        capability('Image', { import: 'the tiny provider fetches nothing' }),
-        capability('Network'),
-        capability('Firewall'),
-        capability('Address'),
+        capability('Volume', { adopt: whyNotAdopted }),
+        capability('Snapshot', { adopt: whyNotAdopted }),
+        capability('Image', { import: 'the tiny provider fetches nothing', adopt: whyNotAdopted }),
+        capability('Network', { adopt: whyNotAdopted }),
+        capability('Firewall', { adopt: whyNotAdopted }),
+        capability('Address', { adopt: whyNotAdopted }),
       ],
       facts: { simulated: 'in memory' },
     }),
@@ -190,6 +195,23 @@ export function createTinyAdapter(cloud: TinyCloud, options: TinyOptions): Adapt
         return { items: [], complete: false };
       }
     },
+    async discover(query) {
+      adoptedKind(query.kind, ['Instance']);
+      const { objects, next } = await asking(cloud.list({}, query.page), false);
+      const theirs = objects.filter(
+        ({ id, type, tags }) =>
+          type === query.kind && tags.broker !== query.broker && (query.ref ?? id) === id,
+      );
+      return { items: theirs.map(unmanagedOf), ...(next ? { nextPage: next } : {}), complete: true };
+    },
+    async adopt(want, { signal }) {
+      const { kind, adopted, location, stamp } = want as Want<'Instance'>;
+      adoptedKind(want.kind, ['Instance']);
+      signal.throwIfAborted();
+      // The provider itself lets one of two callers have it: one conditional write is all there is to adopting.
+      const object = await asking(cloud.tag(adopted?.ref ?? '', { ...tagsOf(stamp), kind }), true);
+      return (await presentOf({ kind, stamp, location }, object)) as Present<never>;
+    },
     async console(target, maxBytes) {
       const seen = await observe(target);
       if (seen.presence !== 'present') throw new ProviderError('NotFound', 'there is no such machine');
@@ -218,6 +240,24 @@ function tagsOf({ broker, project, resource, attempt }: Target['stamp']): Record
 
 function stampOf({ tags: { broker = '', project = '', resource = '', attempt } }: TinyObject): Stamp {
   return { broker, project, resource, attempt: Number(attempt) };
+}
+
+function unmanagedOf({ id, tags, properties, state }: TinyObject): Unmanaged {
+  const { broker, ...labels } = tags;
+  const { power, instanceType, vcpus, memoryGiB } = properties as Partial<Unmanaged>;
+  return {
+    kind: 'Instance',
+    ref: id,
+    location: { region: 'here' },
+    state: state === 'ready' ? 'ready' : 'removing',
+    power,
+    instanceType,
+    vcpus,
+    memoryGiB,
+    addresses: [],
+    labels,
+    ...(broker === undefined ? {} : { refused: 'it carries the stamp of another Landfall installation' }),
+  };
 }
 
 function listedOf(object: TinyObject): Listed {

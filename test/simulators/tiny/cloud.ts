@@ -74,7 +74,8 @@ export class TinyCloud {
 
   /** Puts an object there that nobody asked the interface for. */
   plant(type: Kind, tags: Record<string, string>): string {
-    return this.#keep(type, tags, {}).id;
+    const machine = { power: 'running', instanceType: 'tiny.small', vcpus: 1, memoryGiB: 1, reboots: 0 };
+    return this.#keep(type, tags, type === 'Instance' ? machine : {}).id;
   }
 
   /** The same token gives the same object. `of`: the kind of the resource that it is created for. */
@@ -123,6 +124,16 @@ export class TinyCloud {
     const object = this.#existing(id);
     this.#check(properties);
     Object.assign(object.properties, properties);
+    return copyOf(object);
+  }
+
+  /** Adds tags to what has none of these keys yet, or has them like this already: of two callers one is refused. */
+  async tag(id: string, tags: Record<string, string>): Promise<TinyObject> {
+    await this.#arrive();
+    const object = this.#existing(id);
+    if (Object.entries(tags).some(([key, value]) => (object.tags[key] ?? value) !== value))
+      throw new TinyAnswer('InUse', `simulated: ${id} has other tags`);
+    Object.assign(object.tags, tags);
     return copyOf(object);
   }
 

@@ -22,13 +22,13 @@ const invalid = (field: string, message: string) => new ProviderError('Invalid',
 export const shapes: { [K in Kind]: Shape<K> } = {
   Instance: {
     properties({ image, network, sshKeys: _keys, userData: _data, ...spec }) {
-      if (!image.custom && image.onprem === undefined)
+      if (image && !image.custom && image.onprem === undefined)
         throw invalid('/image', `the tiny provider has no image ${image.name}`);
       const type = instanceTypes[spec.instanceType];
       if (type?.vcpus !== spec.vcpus || type.memoryGiB !== spec.memoryGiB)
         throw invalid('/instanceType', `the tiny provider has no ${spec.instanceType} of that size`);
       if (spec.market === 'spot') throw invalid('/market', 'the tiny provider has no spot market');
-      return { ...spec, from: image.custom, network: network?.ref, subnet: network?.subnet };
+      return { ...spec, from: image?.custom, network: network?.ref, subnet: network?.subnet };
     },
     changeable: [...named, 'instanceType', 'vcpus', 'memoryGiB', 'power', 'reboots', 'firewalls'],
     details({ id, properties }, all) {

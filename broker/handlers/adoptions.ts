@@ -1,0 +1,199 @@
+import type { InstanceSpec, Schemas } from '@landfall/model';
+import { adoptInstance, holderOf, siteQueues } from '@landfall/store';
+import { getSite } from '@landfall/store/sites.ts';
+import {
+  DiscoveryFailed,
+  type DiscoveryPage,
+  type DiscoveryQuery,
+  siteQueue,
+  type Unmanaged,
+} from '@landfall/workflows/client.ts';
+import { knownOffer } from '@landfall/workflows/placement.ts';
+import type { BrokerParts } from '../broker.ts';
+import type { Handlers } from '../handler.ts';
+import { Problem } from '../problems.ts';
+import { accepted } from './instances.ts';
+
+export const adoptionHandlers = {
+  async listUnmanaged({ principal, params, query }, broker) {
+    await getSite(broker.db, principal.organization, params.site);
+    const { kind = 'Instance', externalReference, pageToken } = query;
+    const { items, complete, nextPageToken } = await discover(broker, params.site, kind, {
+      ref: externalReference,
+      pageToken,
+    });
+    const body = { items: items.map((item) => shown(params.site, item)), complete };
+    return { status: 200, body: nextPageToken === undefined ? body : { ...body, nextPageToken } };
+  },
+
+  async adoptResource({ principal, params, body, query, requester }, broker) {
+    const { db } = broker;
+    const { organization } = principal;
+    const { project } = params;
+    const { name, site, externalReference, labels = {} } = body;
+    const { spec: siteSpec } = await getSite(db, organization, site);
+    const found = await findUnmanaged(broker, site, body.kind, externalReference);
+    const refused = found.refused ?? unknownSize(found);
+    if (refused !== undefined)
+      throw new Problem('conflict', `${externalReference} cannot be adopted: ${refused}.`, {
+        errors: [{ pointer: '/externalReference', message: refused, value: externalReference }],
+      });
+    if (query.validateOnly) return { status: 204 };
+    const { region, zone = null, host = null } = found.location;
+    const { instanceType = 'custom', market = 'onDemand', architecture = 'x86_64' } = found;
+    const { vcpus = 0, memoryGiB = 0 } = found;
+    const offer = await knownOffer(db, organization, {
+      site,
+      provider: siteSpec.provider,
+      region,
+      zone,
+      host,
+      instanceType,
+      market,
+      vcpus,
+      memoryGiB,
+      architecture,
+    });
+    const { instance, operation } = await adoptInstance(db, {
+      ...requester,
+      project,
+      name,
+      labels,
+      externalReference,
+      offer,
+      spec: specOf(found),
+    });
+    return accepted(operation, instance.revision);
+  },
+} satisfies Partial<Handlers>;
+
+/** Why a machine whose size the provider does not say cannot be had: limits, ledger and policies need it. */
+function unknownSize({ vcpus, memoryGiB }: Unmanaged): string | undefined {
+  return vcpus && memoryGiB
+    ? undefined
+    : 'its provider does not say how many vCPUs and how much memory it has';
+}
+
+/** What is wanted of it from now on is what it is. What is not known stays absent: its image, its keys, its user data. */
+function specOf(found: Unmanaged): InstanceSpec {
+  const { vcpus = 0, memoryGiB = 0, diskGiB, architecture, market, power, addresses } = found;
+  return {
+    vcpus,
+    memoryGiB,
+    ...(diskGiB === undefined ? {} : { diskGiB }),
+    ...(architecture === undefined ? {} : { architecture }),
+    ...(market === undefined ? {} : { market }),
+    power: power === 'running' || power === 'pending' ? 'running' : 'stopped',
+    publicAddress: addresses.some(({ type }) => type === 'external'),
+  } as InstanceSpec;
+}
+
+async function findUnmanaged(
+  broker: BrokerParts,
+  site: string,
+  kind: DiscoveryQuery['kind'],
+  ref: string,
+): Promise<Unmanaged> {
+  const holder = await holderOf(broker.db, site, ref);
+  if (holder)
+    throw new Problem('conflict', `${ref} is instance ${holder.name} of project ${holder.project} already.`, {
+      errors: [{ pointer: '/externalReference', message: 'is managed already', value: ref }],
+    });
+  let isComplete = true;
+  for (let pageToken: string | undefined, pages = 0; pages === 0 || pageToken !== undefined; pages += 1) {
+    const answer = await discover(broker, site, kind, { ref, pageToken });
+    const found = answer.items.find((item) => item.ref === ref);
+    if (found) return found;
+    isComplete &&= answer.complete;
+    pageToken = answer.nextPageToken;
+  }
+  if (!isComplete)
+    throw new Problem(
+      'unavailable',
+      `A part of site ${site} could not be read, and ${ref} is not in the rest.`,
+      {
+        headers: { 'retry-after': '5' },
+      },
+    );
+  throw new Problem('unprocessable', `Site ${site} has no ${kind} ${ref} that is not Landfall's.`, {
+    errors: [
+      {
+        pointer: '/externalReference',
+        message: `is not there; \`landfall discover --site ${site}\` lists what is`,
+        value: ref,
+      },
+    ],
+  });
+}
+
+/** One page of one of the site's queues: a cloud has one, an on-prem site one per host, one after the other. */
+async function discover(
+  { db, signals, installation }: BrokerParts,
+  site: string,
+  kind: DiscoveryQuery['kind'],
+  { ref, pageToken }: { ref?: string; pageToken?: string },
+): Promise<DiscoveryPage & { nextPageToken?: string }> {
+  const queues = (await siteQueues(db)).filter((queue) => queue.site === site);
+  const { at, page } = readToken(pageToken);
+  const queue = queues[at];
+  if (!queue) {
+    if (pageToken === undefined) return { items: [], complete: true };
+    throw notAPage();
+  }
+  if (!(await signals.ready()))
+    throw new Problem('unavailable', 'The workflow engine is away for now, and sites are read through it.', {
+      headers: { 'retry-after': '5' },
+    });
+  const after = at + 1 < queues.length ? writeToken({ at: at + 1 }) : undefined;
+  const where = queue.host ? `host ${queue.host} of site ${site}` : `Site ${site}`;
+  try {
+    const answer = await signals.discover({
+      queue: siteQueue(site, queue.host),
+      query: { kind, broker: installation, ...(ref ? { ref } : {}), ...(page ? { page } : {}) },
+    });
+    const nextPageToken = answer.nextPage ? writeToken({ at, page: answer.nextPage }) : after;
+    return { ...answer, nextPageToken };
+  } catch (error) {
+    if (!(error instanceof DiscoveryFailed)) throw error;
+    // One host that is silent does not hide the others.
+    if (error.code !== 'Invalid' && queues.length > 1)
+      return { items: [], complete: false, nextPageToken: after };
+    const code = error.code === 'Invalid' ? 'unprocessable' : 'unavailable';
+    throw new Problem(code, `${where} could not be read: ${error.message}.`, {
+      ...(code === 'unavailable' ? { headers: { 'retry-after': '5' } } : {}),
+      cause: error,
+    });
+  }
+}
+
+function shown(site: string, item: Unmanaged): Schemas['Unmanaged'] {
+  const { ref, location, ...rest } = item;
+  return { ...rest, externalReference: ref, site, ...location };
+}
+
+interface Token {
+  at: number;
+  page?: string;
+}
+
+function writeToken(token: Token): string {
+  return Buffer.from(JSON.stringify(token)).toString('base64url');
+}
+
+function readToken(text: string | undefined): Token {
+  if (text === undefined) return { at: 0 };
+  try {
+    const { at, page } = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Token;
+    if (Number.isInteger(at) && at >= 0 && (page === undefined || typeof page === 'string'))
+      return { at, page };
+  } catch {
+    // not even JSON
+  }
+  throw notAPage();
+}
+
+function notAPage(): Problem {
+  return new Problem('invalid', 'Query parameter `pageToken` is not one of this list.', {
+    errors: [{ parameter: 'pageToken', message: 'must be `nextPageToken` of the page before' }],
+  });
+}
