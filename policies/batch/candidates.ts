@@ -2,13 +2,11 @@
 import { setImmediate } from 'node:timers/promises';
 import { combinations } from '../cel/columnar.ts';
 import { celRequest, EVALUATION, reads } from '../cel/schema.ts';
-import { nextBit } from '../cel/trivalue.ts';
 import type { GroupKey } from '../file/policy.ts';
 import { memo } from '../memo.ts';
 import { isSetAside } from '../place/available.ts';
-import { type Circumstances, rowReader } from '../place/circumstances.ts';
+import type { Circumstances } from '../place/circumstances.ts';
 import type { CompiledRule } from '../place/compiled.ts';
-import { evaluateRules } from '../place/evaluate.ts';
 import { gpusOf, requestProblems } from '../place/fit.ts';
 import { candidateValue, groupName, isRequestKey } from '../place/groups.ts';
 import { rulesInForce } from '../place/in-force.ts';
@@ -16,20 +14,12 @@ import { cloudTable, type OfferTable } from '../place/offers.ts';
 import { measuredType, onpremOffers } from '../place/onprem.ts';
 import { requestPart } from '../place/request-parts.ts';
 import type { EstateMachine, PlacedOffer, PlacementRequest } from '../place/types.ts';
-import { gateHolds } from '../place/verdicts.ts';
 import { besideOwn } from './beside.ts';
 import { breather } from './breather.ts';
 import { keptApart } from './company.ts';
-import {
-  type Asked,
-  Coupling,
-  coupledAttributes,
-  isCoupled,
-  isSure,
-  lacksDomain,
-  type Offered,
-} from './coupling.ts';
-import { type Group, type Menu, menuOf } from './menu.ts';
+import { type Asked, Coupling, coupledAttributes, isCoupled, isSure, type Offered } from './coupling.ts';
+import { type Group, Grouping, type Parting } from './groups.ts';
+import { type Menu, menuFrom, menuOf, picked } from './menu.ts';
 import { type Pools, poolsOf } from './pools.ts';
 import { type ApartRule, type Batch, type Cell, cellOf, type MachineClass, type Options } from './problem.ts';
 import type { BatchInput } from './types.ts';
@@ -54,6 +44,8 @@ interface Kind {
   coupled: readonly CompiledRule[];
   /** Per anti-affinity rule of the coupling, whether it has a say. */
   held: readonly boolean[];
+  /** Those of the coupled that are in force for every offer, and what is shared with kinds that others are in force for; null: a gate reads offers. */
+  everywhere: { inForce: readonly CompiledRule[]; parting: Parting } | null;
   clouds: readonly Group[];
   menus: Map<string, Menu>;
 }
@@ -81,15 +73,10 @@ class Gathering {
   readonly #coupling: Coupling;
   readonly #kinds = new Map<string, Kind>();
   readonly #notices: string[];
-  readonly #aside: ((row: number) => boolean)[];
-  /** A number for the place of each cloud offer, as far as coupled rules can tell places apart. */
-  readonly #places: Uint32Array;
   readonly #namesMatter: boolean;
   readonly #hostTables = new Map<string, OfferTable>();
-  /** Offers of one place are one to the coupled rules, whatever kind of request asks; the same of the cells they give. */
-  readonly #offered = new Map<OfferTable, Map<number, Offered>>();
-  readonly #meanings = new Map<Offered, Map<string, number>>();
-  #meaningCount = 0;
+  readonly #grouping: Grouping;
+  readonly #partings = new Map<string, Parting>();
   /** What groups mean to the coupled rules, by what those read of a request, then by meaning. */
   readonly #cells = new Map<string, { asked: Asked; cells: Cell[]; menus: Set<Menu> }>();
   readonly #numbers: ReadonlyMap<CompiledRule, number>;
@@ -117,12 +104,18 @@ class Gathering {
     const apart = coupled.filter((rule) => rule.effect === 'antiAffinity');
     this.#coupling = new Coupling(this.#estate, apart, this.#pools.names);
     this.#clouds = cloudTable(catalogue, sites);
-    this.#aside = input.setAside.flatMap((aside) => isSetAside(this.#clouds, aside) ?? []);
     const attributes = coupledAttributes(coupled);
-    this.#places =
-      attributes.length === 0
-        ? new Uint32Array(this.#clouds.length)
-        : combinations(this.#clouds, attributes).codes;
+    this.#grouping = new Grouping({
+      clouds: this.#clouds,
+      places:
+        attributes.length === 0
+          ? new Uint32Array(this.#clouds.length)
+          : combinations(this.#clouds, attributes).codes,
+      aside: input.setAside.flatMap((aside) => isSetAside(this.#clouds, aside) ?? []),
+      includeUnconfigured: input.includeUnconfigured,
+      numbers: this.#numbers,
+      poolAt: (offer) => this.#poolAt(offer),
+    });
     this.#namesMatter = rules.some(readsNames);
     this.#notices = requests.length === 0 ? [] : onpremOffers(requests[0]!.request, sites).notices;
   }
@@ -201,15 +194,23 @@ class Gathering {
     const enforced = rules.filter((rule) => rule.mode === 'enforce');
     // The conditions but for the sizes, which offers are held against one by one.
     const { architecture, market, instanceType, gpuName, providers, sites, regions, zones, hosts } = request;
-    const key = JSON.stringify([
+    const conditions = [
       [architecture, market, instanceType, gpuName, providers, sites, regions, zones, hosts],
-      enforced.map((rule) => [this.#numbers.get(rule), requestPart(rule, cel)]),
       enforced.some(readsWholeRequest) ? request : '',
-    ]);
-    return memo(this.#kinds, key, () => this.#evaluate(request, enforced));
+    ];
+    const said = (rule: CompiledRule) => [this.#numbers.get(rule), requestPart(rule, cel)];
+    const key = JSON.stringify([conditions, enforced.map(said)]);
+    return memo(this.#kinds, key, () =>
+      this.#evaluate(request, enforced, (rules) => JSON.stringify([conditions, rules.map(said)])),
+    );
   }
 
-  #evaluate(request: PlacementRequest, rules: readonly CompiledRule[]): Kind {
+  /** `keyOf`: equal for requests of which these rules say the same. */
+  #evaluate(
+    request: PlacementRequest,
+    rules: readonly CompiledRule[],
+    keyOf: (rules: readonly CompiledRule[]) => string,
+  ): Kind {
     const context: Circumstances = {
       request: { ...request, ...NO_SIZE },
       cel: celRequest(request),
@@ -220,88 +221,29 @@ class Gathering {
     // Limits and spread are the batch's own matter; anti-affinity is also towards machines that exist.
     const single = rules.filter((rule) => !isCoupled(rule) || rule.effect === 'antiAffinity');
     const coupled = rules.filter((rule) => isCoupled(rule) && this.#maySpeak(rule, context));
-    return {
-      context,
-      single,
-      coupled,
-      held: this.#coupling.apart.map((rule) => coupled.includes(rule)),
-      clouds: this.#groupsOf(this.#clouds, single, coupled, context, (row) => this.#places[row]!),
-      menus: new Map(),
-    };
+    const held = this.#coupling.apart.map((rule) => coupled.includes(rule));
+    const common = { context, single, coupled, held, menus: new Map<string, Menu>() };
+    if (coupled.some(({ gate }) => (gate?.offerAttributes.size ?? 0) > 0))
+      return {
+        ...common,
+        everywhere: null,
+        clouds: this.#grouping.under(this.#clouds, single, coupled, context),
+      };
+    const inForce = coupled.filter(({ gate }) => gate?.run(this.#clouds, context.cel).all !== 'false');
+    // Which sizes are worth choosing depends on what quotas count.
+    const counted = inForce.map(({ clause }) => (clause.effect === 'quota' ? clause.resource : ''));
+    const shared = JSON.stringify([keyOf(single), [...new Set(counted)].sort()]);
+    const parting = memo(this.#partings, shared, () => ({
+      clouds: this.#grouping.before(this.#clouds, single, inForce, context),
+      hosts: new Map(),
+      picked: new Map(),
+    }));
+    const clouds = this.#grouping.narrowed(parting.clouds, inForce);
+    return { ...common, everywhere: { inForce, parting }, clouds };
   }
 
   #maySpeak(rule: CompiledRule, { cel }: Circumstances): boolean {
     return rule.gate === null || rule.gate.run(this.#clouds, cel).all !== 'false' || readsOf(rule).size > 0;
-  }
-
-  /** Parts the offers that the rules let through by place, surcharge, and what coupled rules have a say. */
-  #groupsOf(
-    table: OfferTable,
-    single: readonly CompiledRule[],
-    coupled: readonly CompiledRule[],
-    context: Circumstances,
-    placeOf: (row: number) => number,
-  ): Group[] {
-    const plan = this.#input.includeUnconfigured;
-    const { compliantBits, classes } = evaluateRules(table, single, context, plan);
-    const local = coupled.map((rule) => (rule.gate?.offerAttributes.size ?? 0) > 0);
-    const gates = coupled.map((rule) => gateHolds(rule, table, context));
-    const gated = local.includes(true);
-    const { codes: sizeAt, first } = combinations(table, ['vcpus', 'memoryGiB', 'gpuCount']);
-    const sizesThere = first.length;
-    const known = memo(this.#offered, table, () => new Map<number, Offered>());
-    const found: Group[] = [];
-    const aside = table === this.#clouds ? this.#aside : [];
-    for (const of of classes) {
-      const open = of.bits.map((word, w) => word & compliantBits[w]!);
-      /** By place, or by place and gates; null: the offers are out. A million rows come by here: an array is faster. */
-      const byPlace: (Group | null)[] = [];
-      const byGate = new Map<string, Group | null>();
-      const groupAt = (row: number, place: number): Group | null => {
-        const offered = memo(known, place, () => this.#offeredAt(table, row));
-        const inForce = coupled.filter((_, i) => gates[i]!(row));
-        if (inForce.some((rule) => lacksDomain(rule, offered.offer))) return null;
-        const sizes = new Uint8Array(sizesThere);
-        const meaning = this.#meaningOf(offered, inForce);
-        const made = { table, rows: [], sizes, of, coupled: inForce, offered, meaning, sifted: false };
-        found.push(made);
-        return made;
-      };
-      for (let row = nextBit(open, 0); row >= 0; row = nextBit(open, row + 1)) {
-        if (aside.some((is) => is(row))) continue;
-        const place = placeOf(row);
-        let group: Group | null | undefined;
-        if (gated) {
-          const key = `${place} ${gates.map((holds, i) => (local[i] && holds(row) ? 1 : 0)).join('')}`;
-          group = byGate.get(key);
-          if (group === undefined) {
-            group = groupAt(row, place);
-            byGate.set(key, group);
-          }
-        } else {
-          group = byPlace[place];
-          if (group === undefined) {
-            group = groupAt(row, place);
-            byPlace[place] = group;
-          }
-        }
-        if (group === null || group.sizes[sizeAt[row]!] === 1) continue;
-        group.sizes[sizeAt[row]!] = 1;
-        group.rows.push(row);
-      }
-    }
-    return found;
-  }
-
-  #offeredAt(table: OfferTable, row: number): Offered {
-    const offer = rowReader(table, row);
-    return { offer, pool: this.#poolAt(offer), names: new Map(), domains: new Map() };
-  }
-
-  #meaningOf(offered: Offered, coupled: readonly CompiledRule[]): number {
-    const known = memo(this.#meanings, offered, () => new Map<string, number>());
-    const rules = coupled.map((rule) => this.#numbers.get(rule)).join();
-    return memo(known, rules, () => this.#meaningCount++);
   }
 
   #poolAt(offer: (attribute: 'site' | 'host') => unknown): Offered['pool'] {
@@ -333,11 +275,26 @@ class Gathering {
   }
 
   #menuOf(request: PlacementRequest, kind: Kind): Menu {
+    const { single, coupled, everywhere, clouds } = kind;
     const context = { ...kind.context, request: { ...request, maxPricePerHour: 0 } };
     const table = this.#pools.hosts.length === 0 ? null : this.#hostTable(request);
+    if (everywhere === null) {
+      const hosts = table === null ? [] : this.#grouping.under(table, single, coupled, context);
+      return menuOf(request, [...clouds, ...hosts]);
+    }
+    const { inForce, parting } = everywhere;
+    const size = JSON.stringify([request.vcpus, request.memoryGiB, gpusOf(request)]);
     const hosts =
-      table === null ? [] : this.#groupsOf(table, kind.single, kind.coupled, context, (row) => row);
-    return menuOf(request, [...kind.clouds, ...hosts]);
+      table === null
+        ? []
+        : memo(parting.hosts, size, () => this.#grouping.before(table, single, inForce, context));
+    const groups = [...clouds, ...this.#grouping.narrowed(hosts, inForce)];
+    // Where a group is out, what is left may be chosen from otherwise.
+    if (groups.length < parting.clouds.length + hosts.length) return menuOf(request, groups);
+    const dishes = memo(parting.picked, `${size} ${request.maxPricePerHour}`, () =>
+      picked(request, [...parting.clouds, ...hosts]),
+    );
+    return menuFrom(dishes, groups);
   }
 
   /** For each part, the affinity rules that want it beside other machines of the batch, for a person. */

@@ -1,32 +1,20 @@
 /** What a kind of request may choose from, for one size. */
-import type { CompiledRule } from '../place/compiled.ts';
 import { gpusOf } from '../place/fit.ts';
-import type { OfferTable } from '../place/offers.ts';
-import { type SurchargeClass, scoreOf } from '../place/surcharges.ts';
+import { scoreOf } from '../place/surcharges.ts';
 import type { PlacementRequest } from '../place/types.ts';
-import type { Offered } from './coupling.ts';
+import type { Group } from './groups.ts';
 import type { Options } from './problem.ts';
-
-/** Offers that only size and price tell apart: one place, one surcharge, and the same coupled rules. */
-export interface Group {
-  table: OfferTable;
-  /** Cheapest first, one of each size; those that some request may want are left once {@link worthwhile} has looked at them. */
-  rows: number[];
-  /** Which sizes are among the rows. */
-  sizes: Uint8Array;
-  of: SurchargeClass;
-  coupled: readonly CompiledRule[];
-  offered: Offered;
-  /** Equal for groups that mean the same to the coupled rules. */
-  meaning: number;
-  sifted: boolean;
-}
 
 /** What to choose from, lowest score first. */
 export type Menu = Omit<Options, 'cells'> & { groups: readonly Group[] };
 
+/** A menu before it is known what its groups mean to the coupled rules: `group` is a place in the list of them. */
+export type Picked = Omit<Options, 'cells' | 'meaning'> & { group: Int32Array };
+
 /** A row of the menu. */
 interface Dish {
+  /** Of the list of groups. */
+  at: number;
   group: Group;
   row: number;
   price: number;
@@ -41,8 +29,8 @@ interface Dish {
  * dearer one only where it takes less of a quota: any answer with another is still within all limits, and no dearer,
  * with that one in its stead.
  */
-export function menuOf(request: PlacementRequest, groups: readonly Group[]): Menu {
-  const found = groups.flatMap((group) => dishesOf(request, group));
+export function picked(request: PlacementRequest, groups: readonly Group[]): Picked {
+  const found = groups.flatMap((group, at) => dishesOf(request, group, at));
   // Missing a strict preference is never worth a place: only the offers that miss the fewest are looked at.
   const tier = found.reduce((t, o) => Math.min(t, o.group.of.tier), Number.POSITIVE_INFINITY);
   const best = found.filter((o) => o.group.of.tier === tier);
@@ -56,12 +44,24 @@ export function menuOf(request: PlacementRequest, groups: readonly Group[]): Men
     gpuCount: Float64Array.from(best, (o) => o.gpus),
     offer: Uint32Array.from(best, (o) => o.row),
     pool: Int32Array.from(best, (o) => o.group.offered.pool?.index ?? -1),
-    meaning: Int32Array.from(best, (o) => o.group.meaning),
-    groups: best.map((o) => o.group),
+    group: Int32Array.from(best, (o) => o.at),
   };
 }
 
-function dishesOf(request: PlacementRequest, group: Group): Dish[] {
+/** The menu of what was picked from groups at the same places in another list. */
+export function menuFrom({ group, ...rest }: Picked, groups: readonly Group[]): Menu {
+  return {
+    ...rest,
+    meaning: group.map((at) => groups[at]!.meaning),
+    groups: [...new Set(group)].map((at) => groups[at]!),
+  };
+}
+
+export function menuOf(request: PlacementRequest, groups: readonly Group[]): Menu {
+  return menuFrom(picked(request, groups), groups);
+}
+
+function dishesOf(request: PlacementRequest, group: Group, at: number): Dish[] {
   const { table } = group;
   const [vcpus, memory, gpus] = [
     table.numbers('vcpus'),
@@ -85,7 +85,7 @@ function dishesOf(request: PlacementRequest, group: Group): Dish[] {
     if (price > most) break;
     if (found.length > 0 && ownVcpus >= v && ownMemory >= m && ownGpus >= g) continue;
     const score = scoreOf(group.of, price);
-    found.push({ group, row, price, score, vcpus: ownVcpus, memory: ownMemory, gpus: ownGpus });
+    found.push({ at, group, row, price, score, vcpus: ownVcpus, memory: ownMemory, gpus: ownGpus });
     v = Math.min(v, ownVcpus);
     m = Math.min(m, ownMemory);
     g = Math.min(g, ownGpus);

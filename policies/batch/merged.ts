@@ -14,10 +14,10 @@ export interface Merged {
  * what is scarce. Null where few classes join.
  */
 export function mergedOf(batch: Batch): Merged | null {
-  const bySize = new Map<Options['score'], Map<string, number[]>>();
+  const byMenu = new Map<Options['meaning'], Map<string, number[]>>();
   const members: number[][] = [];
   batch.classes.forEach(({ options, size }, c) => {
-    const known = memo(bySize, options.score, () => new Map<string, number[]>());
+    const known = memo(byMenu, options.meaning, () => new Map<string, number[]>());
     const own = memo(known, size.join(), () => {
       const made: number[] = [];
       members.push(made);

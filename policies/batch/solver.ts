@@ -1,9 +1,10 @@
 import { Worker } from 'node:worker_threads';
+import { type Packed, packed } from './packed.ts';
 import type { Batch } from './problem.ts';
 import type { Answer, SolveOptions } from './solve.ts';
 
 export interface SolverTask {
-  batch: Batch;
+  packed: Packed;
   options: SolveOptions;
 }
 
@@ -82,7 +83,7 @@ export function openSolver(): Solver {
       const aborted = (): void => fail(signal!.reason);
       signal?.addEventListener('abort', aborted);
       try {
-        worker.postMessage({ batch, options } satisfies SolverTask);
+        worker.postMessage({ packed: packed(batch), options } satisfies SolverTask);
         for (;;) {
           const message = inbox.shift();
           if (message !== undefined) {
