@@ -110,6 +110,16 @@ test('what-if tells what moves and is rejected, what it costs, and what could no
   expect((await broker.call('GET', '/v1/policies')).body).toEqual(before.body);
 });
 
+test('a request is replayed with the rules that it brought then', async () => {
+  const cap = { name: 'cap', maxPrice: '0.0001 USD/h' };
+  const anything = { policies: [{ source: source('idle', "{name: r, deny: 'false'}") }] };
+  const before = await whatIf(anything);
+  const capped = await decided('capped', () => ({ requestRules: [cap] }));
+  const { body } = await whatIf(anything);
+  expect(body).toMatchObject({ requests: 4, monthlyBefore: before.body.monthlyBefore });
+  await broker.store.db.deleteFrom('decisions').where('id', '=', capped).execute();
+});
+
 test('a policy of the name of one in force takes its place, if it is of its scope', async () => {
   const strict = source('swap', "{name: r, deny: 'true'}");
   expect((await broker.call('PUT', '/v1/policies/swap', { body: { source: strict } })).status).toBe(201);

@@ -68,7 +68,7 @@ export interface RecordedRequest {
   decision: string;
   resource: string | null;
   request: Schemas['RecordedRequest'];
-  /** Rules of its own that the resource has now, as written. */
+  /** Rules of its own, as written; of a decision of an older version, which did not keep them, those that the resource has now. */
   rules: unknown[];
   /** The time it was decided for. */
   now: Date;
@@ -104,7 +104,7 @@ export async function recordedRequests(
     rules: unknown[] | null;
   }>`
     select newest.id, resource, record -> 'request' as request, record ->> 'now' as now, newest.created_at,
-           i.spec #> '{placement,rules}' as rules
+           coalesce(record -> 'requestRules', i.spec #> '{placement,rules}') as rules
       from (${newest}) newest left join instances i on i.id = newest.resource
      where ${replayable}
      order by newest.created_at desc, newest.id desc limit ${limit}`.execute(db);

@@ -326,7 +326,15 @@ class OpenTransactions {
 }
 
 function recordOf(row: InstanceRow, attempt: number, record: Decision): Omit<NewDecision, 'id'> {
-  return { project: row.project, resource: row.id, resourceName: row.name, attempt, record };
+  // The row's may change; what-if replays what was decided on.
+  const requestRules = row.spec.placement?.rules ?? [];
+  return {
+    project: row.project,
+    resource: row.id,
+    resourceName: row.name,
+    attempt,
+    record: { ...record, requestRules },
+  };
 }
 
 function sizeOf(row: InstanceRow): Size {

@@ -2596,6 +2596,10 @@ export interface components {
                 gap: number;
             };
             request?: components["schemas"]["RecordedRequest"];
+            /** @description Rules that the request brought of its own, as written. */
+            requestRules?: {
+                [key: string]: unknown;
+            }[];
             /** @description The time it was decided for; windows and exceptions depend on it. */
             now?: components["schemas"]["Time"];
             /** @description What the winner needs before it is made. */
