@@ -6,7 +6,7 @@ const throttledFor = (retryAfterMs: number) => async (): Promise<never> => {
   throw new ProviderError('Throttled', 'too many calls', { retryAfterMs });
 };
 
-test('a call that is throttled holds back every other of its site, and they go on one by one; other sites go on', async () => {
+test('R15: a call that is throttled holds back every other of its site, and they go on one by one; other sites go on', async () => {
   const site = new Throttle();
   await expect(site.run(signal, throttledFor(200))).rejects.toMatchObject({ code: 'Throttled' });
   const heardAt = Date.now();

@@ -55,6 +55,14 @@ export const generators: readonly Generator[] = [
       writeFileSync(target, (await formatting).stdout);
     },
   },
+  {
+    input: 'tools/reliability-page.ts',
+    output: 'docs/reliability.md',
+    make: async (input, target) => {
+      const { reliabilityPage } = (await import(pathToFileURL(input).href)) as { reliabilityPage(): string };
+      writeFileSync(target, reliabilityPage());
+    },
+  },
 ];
 
 /** Runs the generators over `base`; answers the outputs that differ from what is there. */

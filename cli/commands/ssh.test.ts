@@ -36,7 +36,7 @@ afterEach(async () => {
   home.remove();
 });
 
-test("ssh runs the system's ssh with address, key and a host identity that is the instance's id", async () => {
+test("R12: ssh runs the system's ssh with address, key and a host identity that is the instance's id", async () => {
   const ran = await home.run(['ssh', 'first', '--', 'cat', '-A', '/etc/os-release']);
   expect(ran).toEqual({ code: 42, out: '', err: '' });
   const { id, status } = broker.instances.get('first')!;

@@ -161,10 +161,9 @@ describe.each(['azure', 'gcp'])('on %s', (provider) => {
       await removed(of, id);
     };
 
-    // Azure refuses a child for its quota; of Google Cloud's, an operation fails that may be asked for again.
     if (provider === 'azure')
       test.each([1, 2, 3])(
-        'R9, R17: child %d of the create is refused for a quota: nothing is left of those before it',
+        'R9, R17: Azure refuses child %d of the create for its quota: nothing is left of those before it',
         async (n) => {
           set({ kind: 'failChild', n });
           await refused(`child-${n}`);
@@ -173,7 +172,7 @@ describe.each(['azure', 'gcp'])('on %s', (provider) => {
       );
     else
       test.each([2, 3])(
-        'R9, R17: child %d of the create fails once: one machine is made, and nothing stays behind',
+        'R9, R17: Google Cloud fails once at child %d of the create: one machine is made, and nothing stays behind',
         async (n) => {
           set({ kind: 'lag', lists: 3 });
           set({ kind: 'failChild', n });

@@ -67,7 +67,7 @@ test('one machine of a project is made within a few calls while 60 of another wa
   expect(begun.indexOf(id)).toBeLessThan(12);
 }, 90_000);
 
-test('an account that throttles is asked by none of its resources until it said', async () => {
+test('R15: an account that throttles is asked by none of its resources until it said', async () => {
   open();
   const { provider } = estate;
   provider.throttled = { untilMs: Date.now() + 4_000, refused: 0 };
