@@ -31,6 +31,7 @@ export interface AdapterActivities {
   ensureResource(input: WantRef): Promise<Present<Kind>>;
   observeResource(input: { target: Target; want?: WantRef }): Promise<Observation<Kind>>;
   removeResource(input: { target: Target }): Promise<Removal>;
+  releaseResource(input: { target: Target }): Promise<Removal>;
   /** Lists everything with the broker's stamp into the backend, page by page; answers counts only. */
   takeInventory(input: {
     site: string;
@@ -125,6 +126,7 @@ export function adapterActivities(adapter: Adapter, backend: SiteBackend): Adapt
     observeResource: ({ target, want }) =>
       called(async () => adapter.observe(target, want && (await backend.want(want)))),
     removeResource: ({ target }) => called((context) => adapter.remove(target, context)),
+    releaseResource: ({ target }) => called((context) => adapter.release(target, context)),
     takeInventory: ({ site, broker, run }) =>
       called(async () => {
         let items = 0;

@@ -1,7 +1,7 @@
 /**
- * The adapter contract: ten verbs (and one reader, `console`) over resource kinds. Time, retries, policy and
+ * The adapter contract: eleven verbs (and one reader, `console`) over resource kinds. Time, retries, policy and
  * leaks belong to the workflows; an adapter observes, ensures, removes and lists, and keeps no state between
- * calls (A12). The rules A1–A12 in docs/architecture.md are the promises; `adapters/conformance` tests each.
+ * calls (A12). The rules A1–A13 in docs/architecture.md are the promises; `adapters/conformance` tests each.
  *
  * Everything here crosses process borders as JSON: no class instances, no Dates, no bigints.
  */
@@ -81,7 +81,7 @@ export interface VolumeDetails {
 
 /** The contents of a volume at one time. Independent of the volume afterwards: that may be deleted. */
 export interface SnapshotWant extends Named {
-  /** External reference of the volume. Read only when it is created. */
+  /** External reference of the volume. Read only when it is created: one that was adopted may be of a volume that is gone. */
   volume: string;
 }
 
@@ -161,6 +161,8 @@ export interface InstanceWant {
   memoryGiB: number;
   /** Root disk in GiB. */
   diskGiB: number;
+  /** On-prem: whole GPUs of its host, of one model, handed over to it. Of a cloud the instance type brings its own. */
+  gpu?: { name: string; count: number };
   architecture: 'x86_64' | 'arm64';
   /** What it is made from; absent of a machine that was adopted, which is never made. See `imageOf`. */
   image?: ImageWant;
@@ -206,6 +208,8 @@ export interface InstanceDetails {
   power: 'running' | 'stopped' | 'pending' | 'stopping';
   vcpus: number;
   memoryGiB: number;
+  /** On-prem: GPUs of the host that are handed over to it; absent = none. */
+  gpus?: number;
   instanceType: string;
   addresses: Address[];
   /** Where SSH answers once the guest is up. */
@@ -213,6 +217,8 @@ export interface InstanceDetails {
   reboots: number;
   /** External references of children (NIC, disk, security group, …). */
   children: string[];
+  /** It is stopped, or going, because the provider took it away. Absent of one that somebody stopped. */
+  interrupted?: Interruption;
   /** Guest counters at the time of observing, where the provider has them cheaply. */
   metrics?: {
     cpuSeconds?: number;
@@ -248,8 +254,15 @@ export interface Target<K extends Kind = Kind> {
   since?: string;
 }
 
+/** The provider took a spot machine away by itself. Nobody of the account asked for it. */
+export interface Interruption {
+  /** The provider's own word for it, e.g. `Server.SpotInstanceTermination`. */
+  reason: string;
+}
+
 export type Observation<K extends Kind = 'Instance'> =
-  | { presence: 'absent' }
+  /** `interrupted` where the provider still says so of a machine that is gone; without it nothing is known of why. */
+  | { presence: 'absent'; interrupted?: Interruption }
   /** Cannot be told yet (A6): ask again after `retryAfterMs`. */
   | { presence: 'unsettled'; retryAfterMs: number }
   | {
@@ -268,7 +281,7 @@ export type Observation<K extends Kind = 'Instance'> =
 export type Present<K extends Kind = 'Instance'> = Extract<Observation<K>, { presence: 'present' }>;
 
 export type Removal =
-  /** Absence was confirmed more than once (A4). */
+  /** Absence (of a release: of our stamp) was confirmed more than once (A4). */
   | { done: true }
   /** Deletion is under way, or absence seen only once: call again after `retryAfterMs`. */
   | { done: false; retryAfterMs: number };
@@ -294,6 +307,8 @@ export interface Listed {
   child: boolean;
   createdAt?: string;
   details?: InstanceDetails;
+  /** Of a machine whose other details a list would have to ask for one by one. */
+  power?: InstanceDetails['power'];
 }
 
 /** One page; `complete` is false when anything failed on the way: a reader then draws no conclusion from absence (A11). */
@@ -331,16 +346,16 @@ export interface Quota {
 
 /**
  * What can be asked of each kind. `restore`: a volume from a snapshot. `publish`: an image from an instance. `adopt`: what exists
- * without us is found and made ours.
+ * without us is found and made ours. `release`: what is ours goes on without us.
  */
 export const verbsOfKinds = {
-  Instance: ['create', 'start', 'stop', 'reboot', 'resize', 'delete', 'console', 'spot', 'adopt'],
-  Volume: ['create', 'restore', 'attach', 'detach', 'grow', 'delete', 'adopt'],
-  Snapshot: ['create', 'delete', 'adopt'],
-  Image: ['publish', 'fromSnapshot', 'import', 'delete', 'adopt'],
-  Network: ['create', 'delete', 'adopt'],
-  Firewall: ['create', 'update', 'delete', 'adopt'],
-  Address: ['create', 'attach', 'detach', 'delete', 'adopt'],
+  Instance: ['create', 'start', 'stop', 'reboot', 'resize', 'delete', 'console', 'spot', 'adopt', 'release'],
+  Volume: ['create', 'restore', 'attach', 'detach', 'grow', 'delete', 'adopt', 'release'],
+  Snapshot: ['create', 'delete', 'adopt', 'release'],
+  Image: ['publish', 'fromSnapshot', 'import', 'delete', 'adopt', 'release'],
+  Network: ['create', 'delete', 'adopt', 'release'],
+  Firewall: ['create', 'update', 'delete', 'adopt', 'release'],
+  Address: ['create', 'attach', 'detach', 'delete', 'adopt', 'release'],
 } as const satisfies Record<Kind, readonly string[]>;
 
 export type Verb<K extends Kind = Kind> = (typeof verbsOfKinds)[K][number];
@@ -375,6 +390,13 @@ export interface KindAdapter<K extends Kind> {
   remove(target: Target<K>, context: CallContext): Promise<Removal>;
 }
 
+/** How what exists without us becomes ours, and goes on without us: what `Adapter` says of these verbs, for one kind. */
+export interface Adopting<K extends Kind> {
+  discover(query: DiscoveryQuery, context: CallContext): Promise<DiscoveryPage>;
+  adopt(want: Want<K>, context: CallContext): Promise<Present<K>>;
+  release(target: Target<K>, context: CallContext): Promise<Removal>;
+}
+
 export interface Adapter {
   describe(): Promise<Description>;
   /** Instance types × regions × zones × markets, streamed. */
@@ -394,6 +416,12 @@ export interface Adapter {
    * adopt at once, one gets it.
    */
   adopt<K extends Kind>(want: Want<K>, context: CallContext): Promise<Present<K>>;
+  /**
+   * Takes our stamp off the target and every child of it, the target itself last, and changes nothing else: they go on without us,
+   * and can be adopted again. Done once two looks saw nothing with the stamp, whether or not anything ever had it. What does not
+   * carry the stamp is never touched (A5). `Invalid` where the kind cannot be released.
+   */
+  release<K extends Kind>(target: Target<K>, context: CallContext): Promise<Removal>;
   /** The last `maxBytes` of the serial console. */
   console(target: Target<'Instance'>, maxBytes: number): Promise<string>;
 }

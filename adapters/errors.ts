@@ -59,6 +59,11 @@ export function isProviderError(error: unknown, code?: ProviderErrorCode): error
   return error instanceof ProviderError && (code === undefined || error.code === code);
 }
 
+/** The reference leads to what does not carry our stamp. */
+export function isNotOurs(error: unknown): boolean {
+  return providerCodeOf(error) === 'NotOurs';
+}
+
 /** The provider's own code of an error; undefined where there is none. */
 export function providerCodeOf(error: unknown): string | undefined {
   return error instanceof ProviderError ? error.details.providerCode : undefined;

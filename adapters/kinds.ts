@@ -1,4 +1,4 @@
-import type { Adapter, Capability, ImageWant, Kind, KindAdapter, Verb, Want } from './contract.ts';
+import type { Adapter, Adopting, Capability, ImageWant, Kind, KindAdapter, Verb, Want } from './contract.ts';
 import { verbsOfKinds } from './contract.ts';
 import { ProviderError } from './errors.ts';
 
@@ -21,30 +21,50 @@ export function overKinds(kinds: KindAdapters): Pick<Adapter, 'validate' | 'obse
   };
 }
 
+/** What an adapter adopts, kind by kind, or why it does not, for a person: the reason that `describe()` gives. */
+export type AdoptingKinds = { [K in Kind]: Adopting<K> | string };
+
+/** Discovering, adopting and releasing, each handed to what does it for the kind. `Invalid` with the reason for a kind that has one. */
+export function overAdopting(kinds: AdoptingKinds): Pick<Adapter, 'discover' | 'adopt' | 'release'> {
+  const of = <K extends Kind>(kind: K, done: string): Adopting<K> => {
+    const found = kinds[kind] as Adopting<K> | string;
+    if (typeof found !== 'string') return found;
+    throw new ProviderError('Invalid', `a ${kind} cannot be ${done}: ${found}`, { field: '/kind' });
+  };
+  return {
+    discover: async (query, context) => of(query.kind, 'adopted').discover(query, context),
+    adopt: async (want, context) =>
+      (of<Kind>(want.kind, 'adopted') as Adopting<never>).adopt(want as never, context),
+    release: async (target, context) => of(target.kind, 'released').release(target, context),
+  };
+}
+
+/** What `capability` leaves out of a kind that can be neither adopted nor released. */
+export function notAdopted(reason: string): { adopt: string; release: string } {
+  return { adopt: reason, release: reason };
+}
+
 /** What a machine is made from. @throws ProviderError `NotFound` of one that was adopted: it is gone, and nobody makes it anew. */
 export function imageOf({ spec }: Pick<Want<'Instance'>, 'spec'>): ImageWant {
   if (spec.image) return spec.image;
-  throw new ProviderError(
+  throw gone('machine');
+}
+
+/** To be called before anything is made. @throws ProviderError `NotFound` of what was adopted: it is gone, and nobody makes it anew. */
+export function mayBeMade({ kind, adopted }: { kind: Kind; adopted?: unknown }): void {
+  if (adopted) throw gone(kind);
+}
+
+function gone(what: string): ProviderError {
+  return new ProviderError(
     'NotFound',
-    'the machine was adopted, and is not there any more: it is not made anew',
+    `the ${what} was adopted, and is not there any more: it is not made anew`,
   );
 }
 
-/** @throws ProviderError `Invalid` unless the kind is one of those that can be adopted. */
-export function adoptedKind(kind: Kind, adoptable: readonly Kind[]): void {
-  if (adoptable.includes(kind)) return;
-  throw new ProviderError('Invalid', `a ${kind} ${whyNotAdopted}`, { field: '/kind' });
-}
-
-/** Why a provider that adopts machines adopts nothing else. */
-export const whyNotAdopted = 'cannot be adopted yet: only machines are';
-
-/** The verbs of an adapter that finds and adopts nothing, for this reason. */
-export function adoptsNothing(reason: string): Pick<Adapter, 'discover' | 'adopt'> {
-  const refuse = async (): Promise<never> => {
-    throw new ProviderError('Invalid', reason, { field: '/kind' });
-  };
-  return { discover: refuse, adopt: refuse };
+/** Of an adoption whose want does not say of what. */
+export function namesNothing(): ProviderError {
+  return new ProviderError('Invalid', 'the want names nothing to adopt', { field: '/adopted' });
 }
 
 /** The capability of a kind: every verb, but those for which a reason is given. */

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import type { Schemas } from '@landfall/model';
 import { ProviderError } from './errors.ts';
 
 /** Where a secret is. The process that uses it reads it there; nothing else ever holds it. */
@@ -58,6 +59,18 @@ export function openSecret(source: SecretSource, env = process.env, limitMs = 30
       return known;
     },
   };
+}
+
+/** The secret that a site's file names; undefined where the SDK finds its credentials itself. */
+export function secretOf(
+  { provider, credentials }: Pick<Schemas['SiteSpec'], 'provider' | 'credentials'>,
+  env = process.env,
+): Secret | undefined {
+  const { source = 'default', prefix = provider.toUpperCase(), path = '', command = [] } = credentials ?? {};
+  if (source === 'environment') return openSecret({ source, prefix }, env);
+  if (source === 'file') return openSecret({ source, path });
+  if (source === 'command') return openSecret({ source, command });
+  return undefined;
 }
 
 /** The error for a secret that lacks what the provider needs: its fields in JSON, its variables without their prefix. */

@@ -24,7 +24,8 @@ const machine = {
 } as const;
 const managed = { ...machine, ref: 'i-2', refused: 'it is managed by the Auto Scaling group web' } as const;
 const sizeless = { ...machine, ref: 'i-3', vcpus: undefined } as const;
-const items = [machine, managed, sizeless];
+const other = { ...machine, ref: 'i-7' } as const;
+const items = [machine, managed, sizeless, other];
 
 const unmanaged = '/v1/sites/cloud/unmanaged';
 const adoptions = '/v1/projects/default/adoptions';
@@ -52,7 +53,9 @@ beforeEach(() => {
   broker.signals.discover = async (query) => {
     asked.push(query);
     const { ref, page } = query.query;
-    if (ref !== undefined) return { items: items.filter((item) => item.ref === ref), complete: true };
+    // As an adapter whose provider takes a reference in any case.
+    if (ref !== undefined)
+      return { items: items.filter((item) => item.ref === ref.toLowerCase()), complete: true };
     return page
       ? { items: [managed], complete: true }
       : { items: [machine], nextPage: 'two', complete: true };
@@ -139,6 +142,14 @@ test('adopting commits an instance that is wanted as it was found; nothing that 
   expect((await adopt(input('i-4', 'legacy'))).status).toBe(422);
 });
 
+test('a reference written in another case than the provider’s adapter does is kept as the adapter writes it', async () => {
+  const made = await adopt(input('I-7', 'cased'));
+  expect(made.status).toBe(202);
+  const { status } = await getInstance(broker.store.db, 'default', made.body.resource.name);
+  expect(status.message).toContain('adopting i-7 ');
+  expect((await adopt(input('i-7', 'again'))).status).toBe(409);
+});
+
 test('of many who adopt one machine at once, one does', async () => {
   broker.signals.discover = async () => ({ items: [{ ...machine, ref: 'i-9' }], complete: true });
   const all = await Promise.all([1, 2, 3, 4].map((n) => adopt(input('i-9', `racer-${n}`))));
@@ -162,7 +173,7 @@ test('what is refused, is not there, or says no size is not adopted, and why is 
   });
   broker.signals.discover = async () => ({ items: [], complete: false });
   expect((await adopt(input('i-4', 'none'))).status).toBe(503);
-  expect((await adopt({ ...input('i-1', 'x'), kind: 'Volume' })).status).toBe(400);
+  expect((await adopt({ ...input('i-1', 'x'), kind: 'Project' })).status).toBe(400);
 });
 
 test('reading needs a viewer, adopting an operator; another project’s token adopts nothing here', async () => {
@@ -190,4 +201,191 @@ test('an instance that is asked for needs an image as before', async () => {
   const answer = await broker.call('POST', '/v1/projects/default/instances', { body: { name: 'web', spec } });
   expect(answer.status).toBe(400);
   expect(JSON.stringify(answer.body.errors)).toContain('image');
+});
+
+/** As its workflow does once the machine carries our stamp. */
+async function settled(name: string, ref: string): Promise<string> {
+  const { body } = await broker.call('GET', `/v1/projects/default/instances/${name}`);
+  await broker.store.pool.query(
+    `update instances set state = 'Running',
+            status = status || jsonb_build_object('state', 'Running', 'readyAt', now(), 'externalReference', $2::text) where id = $1`,
+    [body.id, ref],
+  );
+  await broker.store.pool.query(`update operations set state = 'Succeeded' where resource_id = $1`, [
+    body.id,
+  ]);
+  return body.id;
+}
+
+test('releasing commits its operation once, is asked for by an operator, and says why it cannot be', async () => {
+  const path = '/v1/projects/default/instances/freed/release';
+  broker.signals.discover = async () => ({ items: [{ ...machine, ref: 'i-20' }], complete: true });
+  expect((await broker.call('POST', path)).status).toBe(404);
+  expect((await adopt(input('i-20', 'freed'))).status).toBe(202);
+  const early = await broker.call('POST', path);
+  expect(early).toMatchObject({ status: 409, body: { type: 'https://landfall.dev/problems/conflict' } });
+  expect(early.body.detail).toContain('its adopt is under way');
+  const id = await settled('freed', 'i-20');
+
+  expect((await broker.call('POST', `${path}?validateOnly=true`)).status).toBe(204);
+  const stale = await broker.call('POST', path, { headers: { 'if-match': '"99"' } });
+  expect(stale.status).toBe(412);
+  const viewer = await broker.call('POST', '/v1/tokens', { body: { name: 'looker', role: 'viewer' } });
+  expect((await broker.call('POST', path, { token: viewer.body.secret })).status).toBe(403);
+  const asked = await broker.call('POST', path);
+  expect(asked).toMatchObject({ status: 202, body: { verb: 'release', resource: { name: 'freed' } } });
+  const again = await broker.call('POST', `/v1/projects/default/instances/${id}/release`);
+  expect(again).toMatchObject({ status: 202, body: { id: asked.body.id } });
+  const stop = await broker.call('POST', '/v1/projects/default/instances/freed/stop');
+  expect(stop).toMatchObject({ status: 409, body: { detail: 'Instance freed is being released.' } });
+  const operations = await broker.call('GET', '/v1/operations?filter=verb%3Drelease');
+  expect(operations.body.items).toHaveLength(1);
+});
+
+const disk = {
+  kind: 'Volume',
+  ref: 'vol-1',
+  name: 'data',
+  location: { region: 'us-east-1', zone: 'us-east-1a' },
+  state: 'ready',
+  diskGiB: 20,
+  type: 'gp3',
+  addresses: [],
+  labels: {},
+} as const;
+const finds = (...found: object[]) => {
+  broker.signals.discover = async () => ({ items: found as never, complete: true });
+};
+const ofKind = (kind: string, externalReference: string, name: string) => ({
+  ...input(externalReference, name),
+  kind,
+});
+const read = (plural: string, name: string) => broker.call('GET', `/v1/projects/default/${plural}/${name}`);
+
+test('a volume is adopted as it was found, under one name, by one; until it is settled nothing else is asked of it', async () => {
+  finds(disk);
+  const body = ofKind('Volume', 'vol-1', 'data');
+  expect((await adopt(body, {}, '?validateOnly=true')).status).toBe(204);
+  expect((await read('volumes', 'data')).status).toBe(404);
+  const all = await Promise.all(['data', 'data-2', 'data-3'].map((name) => adopt({ ...body, name })));
+  expect(all.map(({ status }) => status).sort()).toEqual([202, 409, 409]);
+  const made = all.find(({ status }) => status === 202)!;
+  const { name } = made.body.resource;
+  expect(made.body).toMatchObject({ verb: 'adopt', resource: { kind: 'Volume' } });
+  const volume = await read('volumes', name);
+  expect(volume.body).toMatchObject({
+    spec: { site: 'cloud', region: 'us-east-1', zone: 'us-east-1a', sizeGiB: 20 },
+    status: { state: 'Adopting', adopted: true, site: 'cloud', provider: 'aws' },
+  });
+  // What the provider calls `gp3` is neither of the types that can be asked for.
+  expect(volume.body.spec).not.toHaveProperty('type');
+  const intents = broker.store.db.selectFrom('resource_intents').selectAll();
+  expect(await intents.where('resource', '=', volume.body.id).execute()).toMatchObject([
+    { state: 'open', ref: null, kind: 'Volume', attempt: 1 },
+  ]);
+  const again = await adopt({ ...body, name: 'other' });
+  expect(again).toMatchObject({
+    status: 409,
+    body: { detail: `vol-1 is volume ${name} of project default already.` },
+  });
+  const any = { headers: { 'if-match': '*' } };
+  const early = await broker.call('DELETE', `/v1/projects/default/volumes/${name}`, any);
+  expect(early).toMatchObject({
+    status: 409,
+    body: { detail: `Volume ${name} is being adopted: wait until that is done.` },
+  });
+  const patch = { body: { spec: { sizeGiB: 30 } }, ...any };
+  expect((await broker.call('PATCH', `/v1/projects/default/volumes/${name}`, patch)).status).toBe(409);
+});
+
+test('a volume that is attached is adopted as attached to the project’s instance, and refused on any other machine', async () => {
+  finds({ ...disk, ref: 'vol-2', attachedTo: 'i-30' });
+  const body = ofKind('Volume', 'vol-2', 'logs');
+  for (const query of ['', '?validateOnly=true'])
+    expect(await adopt(body, {}, query)).toMatchObject({
+      status: 409,
+      body: {
+        detail:
+          "Volume vol-2 is attached to i-30, which is not Landfall's: adopt that first (landfall adopt instance i-30 --as NAME --site cloud), or detach the volume there.",
+        errors: [{ pointer: '/externalReference' }],
+      },
+    });
+  finds({ ...machine, ref: 'i-30' });
+  expect((await adopt(input('i-30', 'host'))).status).toBe(202);
+  finds({ ...disk, ref: 'vol-2', attachedTo: 'i-30' });
+  await broker.call('POST', '/v1/projects', { body: { name: 'elsewhere' } });
+  const astray = await broker.call('POST', '/v1/projects/elsewhere/adoptions', { body });
+  expect(astray).toMatchObject({ status: 409 });
+  expect(astray.body.detail).toContain('instance host of project default: adopt it into that project');
+  expect((await adopt(body)).status).toBe(202);
+  expect((await read('volumes', 'logs')).body.spec).toMatchObject({ attachedTo: 'host' });
+});
+
+test('a snapshot names its volume where that is the project’s; an address is adopted; a kind that the site does not adopt says why', async () => {
+  const snapshot = { ...disk, kind: 'Snapshot', ref: 'snap-1', volume: 'vol-1' };
+  finds(snapshot, { ...snapshot, ref: 'snap-2', volume: 'vol-99' });
+  expect((await adopt(ofKind('Snapshot', 'snap-1', 'of-ours'))).status).toBe(202);
+  const { name } = (await broker.call('GET', '/v1/projects/default/volumes')).body.items[0];
+  expect((await read('snapshots', 'of-ours')).body.spec).toMatchObject({ volume: name });
+  finds({ ...snapshot, ref: 'snap-2', volume: 'vol-99' });
+  expect((await adopt(ofKind('Snapshot', 'snap-2', 'of-none'))).status).toBe(202);
+  expect((await read('snapshots', 'of-none')).body.spec).not.toHaveProperty('volume');
+  finds({ ...disk, kind: 'Address', ref: 'eip-1', diskGiB: undefined });
+  expect((await adopt(ofKind('Address', 'eip-1', 'front'))).status).toBe(202);
+  expect((await read('addresses', 'front')).body).toMatchObject({ status: { state: 'Adopting' } });
+  finds({ ...disk, ref: 'vol-3', diskGiB: undefined });
+  expect((await adopt(ofKind('Volume', 'vol-3', 'vague'))).body.detail).toContain('how large it is');
+  broker.signals.discover = async () => {
+    throw new DiscoveryFailed('Invalid', 'a Network cannot be adopted: its routes are nobody’s', undefined);
+  };
+  const network = await adopt(ofKind('Network', 'vpc-1', 'net'));
+  expect(network).toMatchObject({ status: 422 });
+  expect(network.body.detail).toContain('its routes are nobody’s');
+  finds({ ...disk, kind: 'Network', ref: 'vpc-1' });
+  expect(await adopt(ofKind('Network', 'vpc-1', 'net'))).toMatchObject({
+    status: 422,
+    body: { errors: [{ pointer: '/kind' }] },
+  });
+});
+
+test('a snapshot that is asked for needs its volume as before', async () => {
+  const body = { name: 'bare', spec: {} };
+  const answer = await broker.call('POST', '/v1/projects/default/snapshots', { body });
+  expect(answer).toMatchObject({ status: 400, body: { errors: [{ pointer: '/spec/volume' }] } });
+});
+
+test('a volume is released once, by an operator, when nothing else of it is under way; the site’s own reason is said', async () => {
+  finds({ ...disk, ref: 'vol-20' });
+  expect((await adopt(ofKind('Volume', 'vol-20', 'freed'))).status).toBe(202);
+  const path = '/v1/projects/default/volumes/freed/release';
+  expect((await broker.call('POST', path)).body.detail).toContain('is being adopted');
+  const { id } = (await read('volumes', 'freed')).body;
+  await broker.store.pool.query(
+    `update resources set state = 'Ready', status = status || jsonb_build_object(
+       'state', 'Ready', 'readyAt', now(), 'externalReference', 'vol-20') where id = $1`,
+    [id],
+  );
+  expect((await broker.call('POST', path)).body.detail).toContain('its adopt is under way');
+  await broker.store.pool.query(`update operations set state = 'Succeeded' where resource_id = $1`, [id]);
+  const said = (can: unknown) =>
+    broker.store.pool.query(`update sites set capabilities = $1 where name = 'cloud'`, [
+      JSON.stringify([{ kind: 'Volume', verbs: { release: can } }]),
+    ]);
+  await said({ reason: 'its marks are part of its name' });
+  expect(await broker.call('POST', path)).toMatchObject({
+    status: 409,
+    body: { detail: 'Volume freed cannot be released: its marks are part of its name.' },
+  });
+  await said(true);
+  const viewer = await broker.call('POST', '/v1/tokens', { body: { name: 'watcher', role: 'viewer' } });
+  expect((await broker.call('POST', path, { token: viewer.body.secret })).status).toBe(403);
+  expect((await broker.call('POST', `${path}?validateOnly=true`)).status).toBe(204);
+  const asked = await broker.call('POST', path);
+  expect(asked).toMatchObject({ status: 202, body: { verb: 'release', resource: { name: 'freed' } } });
+  const again = await broker.call('POST', `/v1/projects/default/volumes/${id}/release`);
+  expect(again).toMatchObject({ status: 202, body: { id: asked.body.id } });
+  const gone = await broker.call('DELETE', `/v1/projects/default/volumes/freed`, {
+    headers: { 'if-match': '*' },
+  });
+  expect(gone).toMatchObject({ status: 409, body: { detail: 'Volume freed is being released.' } });
 });

@@ -5,9 +5,11 @@ import type { Logger } from 'pino';
 import type { BrokerParts } from './broker.ts';
 import { wakeCompliance } from './compliance-waker.ts';
 import { Connections } from './connections.ts';
+import type { NamedOrigin } from './cross-origin.ts';
 import { startDispatcher } from './dispatcher.ts';
 import { EventFeed } from './event-feed.ts';
 import { firstStart } from './first-start.ts';
+import { watchHosts } from './host-watch.ts';
 import { brokerMetrics } from './metrics.ts';
 import { Authenticator } from './principal.ts';
 import { brokerServer } from './server.ts';
@@ -20,6 +22,8 @@ export interface BrokerOptions {
   dataDir: string;
   /** Whether this machine is a site. */
   localSite: boolean;
+  /** Of web pages that may read what the broker answers; none by default. */
+  allowedOrigins?: readonly NamedOrigin[];
   validateResponses?: boolean;
 }
 
@@ -40,6 +44,7 @@ export async function assembleBroker(options: BrokerOptions): Promise<Broker> {
   const installation = await firstStart(store.db, { dataDir: options.dataDir, localSite: options.localSite });
   const dispatcher = startDispatcher(store, signals, log, closing.signal);
   const waker = wakeCompliance(store, signals, log, closing.signal);
+  const hosts = watchHosts(store, log, closing.signal);
   const parts: BrokerParts = {
     store,
     db: store.db,
@@ -53,7 +58,7 @@ export async function assembleBroker(options: BrokerOptions): Promise<Broker> {
     validateResponses: options.validateResponses ?? false,
     closing: closing.signal,
   };
-  const app = brokerServer(parts);
+  const app = brokerServer(parts, options.allowedOrigins);
   const connections = new Connections(app.server);
   return {
     app,
@@ -66,7 +71,7 @@ export async function assembleBroker(options: BrokerOptions): Promise<Broker> {
       await app.close();
       clearInterval(idle);
       clearTimeout(overdue);
-      await Promise.all([dispatcher.stopped, waker]);
+      await Promise.all([dispatcher.stopped, waker, hosts]);
     },
   };
 }

@@ -84,14 +84,18 @@ export function startDispatcher(
 
   // An engine that lost its database has no workflow for what was accepted; the store has, and asks for it again.
   const recover = async (): Promise<void> => {
+    let after: string | undefined;
     while (!closing.aborted) {
       await pause(checkEveryMs, closing);
       if (closing.aborted || trouble !== null) continue;
       try {
-        for (const work of await openWork(store.db, checkEveryMs, checkedAtOnce)) {
+        // The next ones each time: what waits for an approval may be open for months.
+        const { work, next } = await openWork(store.db, checkEveryMs, checkedAtOnce, after);
+        for (const one of work) {
           if (closing.aborted) return;
-          await within(signalWithinMs, engine.ensureStarted(work));
+          await within(signalWithinMs, engine.ensureStarted(one));
         }
+        after = next;
       } catch (error) {
         log.warn({ err: error }, 'could not check that open operations have their workflows; trying again');
       }

@@ -11,14 +11,19 @@ import { closest } from './suggestion.ts';
 
 const longestTtlMs = 3_650 * 864e5;
 
-/** Throws `unprocessable` with everything in a wanted instance that names what is not there or cannot be. */
+/**
+ * Throws `unprocessable` with everything in a wanted instance that names what is not there or cannot be. `at`: where the
+ * request has the spec's fields.
+ */
 export async function checkInstanceSpec(
   db: Db,
   organization: string,
   project: string,
   spec: InstanceSpec,
+  at = '/spec',
 ): Promise<void> {
-  refuse(await specErrors(namesIn(db, organization, project), project, spec));
+  const errors = await specErrors(namesIn(db, organization, project), project, spec);
+  refuse(errors.map((error) => ({ ...error, pointer: error.pointer?.replace(/^\/spec/, at) })));
 }
 
 /** What a spec may name, each list read once, when it is first needed. */

@@ -2,8 +2,11 @@
 import { openStore } from '@landfall/store';
 import { pruneKeys } from '@landfall/store/idempotency.ts';
 import { connectSignals } from '@landfall/workflows/client.ts';
+import { warmUpPlacement } from '@landfall/workflows/placement.ts';
 import { pino } from 'pino';
 import { assembleBroker } from './assemble.ts';
+import { homeOrganization } from './authorization.ts';
+import { type NamedOrigin, parseOrigins } from './cross-origin.ts';
 
 const log = pino({
   level: process.env.LANDFALL_LOG_LEVEL ?? 'info',
@@ -31,6 +34,13 @@ if (!Number.isInteger(port) || port < 0 || port > 65_535) {
   log.fatal(`LANDFALL_PORT is ${process.env.LANDFALL_PORT}, which is no port`);
   process.exit(1);
 }
+let allowedOrigins: NamedOrigin[];
+try {
+  allowedOrigins = parseOrigins(process.env.LANDFALL_ALLOWED_ORIGINS ?? '');
+} catch (error) {
+  log.fatal(`LANDFALL_ALLOWED_ORIGINS: ${(error as Error).message}`);
+  process.exit(1);
+}
 
 const store = await openStore({
   databaseUrl,
@@ -44,6 +54,7 @@ const broker = await assembleBroker({
   log,
   dataDir: process.env.LANDFALL_DATA_DIR ?? '.landfall',
   localSite: process.platform === 'linux' && process.env.LANDFALL_NO_LOCAL_SITE !== '1',
+  allowedOrigins,
 });
 
 const pruning = setInterval(() => {
@@ -52,12 +63,24 @@ const pruning = setInterval(() => {
   );
 }, 3_600_000);
 
+/** After what starts beside the broker, which needs the processor more. */
+const warmUpAfterMs = 3_000;
+const leaving = new AbortController();
+const warmUp = setTimeout(() => {
+  warmUpPlacement(store.db, homeOrganization, leaving.signal).catch((error: unknown) => {
+    if (!leaving.signal.aborted)
+      log.warn({ err: error }, 'the first batch of placements will take longer than those after it');
+  });
+}, warmUpAfterMs);
+
 let stopping = false;
 async function stop(signal: string): Promise<void> {
   if (stopping) return;
   stopping = true;
   log.info({ signal }, 'stopping');
   clearInterval(pruning);
+  clearTimeout(warmUp);
+  leaving.abort();
   try {
     await broker.stop();
     await signals.close();

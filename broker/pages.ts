@@ -1,16 +1,25 @@
+import { isIP } from 'node:net';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { BrokerParts } from './broker.ts';
 import { apiDocument } from './openapi.ts';
 import { referencePage } from './reference.ts';
 import { refuseOtherMethods } from './routes.ts';
 
-/** Whether the request came from this machine. No proxy's word is taken for it. */
-function fromLoopback(request: FastifyRequest): boolean {
-  const address = request.socket.remoteAddress ?? '';
-  return address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.');
+const isLoopback = (address: string): boolean =>
+  address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.');
+
+/**
+ * Whether the request came from this machine, and asked for it by such a name: a web page whose own name was made to lead here
+ * (DNS rebinding) asks by that name. No proxy's word is taken for it.
+ */
+function fromLoopback({ socket, hostname }: FastifyRequest): boolean {
+  const name = hostname.replace(/^\[|\]$/g, '');
+  return (
+    isLoopback(socket.remoteAddress ?? '') && (name === 'localhost' || (isIP(name) !== 0 && isLoopback(name)))
+  );
 }
 
-/** `/docs`, `/openapi.json` and `/metrics`: open on loopback, for any valid token elsewhere. */
+/** `/docs`, `/openapi.json` and `/metrics`: open on loopback by its own names, for any valid token elsewhere. */
 export function registerPages(app: FastifyInstance, broker: BrokerParts): void {
   const page = (url: string, contentType: string, read: () => string | Promise<string>): void => {
     app.get(url, {

@@ -124,7 +124,7 @@ test('a want is for the site it was placed at', async () => {
     architecture: 'x86_64',
   };
   await broker.store.pool.query(
-    `insert into intents (resource, attempt, site, region, zone, host, offer, sized_for) values ($1, 1, 'local', 'local', 'default', 'h1', $2, '{"vcpus":1,"memoryGiB":0.5,"diskGiB":10}')`,
+    `insert into intents (resource, attempt, site, region, zone, host, offer, sized_for) values ($1, 1, 'local', 'local', 'default', 'h1', $2, '{"vcpus":1,"memoryGiB":0.5,"diskGiB":10,"gpus":0}')`,
     [id, JSON.stringify(offer)],
   );
   const want = await broker.call('GET', `/v1/sites/local/wants/${id}/1`, { token: broker.agentToken });
@@ -228,6 +228,13 @@ spec:
     body: { source: source('offer.providr == "gcp"') },
   });
   expect(wrong.body.problems[0]).toMatchObject({ line: 6, severity: 'error' });
+  const more = `${source('offer.providr == "gcp"')}    - {name: never, require: 'offer.vcpus > 4 && offer.vcpus < 2'}\n`;
+  expect(
+    (await broker.call('POST', '/v1/policies/validate', { body: { source: more } })).body.problems,
+  ).toMatchObject([
+    { line: 6, severity: 'error' },
+    { line: 7, code: 'never-holds' },
+  ]);
   const refused = await broker.call('PUT', url, { body: { source: source('offer.providr == "gcp"') } });
   expect(refused.status).toBe(422);
   const put = await broker.call('PUT', url, { body: { source: source('offer.provider == "gcp"') } });

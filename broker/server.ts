@@ -10,6 +10,7 @@ import Fastify, {
   LogController,
 } from 'fastify';
 import type { BrokerParts } from './broker.ts';
+import { allowOrigins, type NamedOrigin } from './cross-origin.ts';
 import { handlers } from './handlers/all.ts';
 import { everyList, type ListLimits, parseJsonBody } from './json-body.ts';
 import { registerPages } from './pages.ts';
@@ -25,8 +26,11 @@ function listLimits({ routeOptions }: FastifyRequest): ListLimits {
   return operationId === 'planPlacementBatch' ? { outer: 10_000, inner: 100 } : everyList;
 }
 
-/** The HTTP server over all parts; it listens when told to. */
-export function brokerServer(broker: BrokerParts): FastifyInstance {
+/** The HTTP server over all parts; it listens when told to. `allowedOrigins`: of web pages that may read what it answers. */
+export function brokerServer(
+  broker: BrokerParts,
+  allowedOrigins: readonly NamedOrigin[] = [],
+): FastifyInstance {
   const app = Fastify({
     loggerInstance: broker.log as FastifyBaseLogger,
     // One line per request of our own, below.
@@ -53,6 +57,7 @@ export function brokerServer(broker: BrokerParts): FastifyInstance {
       body.length === 0 ? undefined : parseJsonBody(body, listLimits(request)),
   );
 
+  allowOrigins(app, allowedOrigins);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
     reply.header('x-content-type-options', 'nosniff');

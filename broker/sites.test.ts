@@ -88,6 +88,22 @@ test('every cloud needs a region', async () => {
     ]);
 });
 
+test('a limit of calls a second is shown, and where a cloud site has none its provider’s; on-prem has none', async () => {
+  const shown = async () => (await broker.call('GET', '/v1/sites/aws')).body.status.callsPerSecond;
+  expect(await shown()).toBe(20);
+  const limited = { name: 'aws', spec: { ...clouds.aws, callsPerSecond: 2.5 } };
+  await broker.call('PUT', '/v1/sites/aws', { body: limited, headers: { 'if-match': '*' } });
+  expect(await shown()).toBe(2.5);
+  expect(await wrong({ provider: 'onprem', regions: ['dc'], callsPerSecond: 5 })).toEqual([
+    expect.stringMatching(/^\/spec\/callsPerSecond must be absent, is 5: an on-prem site has no account/),
+  ]);
+  const none = { name: 'none', spec: { ...clouds.aws, callsPerSecond: 0 } };
+  const refused = await broker.call('POST', '/v1/sites', { body: none });
+  expect(refused.body.errors).toEqual([
+    { pointer: '/spec/callsPerSecond', message: expect.stringContaining('at least 0.1'), value: 0 },
+  ]);
+});
+
 test('each source of credentials needs its own field, and no other’s', async () => {
   const credentials = (given: unknown) => wrong({ ...clouds.azure, credentials: given });
   for (const [source, field] of [

@@ -64,3 +64,11 @@ test('each shell has its script, and another one is refused', async () => {
     expect((await home.run(`completion ${shell}`)).out).toContain('__complete');
   expect((await home.run('completion fihs')).err).toMatch(/Did you mean "fish"/);
 });
+
+test('what can be discovered, adopted and released is offered by its kind', async () => {
+  expect(await words('discover', 'v')).toEqual(['volume']);
+  expect(await words('discover', '--kind', 's')).toEqual(['snapshot']);
+  expect(await words('adopt', '')).toEqual(expect.arrayContaining(['instance', 'volume', 'address']));
+  expect(await words('release', '')).toEqual(['instance', 'volume', 'snapshot', 'address']);
+  expect(await words('release', 'instance', 'f')).toEqual(['first']);
+});

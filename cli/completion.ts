@@ -1,5 +1,7 @@
 /** Shell completion: the scripts, and the words that they ask for. */
 import type { Command } from 'commander';
+import { releasable } from './adoption.ts';
+import { discoverable, kindOf } from './commands/discover.ts';
 import { body, connect } from './connection/broker.ts';
 import { type ConnectionFlags, resolveConnection } from './connection/connection.ts';
 import { readContexts } from './connection/contexts.ts';
@@ -45,6 +47,8 @@ export function completionScript(shell: string): string {
   );
 }
 
+const foundKinds = discoverable.map((kind) => kind.toLowerCase());
+
 /** Nobody waits longer for the Tab key. */
 const patience = 1500;
 
@@ -58,11 +62,13 @@ const kindThenNames = new Set([
   'stop',
   'reboot',
   'resize',
+  'replace',
+  'release',
   'acknowledge',
   'approve',
   'reject',
 ]);
-const instanceOnly = new Set(['start', 'stop', 'reboot', 'resize']);
+const instanceOnly = new Set(['start', 'stop', 'reboot', 'resize', 'replace']);
 /** Commands whose arguments are names of one kind. */
 const namesOf: Record<string, string> = {
   ssh: 'instance',
@@ -107,6 +113,7 @@ async function candidates(root: Command, words: string[], terminal: Terminal): P
   if (kindThenNames.has(path)) {
     if (args[0] !== undefined) return names(kindNamed(args[0]));
     if (instanceOnly.has(path)) return matching(['instance']);
+    if (path === 'release') return matching(releasable.map((kind) => kind.toLowerCase()));
     if (path === 'acknowledge') return matching(['violation']);
     if (path === 'approve' || path === 'reject') return matching(['approval']);
     const usable = kinds.filter(
@@ -116,8 +123,9 @@ async function candidates(root: Command, words: string[], terminal: Terminal): P
     );
     return matching(usable.map((kind) => (path === 'get' ? kind.plural : kind.singular)));
   }
+  if (path === 'discover' && args.length === 0) return matching(foundKinds);
   if (path === 'adopt')
-    return matching(args.length === 0 ? ['instance'] : await unmanagedReferences(flags, terminal));
+    return matching(args[0] === undefined ? foundKinds : await unmanagedReferences(args[0], flags, terminal));
   const kindWord = namesOf[path];
   if (kindWord !== undefined) return path === 'ssh' && args.length > 0 ? [] : names(kindNamed(kindWord));
   if (path === 'context use' || path === 'context show' || path === 'context delete')
@@ -165,19 +173,22 @@ async function optionValues(option: string, terminal: Terminal): Promise<string[
   if (option === 'context') return Object.keys(readContexts(terminal.env).contexts);
   if (option === 'role') return ['viewer', 'operator', 'admin', 'agent'];
   if (option === 'site') return resourceNames(kindNamed('site'), {}, terminal);
-  if (option === 'kind') return ['instance'];
+  if (option === 'kind') return foundKinds;
   if (option === 'project') return resourceNames(kindNamed('project'), {}, terminal);
   return [];
 }
 
 /** What can be adopted at the site that is named, when it answers soon. */
 async function unmanagedReferences(
+  word: string,
   { site, ...flags }: ConnectionFlags & Record<string, string>,
   terminal: Terminal,
 ): Promise<string[]> {
   if (site === undefined) return [];
   const { client } = connect(resolveConnection(flags, terminal), AbortSignal.timeout(patience));
-  const { items } = await body(client.GET('/v1/sites/{site}/unmanaged', { params: { path: { site } } }));
+  const { items } = await body(
+    client.GET('/v1/sites/{site}/unmanaged', { params: { path: { site }, query: { kind: kindOf(word) } } }),
+  );
   return items.flatMap(({ externalReference, refused }) =>
     refused === undefined ? [externalReference] : [],
   );

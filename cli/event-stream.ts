@@ -1,46 +1,12 @@
 /** The watch stream (server-sent events), kept open over reconnects. */
 import type { Event, Problem } from '@landfall/model';
-import { connectionFailure, problemOf, unreachable, version } from './connection/broker.ts';
+import { problemOf } from '@landfall/model/answer.ts';
+import { connectionFailure } from '@landfall/model/connection-failure.ts';
+import { ServerSentEventParser } from '@landfall/model/server-sent-events.ts';
+import { unreachable, version } from './connection/broker.ts';
 import { CommandError, ProblemError } from './errors.ts';
 import type { Session } from './session.ts';
 import { pause } from './terminal.ts';
-
-/** One server-sent event. */
-export interface ServerSentEvent {
-  id: string | undefined;
-  event: string;
-  data: string;
-}
-
-/** Splits text that comes in pieces into server-sent events. */
-export class ServerSentEventParser {
-  #rest = '';
-  #event = '';
-  #data: string[] = [];
-  #id: string | undefined;
-
-  /** The events that this piece completes. */
-  push(text: string): ServerSentEvent[] {
-    const events: ServerSentEvent[] = [];
-    // A CR at the end may be half of a CR LF: it waits for what follows.
-    const lines = (this.#rest + text).split(/\r\n|\n|\r(?!$)/);
-    this.#rest = lines.pop() ?? '';
-    for (const line of lines) {
-      if (line === '') {
-        if (this.#data.length > 0)
-          events.push({ id: this.#id, event: this.#event || 'message', data: this.#data.join('\n') });
-        this.#event = '';
-        this.#data = [];
-        continue;
-      }
-      const [, field = '', value = ''] = /^([^:]*):? ?(.*)$/s.exec(line) ?? [];
-      if (field === 'event') this.#event = value;
-      else if (field === 'data') this.#data.push(value);
-      else if (field === 'id' && !value.includes('\0')) this.#id = value;
-    }
-    return events;
-  }
-}
 
 /** An open stream. */
 export interface EventStream {

@@ -1,6 +1,6 @@
 /** The columns of each kind's table. */
 import type { Operation, Schemas } from '@landfall/model';
-import { age, count, gib, number, pricePerHour, pricePerMonth } from './output/quantities.ts';
+import { age, count, gib, number, pricePerHour, pricePerMonth } from '@landfall/model/quantities.ts';
 import type { Column } from './output/table.ts';
 
 function labels(value: Record<string, string> | undefined): string {
@@ -94,6 +94,11 @@ export const host: Column<Schemas['Host']>[] = [
     header: 'DISK',
     align: 'right',
     cell: (item) => `${number(item.claimed.diskGiB)}/${gib(item.capacity.diskGiB)}`,
+  },
+  {
+    header: 'GPUS',
+    cell: ({ capacity, claimed, gpuName }) =>
+      capacity.gpus ? `${number(claimed.gpus ?? 0)}/${number(capacity.gpus)} ${gpuName}` : '',
   },
   { header: 'LAST SEEN', cell: (item, now) => age(item.lastSeenAt, now) },
   ageColumn,
@@ -191,7 +196,12 @@ export const instance: Column<Schemas['Instance']>[] = [
     align: 'right',
     cell: (item) => pricePerMonth(item.status.pricePerMonth, item.status.currency),
   },
-  { header: 'MESSAGE', wide: true, cell: (item) => item.status.message },
+  // What it waits for now, else what was last put right.
+  {
+    header: 'MESSAGE',
+    wide: true,
+    cell: ({ status }) => status.message || status.lastRepair?.message,
+  },
   labelsColumn,
   idColumn,
 ];

@@ -236,6 +236,12 @@ function addOthers({ root, command }: Registrar): void {
   ).option('--port <number>', 'its port on the loopback address (default: any free one)');
   command(
     root,
+    'mcp',
+    'serve a language model over standard input and output (Model Context Protocol); only reads, unless told otherwise',
+    async (session, flags) => (await import('./commands/mcp.ts')).mcp(session, flags),
+  ).option('--allow-writes', 'also tools that change something; each asks a person first');
+  command(
+    root,
     'completion <shell>',
     'completion for bash, zsh or fish',
     async (session, _flags, [shell]) => {

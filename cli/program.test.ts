@@ -154,6 +154,14 @@ test('describe shows spec, place, reasons, addresses, cost and events', async ()
   }
 });
 
+test('describe and get -o wide say what was put right last', async () => {
+  await upFirst();
+  const message = 'the machine vm-1 was found stopped, which nobody asked Landfall for; it was started again';
+  broker.instances.get('first')!.status.lastRepair = { at: new Date().toISOString(), message };
+  expect((await home.run('describe instance first')).out).toContain(`Last repair: ${message}`);
+  expect((await home.run('get instances -o wide')).out).toContain(message);
+});
+
 test('plan shows where it would land, fails when it fits nowhere, and creates nothing', async () => {
   const ran = await home.run(['plan', '-f', join(examples, 'anywhere.yaml')]);
   expect(ran).toMatchObject({ code: 0, err: '' });

@@ -198,6 +198,13 @@ function addResources({ root, command }: Registrar): void {
   )
     .option('--follow', 'go on with what comes')
     .option('--bytes <number>', 'how much of its end (default 16384)');
+  command(
+    root,
+    'open <kind> [name]',
+    "the address of its page in the cloud's own web console",
+    async (session, flags, [kind, name]) =>
+      (await import('./commands/open.ts')).open(session, kind!, name, flags),
+  ).option('--browser', 'show it in the browser, too');
   for (const action of ['start', 'stop', 'reboot'] as const) {
     command(
       root,
@@ -223,6 +230,18 @@ function addResources({ root, command }: Registrar): void {
     .option(...timeout);
   command(
     root,
+    'replace <kind> [names...]',
+    'have another machine made in the place of one that is Lost',
+    async (session, flags, [kind, ...names]) =>
+      (await import('./commands/replace.ts')).replace(session, kind!, names, flags),
+  )
+    .option('--image <name>', 'what it is made from, in the place of an adopted machine')
+    .option('--ssh-key <names...>', 'who may log in, in the place of an adopted machine')
+    .option('-y, --yes', 'do not ask: what was on the boot disk is gone')
+    .option('--wait', 'until it is done')
+    .option(...timeout);
+  command(
+    root,
     'attach <kind> [names...]',
     'attach volumes or addresses to an instance',
     async (session, flags, [kind, ...names]) =>
@@ -242,28 +261,48 @@ function addResources({ root, command }: Registrar): void {
     .option(...timeout);
   command(
     root,
-    'discover',
+    'discover [kind]',
     'list what exists at sites without Landfall; changes nothing',
-    async (session, flags) => (await import('./commands/adopt.ts')).discover(session, flags),
+    async (session, flags, [kind]) => (await import('./commands/discover.ts')).discover(session, kind, flags),
   )
     .option('--site <name>', 'at this site only')
-    .option('--kind <kind>', 'what to look for (default: instance)');
+    .option('--kind <kind>', 'what to look for (default: everything that the sites adopt)');
   command(
     root,
-    'adopt <kind> <reference>',
+    'adopt [kind] [reference]',
     'make what exists at a site a resource of the project, as it is',
     async (session, flags, [kind, reference]) =>
-      (await import('./commands/adopt.ts')).adopt(session, kind!, reference!, flags),
+      (await import('./commands/adopt.ts')).adopt(session, kind, reference, flags),
   )
-    .requiredOption('--as <name>', 'its name from now on')
-    .option('--site <name>', 'where it is (default: the one site that has it)')
-    .option('--labels <pairs>', 'e.g. env=prod,team=web')
+    .option('--as <name>', 'its name from now on')
+    .option('--all', 'everything that can be adopted; lists it with its cost and asks once')
+    .option('--site <name>', 'where it is (default: the one site that has it; with --all, every site)')
+    .option('--name <pattern>', "with --all: of this name at the provider, e.g. 'web-*'")
+    .option('--selector <pairs>', 'with --all: with these tags or labels, e.g. env=prod')
+    .option('--labels <pairs>', 'to be given to it, e.g. env=prod,team=web')
     .option('--dry-run', 'only check')
+    .option('--yes', 'with --all: do not ask')
     .option('--wait', 'until it is done')
     .option(...timeout)
     .addHelpText(
       'after',
-      '\nOnly its tags change. From then on it is managed as any other: `landfall delete` deletes the machine itself.',
+      '\nOnly its tags change. From then on it is managed as any other: `landfall delete` deletes the thing itself.',
+    );
+  command(
+    root,
+    'release <kind> [names...]',
+    'let go of instances, volumes, snapshots or addresses: what they are stays as it is',
+    async (session, flags, [kind, ...names]) =>
+      (await import('./commands/release.ts')).release(session, kind!, names, flags),
+  )
+    .option('--yes', 'do not ask')
+    .option('--dry-run', 'only check')
+    .option('--ignore-not-found', 'what is not there is no error')
+    .option('--wait', 'until it is done')
+    .option(...timeout)
+    .addHelpText(
+      'after',
+      "\nTakes Landfall's marks off it and what was made for it, and changes nothing else. `landfall adopt` takes it back.",
     );
   command(
     root,
@@ -292,12 +331,12 @@ function addResources({ root, command }: Registrar): void {
   ).requiredOption('--reason <text>', 'what is done about it');
   command(
     root,
-    'approve <kind> [ids...]',
+    'approve <approvals...>',
     'approve what requests wait for; `landfall get approvals` lists it',
     async (session, flags, [kind, ...ids]) =>
       (await import('./commands/approval.ts')).decide(session, 'approve', kind!, ids, flags),
   ).option('--reason <text>', 'why');
-  command(root, 'reject <kind> [ids...]', 'reject it', async (session, flags, [kind, ...ids]) =>
+  command(root, 'reject <approvals...>', 'reject it', async (session, flags, [kind, ...ids]) =>
     (await import('./commands/approval.ts')).decide(session, 'reject', kind!, ids, flags),
   ).requiredOption('--reason <text>', 'told to who asked');
   command(

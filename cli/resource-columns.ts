@@ -1,7 +1,7 @@
 /** The columns of the tables of volumes, snapshots, networks, firewalls, addresses and images of one's own. */
 import type { Schemas } from '@landfall/model';
+import { gib, number } from '@landfall/model/quantities.ts';
 import { ageColumn, idColumn, labelsColumn, nameColumn } from './kind-columns.ts';
-import { gib, number } from './output/quantities.ts';
 import type { Column } from './output/table.ts';
 
 type Placed = { status: Schemas['ResourceStatus'] };

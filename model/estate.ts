@@ -24,4 +24,6 @@ export interface EstateMachine {
   publicAddress: boolean;
   /** ISO time. */
   createdAt: string;
+  /** The rules that its own request brought, as they were given. */
+  rules?: readonly unknown[] | null;
 }

@@ -7,12 +7,14 @@ import { prepareRuntime, serveQueue } from './connection.ts';
 import { withFileLock } from './file-lock.ts';
 import { probeAcceleration } from './host/acceleration.ts';
 import { run } from './host/command.ts';
+import { findGpus } from './host/gpus.ts';
 import { prepareHost } from './host/prepare.ts';
 import { builtinImages } from './images/store.ts';
 import { createKvmAdapter } from './kvm/adapter.ts';
 import { diskForGuestsGiB, hostCapacity } from './kvm/capacity.ts';
-
+import { gpusForGuests } from './kvm/hand-over.ts';
 import { pause } from './kvm/pause.ts';
+import { libvirtOver, virshRunner } from './kvm/virsh.ts';
 import type { AgentOptions } from './options.ts';
 import { keepRegistered } from './registration.ts';
 
@@ -52,11 +54,15 @@ async function work(
   const acceleration = await probeAcceleration();
   log[acceleration.accel === 'kvm' ? 'info' : 'warn'](acceleration, 'acceleration probed');
 
+  const { gpus, refused } = await findGpus();
+  for (const gpu of gpus) log.info(gpu, 'GPU for guests');
+  for (const gpu of refused) log.warn(gpu, 'display adapter not for guests');
+
   const capacity = hostCapacity({ vcpus: options.vcpus, memoryGiB: options.memoryGiB });
   const location = { region: options.region, zone: options.zone, host: options.host };
   const progress = (line: string) => log.info({ image: line }, 'image');
   const { currency } = options;
-  const adapter = createKvmAdapter({ host, acceleration, location, capacity, currency, progress });
+  const adapter = createKvmAdapter({ host, acceleration, location, capacity, gpus, currency, progress });
   const broker = brokerClient({
     url: options.brokerUrl,
     site: options.site,
@@ -65,16 +71,22 @@ async function work(
   });
   const { facts, capabilities } = await adapter.describe();
   const agentVersion = await ownVersion();
-  const registration = async (): Promise<HostRegistration> => ({
-    zone: options.zone,
-    capacity: { ...capacity, diskGiB: Math.floor(await diskForGuestsGiB(host.storage)) },
-    accel: acceleration.accel,
-    architecture: 'x86_64',
-    agentVersion,
-    facts,
-    images: [...builtinImages],
-    capabilities,
-  });
+  const libvirt = libvirtOver(virshRunner(host.uri));
+  const registration = async (): Promise<HostRegistration> => {
+    const forGuests = await gpusForGuests({ gpus, libvirt });
+    const diskGiB = Math.floor(await diskForGuestsGiB(host.storage));
+    return {
+      zone: options.zone,
+      capacity: { ...capacity, diskGiB, gpus: forGuests.length },
+      gpuName: forGuests[0]?.model,
+      accel: acceleration.accel,
+      architecture: 'x86_64',
+      agentVersion,
+      facts,
+      images: [...builtinImages],
+      capabilities,
+    };
+  };
 
   prepareRuntime(log);
   const queue = {

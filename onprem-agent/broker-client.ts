@@ -6,7 +6,9 @@ import { ProviderError } from '@landfall/adapters/errors.ts';
 /** What the agent tells the broker about its host, every ten seconds. */
 export interface HostRegistration {
   zone: string;
-  capacity: { vcpus: number; memoryGiB: number; diskGiB: number };
+  capacity: { vcpus: number; memoryGiB: number; diskGiB: number; gpus: number };
+  /** Their model; present where there are any. */
+  gpuName?: string;
   accel: 'kvm' | 'tcg';
   architecture: 'x86_64' | 'arm64';
   agentVersion: string;

@@ -12,6 +12,7 @@ export type {
   ShadowPrice,
   Unplaced,
 } from './batch/types.ts';
+export { warmUp as warmUpBatches } from './batch/warm-up.ts';
 export { Catalogue, InvalidCatalogueRow, type SourceRows } from './catalogue/catalogue.ts';
 export { gridCarbonOf, type KnownFacts, knownFact } from './catalogue/facts.ts';
 export { jurisdictionOf } from './catalogue/jurisdictions.ts';
@@ -35,6 +36,12 @@ export { type CompiledPolicies, compilePolicies, NO_POLICIES } from './place/com
 export { takesPlaceOf, withMachine } from './place/estate.ts';
 export { cloudTable, compareOffers, HOURS_PER_MONTH, type OfferTable } from './place/offers.ts';
 export { type PlacementInput, place } from './place/place.ts';
+export {
+  anywhere,
+  type ImageReach,
+  type PlacementSubject,
+  placementRequest,
+} from './place/placement-request.ts';
 export { describe as describeOffer } from './place/reasons.ts';
 export {
   type Decision,

@@ -1,5 +1,6 @@
 import type { Instance, InstanceSpec, Offer, Operation } from '@landfall/model';
 import { sql } from 'kysely';
+import type { Size } from './database.ts';
 import { isUniqueViolation, StoreError } from './errors.ts';
 import { newId } from './id.ts';
 import { checkLimits, requestChange, toInstance } from './instances.ts';
@@ -71,6 +72,7 @@ export async function adoptInstance(
         vcpus: spec.vcpus,
         memoryGiB: spec.memoryGiB,
         diskGiB: spec.diskGiB ?? 10,
+        gpus: spec.gpu?.count ?? 0,
       };
       const at = { resource: id, attempt: 1, operation: operation.id, offer, sizedFor, now: new Date() };
       await writeIntents(tx, [newIntent(at)]);
@@ -110,10 +112,10 @@ export async function holderOf(
   db: Queryable,
   site: string,
   externalReference: string,
-): Promise<{ name: string; project: string } | undefined> {
+): Promise<{ id: string; name: string; project: string; deleted_at: Date | null } | undefined> {
   return db
     .selectFrom('instances')
-    .select(['name', 'project'])
+    .select(['id', 'name', 'project', 'deleted_at'])
     .where('site', '=', site)
     .where('gone_at', 'is', null)
     .where((eb) =>
@@ -145,7 +147,7 @@ async function takeRoom(
 export async function settleAdoption(
   tx: Tx,
   row: { id: string; spec: InstanceSpec },
-  intent: { attempt: number; offer: Offer; sized_for: { diskGiB: number } },
+  intent: { attempt: number; offer: Offer; sized_for: Size },
   seen: { power: 'running' | 'stopped'; instanceType: string; vcpus: number; memoryGiB: number },
 ): Promise<InstanceSpec> {
   const { vcpus, memoryGiB, power, instanceType } = seen;
@@ -158,7 +160,7 @@ export async function settleAdoption(
   if (instanceType === intent.offer.instanceType) return spec;
   // Somebody resized it meanwhile: what the other type cost says nothing of this one.
   const { pricePerHour: _hour, pricePerMonth: _month, ...offer } = intent.offer;
-  const sizedFor = { vcpus, memoryGiB, diskGiB: intent.sized_for.diskGiB };
+  const sizedFor = { ...intent.sized_for, vcpus, memoryGiB };
   await replaceOffer(
     tx,
     row.id,

@@ -188,13 +188,13 @@ export async function supersedeApprovals(
 export async function wakeWaiting(tx: Tx, organization: string): Promise<void> {
   const rows = await tx
     .selectFrom('approvals')
-    .select('resource')
+    .select(['resource', 'project'])
     .distinct()
     .where('organization', '=', organization)
     .where('violation', 'is', null)
     .where('state', '=', 'Pending')
     .execute();
-  for (const { resource } of rows) await enqueue(tx, { workflow: 'instance', resource });
+  for (const { resource, project } of rows) await enqueue(tx, { workflow: 'instance', resource, project });
 }
 
 /** Someone who may not decide this approval; the message says who may. */
@@ -241,7 +241,8 @@ export async function decideApproval(
     const said = decision.reason ? `: ${decision.reason}` : '';
     const what = decision.state === 'Approved' ? 'approved' : 'rejected';
     await tell(tx, kept, what, by.requestedBy, `${by.requestedBy} ${what} it${said}`);
-    if (row.violation === null) await enqueue(tx, { workflow: 'instance', resource: row.resource });
+    if (row.violation === null)
+      await enqueue(tx, { workflow: 'instance', resource: row.resource, project: row.project });
     else await noteReplacement(tx, row.violation, decision.state, `${what} by ${by.requestedBy}${said}`);
     return toApproval(kept);
   });

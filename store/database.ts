@@ -60,6 +60,10 @@ export interface Hosts extends Named {
   vcpus: number;
   memory_gib: number;
   disk_gib: number;
+  /** Whole GPUs that it can hand over to guests. */
+  gpus: Generated<number>;
+  /** Their one model; null where it has none. */
+  gpu_name: string | null;
   accel: 'kvm' | 'tcg';
   architecture: Schemas['Architecture'];
   agent_version: Generated<string>;
@@ -67,6 +71,8 @@ export interface Hosts extends Named {
   images: Json<string[]>;
   capabilities: JsonDefault<Schemas['Capability'][]>;
   last_seen_at: TimeNow;
+  /** As the last event told it; whether it lives is said by `last_seen_at`. */
+  state: Generated<'Ready' | 'Unreachable'>;
   ledger_generation: Generated<number>;
   updated_at: TimeNow;
 }
@@ -104,6 +110,8 @@ export interface Instances extends Named {
   network: string | null;
   /** The provider's reference of a machine that existed before it was ours. */
   adopted: ColumnType<string | null, string | null | undefined, string | null>;
+  /** It goes (`deleted_at`) by being let go of: its machine stays. */
+  releasing: Generated<boolean>;
   deleted_at: NullableTime;
   gone_at: NullableTime;
   updated_at: TimeNow;
@@ -138,6 +146,9 @@ export interface Resources extends Named {
   status: Json<ResourceStatus>;
   state: Generated<string>;
   refers_to: ColumnType<string[], string[] | undefined, string[]>;
+  /** By what its provider knew it before it was ours. */
+  adopted: ColumnType<string | null, string | null | undefined, string | null>;
+  releasing: Generated<boolean>;
   site: string | null;
   generation: Generated<number>;
   observed_generation: Generated<number>;
@@ -157,6 +168,7 @@ export interface ResourceIntents {
   zone: string | null;
   host: string | null;
   state: Generated<'open' | 'adopted' | 'removing' | 'removed'>;
+  released: Generated<boolean>;
   ref: string | null;
   created_at: TimeNow;
   settled_at: NullableTime;
@@ -178,16 +190,18 @@ export interface Operations {
   requested_by: string;
   request_id: string | null;
   cancel_requested_at: NullableTime;
+  replacement: Json<Schemas['InstanceReplacement']> | null;
   created_at: TimeNow;
   started_at: NullableTime;
   finished_at: NullableTime;
 }
 
-/** What an instance asks for: vCPUs, GiB of memory, GiB of root disk. */
+/** What an instance asks for: vCPUs, GiB of memory, GiB of root disk, whole GPUs. */
 export interface Size {
   vcpus: number;
   memoryGiB: number;
   diskGiB: number;
+  gpus: number;
 }
 
 export interface Intents {
@@ -204,6 +218,8 @@ export interface Intents {
   ref: string | null;
   created_at: TimeNow;
   settled_at: NullableTime;
+  /** It is closed since its machine was let go of. */
+  released: Generated<boolean>;
   changed: Generated<string>;
 }
 
@@ -215,6 +231,7 @@ export interface Claims {
   vcpus: number;
   memory_gib: number;
   disk_gib: number;
+  gpus: number;
   created_at: TimeNow;
 }
 
@@ -279,8 +296,16 @@ export interface Outbox {
   id: Generated<number>;
   workflow: 'instance' | 'resource' | 'audit' | 'compliance' | 'priceRefresh';
   resource: string;
+  /** '' for what is of no project. */
+  project: Generated<string>;
   leased_until: NullableTime;
   created_at: TimeNow;
+}
+
+/** When an account may be asked next (site-calls.ts). */
+export interface AccountCalls {
+  account: string;
+  next_at: Time;
 }
 
 export interface Inventory {
@@ -305,7 +330,8 @@ export interface InventoryItem {
   providerKind: string;
   child: boolean;
   createdAt?: string;
-  details?: { power?: string; metrics?: Record<string, number> };
+  power?: string;
+  details?: { power?: string; interrupted?: { reason: string }; metrics?: Record<string, number> };
 }
 
 export interface InventoryRuns {
@@ -459,6 +485,7 @@ export interface Database {
   policy_versions: PolicyVersions;
   events: Events;
   outbox: Outbox;
+  account_calls: AccountCalls;
   inventory: Inventory;
   inventory_runs: InventoryRuns;
   site_offers: SiteOffers;

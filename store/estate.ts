@@ -8,7 +8,8 @@ const columns = sql`
     i.site, o.provider, i.region, i.zone, i.host, o."instanceType", o.market, o.architecture, o."gpuName",
     o."gpuCount", o.vcpus, o."memoryGiB", (i.sized_for ->> 'diskGiB')::float8 as "diskGiB", coalesce(o."pricePerHour", 0) as "pricePerHour",
     coalesce((r.spec ->> 'publicAddress')::boolean, false) as "publicAddress",
-    to_char(i.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt"`;
+    to_char(i.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt",
+    r.spec #> '{placement,rules}' as rules`;
 
 const offer = sql`jsonb_to_record(i.offer) as o (
     provider text, "instanceType" text, market text, architecture text, "gpuName" text, "gpuCount" float8,
@@ -28,6 +29,19 @@ export async function estateMachines(db: Queryable, organization: string): Promi
      where i.state <> 'removed' and p.organization = ${organization}
      order by i.created_at, r.id`.execute(db);
   return rows;
+}
+
+/**
+ * Whether some machine of an organization, or one that is still to be placed, may be kept apart from others by a rule that its own request
+ * brought: only then a placement under no such rule has to look at the machines.
+ */
+export async function haveOwnAntiAffinity(db: Queryable, organization: string): Promise<boolean> {
+  const { rows } = await sql<{ have: boolean }>`
+    select exists (
+      select from instances r join projects p on p.name = r.project
+       where p.organization = ${organization} and r.gone_at is null
+         and r.spec @? '$.placement.rules[*].antiAffinity') as have`.execute(db);
+  return rows[0]!.have;
 }
 
 /** The machines as of a snapshot. A list is never changed; an equal one is the same list. */

@@ -2,15 +2,13 @@ import type { Host, Schemas } from '@landfall/model';
 import { sql } from 'kysely';
 import { StoreError } from './errors.ts';
 import { appendEvent } from './events.ts';
+import { lockSites, tellHostReady, tellSiteHealth, unreachableAfterSeconds } from './health.ts';
 import { newId } from './id.ts';
 import { checkRevision, type IfMatch } from './identity.ts';
 import type { Db, Queryable } from './open.ts';
 import type { Requester } from './operations.ts';
 import { field, type ListRules, type Paged, type PageRequest, readPage } from './pages.ts';
 import { resourcesHeld } from './resources-held.ts';
-
-/** An agent says every ten seconds that its host lives; after this long without it the host is `Unreachable`. */
-export const unreachableAfterSeconds = 30;
 
 /** Zone of a host whose agent names none: one failure domain for the whole site. */
 export const defaultZone = 'default';
@@ -34,6 +32,9 @@ function hostRows(db: Queryable) {
       sql<number>`(select coalesce(sum(claims.disk_gib), 0) from claims where claims.site = hosts.site and claims.host = hosts.name)`.as(
         'claimed_disk',
       ),
+      sql<number>`(select coalesce(sum(claims.gpus), 0)::int from claims where claims.site = hosts.site and claims.host = hosts.name)`.as(
+        'claimed_gpus',
+      ),
     ]);
 }
 
@@ -46,8 +47,14 @@ function toHost(row: HostRow): Host {
     name: row.name,
     site: row.site,
     zone: row.zone,
-    capacity: { vcpus: row.vcpus, memoryGiB: row.memory_gib, diskGiB: row.disk_gib },
-    claimed: { vcpus: row.claimed_vcpus, memoryGiB: row.claimed_memory, diskGiB: row.claimed_disk },
+    capacity: { vcpus: row.vcpus, memoryGiB: row.memory_gib, diskGiB: row.disk_gib, gpus: row.gpus },
+    claimed: {
+      vcpus: row.claimed_vcpus,
+      memoryGiB: row.claimed_memory,
+      diskGiB: row.claimed_disk,
+      gpus: row.claimed_gpus,
+    },
+    gpuName: row.gpu_name,
     accel: row.accel,
     architecture: row.architecture,
     agentVersion: row.agent_version,
@@ -112,7 +119,7 @@ export async function hostsOfSite(db: Queryable, site: string): Promise<string[]
 
 /**
  * Makes or renews a host, seen now. The revision grows only when what is said of it changes, not with each sign of life.
- * Throws `conflict` where the site is not on-prem.
+ * Throws `conflict` where the site is not on-prem, `invalid` for GPUs without a model or a model without GPUs.
  */
 export async function registerHost(
   db: Db,
@@ -132,11 +139,23 @@ export async function registerHost(
     if (!home) throw new StoreError('notFound', `there is no site ${site}`);
     if (home.provider !== 'onprem')
       throw new StoreError('conflict', `site ${site} is ${home.provider}: only an on-prem site has hosts`);
+    const { gpus = 0 } = host.capacity;
+    const gpuName = host.gpuName ?? null;
+    if (gpus > 0 !== (gpuName !== null))
+      throw new StoreError(
+        'invalid',
+        gpuName === null
+          ? `must name the model of the ${gpus} GPUs`
+          : `must be absent where there are no GPUs, is ${gpuName}`,
+        '/gpuName',
+      );
     const said = {
       zone: host.zone ?? defaultZone,
       vcpus: host.capacity.vcpus,
       memory_gib: host.capacity.memoryGiB,
       disk_gib: host.capacity.diskGiB,
+      gpus,
+      gpu_name: gpuName,
       accel: host.accel,
       architecture: host.architecture,
       agent_version: host.agentVersion ?? '',
@@ -144,12 +163,21 @@ export async function registerHost(
       images: JSON.stringify(host.images ?? []),
       capabilities: JSON.stringify(host.capabilities ?? []),
     };
+    const known = await tx
+      .selectFrom('hosts')
+      .select('state')
+      .where('site', '=', site)
+      .where('name', '=', name)
+      .executeTakeFirst();
+    if (known?.state !== 'Ready') await lockSites(tx, [site]);
     const id = newId();
     const columns = [
       'zone',
       'vcpus',
       'memory_gib',
       'disk_gib',
+      'gpus',
+      'gpu_name',
       'accel',
       'architecture',
       'agent_version',
@@ -170,7 +198,7 @@ export async function registerHost(
           updated_at: sql<Date>`case when (${own}) is distinct from (${next}) then now() else hosts.updated_at end`,
         }),
       )
-      .returning('id')
+      .returning(['id', 'state'])
       .executeTakeFirstOrThrow();
     if (kept.id === id) {
       await appendEvent(tx, {
@@ -178,10 +206,12 @@ export async function registerHost(
         organization,
         resource: { kind: 'Host', id, name },
         actor: by.requestedBy,
-        message: `host ${name} of site ${site} registered with ${host.capacity.vcpus} vCPUs, ${host.capacity.memoryGiB} GiB memory, ${host.capacity.diskGiB} GiB disk (${host.accel})`,
+        message: `host ${name} of site ${site} registered with ${host.capacity.vcpus} vCPUs, ${host.capacity.memoryGiB} GiB memory, ${host.capacity.diskGiB} GiB disk${gpus > 0 ? `, ${gpus} ${gpuName}` : ''} (${host.accel})`,
         data: { site },
       });
     }
+    if (kept.state === 'Unreachable') await tellHostReady(tx, organization, site, { id: kept.id, name });
+    if (kept.id === id || kept.state === 'Unreachable') await tellSiteHealth(tx, site);
     return getHost(tx, organization, site, name);
   });
 }
@@ -198,6 +228,7 @@ export async function deleteHost(
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
     const host = await getHost(tx, organization, site, name);
+    await lockSites(tx, [site]);
     await tx.selectFrom('hosts').select('id').where('id', '=', host.id).forUpdate().execute();
     checkRevision(`host ${name}`, host.revision, ifMatch);
     const claims = await tx
@@ -234,5 +265,6 @@ export async function deleteHost(
       message: `${by.requestedBy} removed host ${name} of site ${site}`,
       data: { site },
     });
+    await tellSiteHealth(tx, site);
   });
 }

@@ -14,6 +14,7 @@ export type {
   Size,
 } from './database.ts';
 export * from './decisions.ts';
+export * from './drift.ts';
 export * from './errors.ts';
 export * from './estate.ts';
 export * from './events.ts';
@@ -29,9 +30,14 @@ export * from './operations.ts';
 export * from './outbox.ts';
 export * from './price-lists.ts';
 export * from './price-refreshes.ts';
+export * from './releases.ts';
+export * from './replacements.ts';
+export * from './resource-adoptions.ts';
 export * from './resource-intents.ts';
 export * from './resource-kinds.ts';
 export * from './resource-references.ts';
+export * from './resource-releases.ts';
 export * from './resources.ts';
+export * from './site-calls.ts';
 export * from './site-offers.ts';
 export * from './wants.ts';

@@ -62,7 +62,13 @@ export async function getInstance(db: Queryable, project: string, idOrName: stri
   return metrics ? { ...instance, status: { ...instance.status, metrics } } : instance;
 }
 
-async function findRow(db: Queryable, project: string, idOrName: string, lock = false): Promise<InstanceRow> {
+/** Throws `notFound`. */
+export async function findRow(
+  db: Queryable,
+  project: string,
+  idOrName: string,
+  lock = false,
+): Promise<InstanceRow> {
   let query = db.selectFrom('instances').selectAll().where('project', '=', project);
   query = isId(idOrName)
     ? query.where('id', '=', idOrName)
@@ -170,11 +176,13 @@ async function networkId(tx: Tx, project: string, spec: Draft): Promise<string |
   return row.id;
 }
 
+/** The operation of a change, its outbox row and its event, beside the change itself. */
 export async function requestChange(
   tx: Tx,
   row: InstanceRow,
   by: Requester,
   verb: OperationVerb,
+  message = `${by.requestedBy} asked to ${verb} instance ${row.name}`,
 ): Promise<Operation> {
   const resource = { kind: 'Instance', id: row.id, name: row.name };
   const operation = await insertOperation(tx, by, {
@@ -183,7 +191,7 @@ export async function requestChange(
     resource,
     generation: row.generation,
   });
-  await enqueue(tx, { workflow: 'instance', resource: row.id });
+  await enqueue(tx, { workflow: 'instance', resource: row.id, project: row.project });
   await appendEvent(tx, {
     type: `instance.${verb}Requested`,
     organization: by.organization,
@@ -191,7 +199,7 @@ export async function requestChange(
     resource,
     operation: operation.id,
     actor: by.requestedBy,
-    message: `${by.requestedBy} asked to ${verb} instance ${row.name}`,
+    message,
     data: { generation: row.generation },
   });
   return operation;
@@ -281,15 +289,21 @@ export async function changeInstance(
   });
 }
 
-function checkChangeable(row: InstanceRow, ifMatch: number | null): void {
-  if (row.gone_at) throw new StoreError('notFound', `instance ${row.name} was deleted`);
+/** Throws `notFound`, `preconditionFailed`, or `conflict` for one that is to go. */
+export function checkChangeable(row: InstanceRow, ifMatch: number | null): void {
+  if (row.gone_at)
+    throw new StoreError('notFound', `instance ${row.name} was ${row.releasing ? 'released' : 'deleted'}`);
   if (ifMatch !== null && ifMatch !== row.revision) {
     throw new StoreError(
       'preconditionFailed',
       `instance ${row.name} is at revision ${row.revision}, not ${ifMatch}: read it again`,
     );
   }
-  if (row.deleted_at) throw new StoreError('conflict', `instance ${row.name} is being deleted`);
+  if (row.deleted_at)
+    throw new StoreError(
+      'conflict',
+      `instance ${row.name} is being ${row.releasing ? 'released' : 'deleted'}`,
+    );
 }
 
 function wantedAfter(
@@ -351,8 +365,7 @@ export async function deleteInstance(
 ): Promise<{ instance: Instance; operation: Operation | null }> {
   return db.transaction().execute(async (tx) => {
     const row = await findRow(tx, request.project, request.instance, true);
-    if (row.gone_at) throw new StoreError('notFound', `instance ${row.name} was deleted`);
-    if (row.deleted_at) {
+    if (row.deleted_at && !row.gone_at) {
       const open = await tx
         .selectFrom('operations')
         .selectAll()

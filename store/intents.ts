@@ -9,9 +9,9 @@ import type { Queryable, Tx } from './open.ts';
  * An intent is the record of a machine about to be made: written before the provider is called, closed when absence is
  * confirmed. While one is live, something may exist at its place with its stamp.
  *
- * open → adopted (the machine was seen) → removing → removed
+ * open → adopted (the machine was seen) → removing → removed; of a machine that is released: adopted → removed
  */
-export type Intent = Omit<Selectable<Intents>, 'changed'>;
+export type Intent = Omit<Selectable<Intents>, 'changed' | 'released'>;
 
 /** Intents of a resource, or of several, under which something may exist, oldest attempt first. */
 export async function liveIntents(db: Queryable, resource: string | readonly string[]): Promise<Intent[]> {
@@ -71,6 +71,16 @@ export async function adoptIntent(tx: Tx, resource: string, attempt: number, ref
     .where('resource', '=', resource)
     .where('attempt', '=', attempt)
     .where('state', 'in', ['open', 'adopted'])
+    .execute();
+}
+
+/** What the reference leads to does not carry our stamp any more: what is ours is known by its stamp alone. */
+export async function forgetReference(tx: Tx, resource: string, attempt: number): Promise<void> {
+  await tx
+    .updateTable('intents')
+    .set({ ref: null })
+    .where('resource', '=', resource)
+    .where('attempt', '=', attempt)
     .execute();
 }
 

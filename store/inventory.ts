@@ -104,7 +104,7 @@ export async function siteQueues(db: Queryable): Promise<SiteQueue[]> {
 type Finding = AuditReport['orphans'][number];
 
 export interface Comparison {
-  /** With our stamp at a provider, and no live intent for it. */
+  /** With our stamp at a provider, and no live intent for it. What was released is none: the list is only behind. */
   orphans: (Finding & {
     site: string;
     host: string;
@@ -129,8 +129,8 @@ export interface Comparison {
 
 /** Intents and resources of every kind, as far as an audit compares them. */
 const allIntents = sql<{ resource: string; attempt: number; state: string }>`(
-  select resource, attempt, site, host, state, ref, settled_at from intents
-  union all select resource, attempt, site, host, state, ref, settled_at from resource_intents)`;
+  select resource, attempt, site, host, state, ref, settled_at, released from intents
+  union all select resource, attempt, site, host, state, ref, settled_at, released from resource_intents)`;
 const allResources = sql<{ id: string; kind: string; name: string; project: string }>`(
   select id, 'Instance' as kind, name, project from instances
   union all select id, kind, name, project from resources)`;
@@ -152,7 +152,7 @@ export async function compareInventory(
     .selectFrom('inventory as v')
     .select(['v.site', 'v.host', 'v.ref', 'v.item', 'v.resource', 'v.attempt', 'v.first_seen_at'])
     .where(
-      sql<boolean>`not exists (select from ${allIntents} n where n.resource = v.resource and n.attempt = v.attempt and n.state <> 'removed')`,
+      sql<boolean>`not exists (select from ${allIntents} n where n.resource = v.resource and n.attempt = v.attempt and (n.state <> 'removed' or n.released))`,
     )
     .where(inPlaces('v.site', 'v.host'))
     .orderBy('v.site')

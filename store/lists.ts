@@ -9,6 +9,7 @@ import { field, jsonField, type ListRules, type Paged, type PageRequest, readPag
 
 const instanceStates = [
   'Pending',
+  'Adopting',
   'Provisioning',
   'Running',
   'Starting',
@@ -18,6 +19,8 @@ const instanceStates = [
   'Resizing',
   'Deleting',
   'Deleted',
+  'Releasing',
+  'Released',
   'Failed',
   'Lost',
 ];
@@ -65,14 +68,18 @@ export async function listOperations(
       state: field('state', 'text', ['Pending', 'Running', 'Succeeded', 'Failed', 'Cancelled']),
       verb: field('verb', 'text', [
         'create',
+        'adopt',
         'update',
         'start',
         'stop',
         'reboot',
         'resize',
         'delete',
+        'release',
         'cancel',
         'expire',
+        'repair',
+        'replace',
         'audit',
         'comply',
         'refreshPrices',

@@ -6,6 +6,14 @@ import { sql as catalogues } from './migrations/0004-catalogues.ts';
 import { sql as resources } from './migrations/0005-resources.ts';
 import { sql as capabilities } from './migrations/0006-capabilities.ts';
 import { sql as adopted } from './migrations/0007-adopted.ts';
+import { sql as gpus } from './migrations/0008-gpus.ts';
+import { sql as health } from './migrations/0009-health.ts';
+import { sql as released } from './migrations/0010-released.ts';
+import { sql as standingRules } from './migrations/0011-standing-rules.ts';
+import { sql as turns } from './migrations/0012-turns.ts';
+import { sql as replacements } from './migrations/0013-replacements.ts';
+import { sql as turnsOfAccounts } from './migrations/0014-turns-of-accounts.ts';
+import { sql as adoptedResources } from './migrations/0015-adopted-resources.ts';
 
 /** In order, by number; a number that was applied is never run again. */
 const migrations: { number: number; name: string; sql: string }[] = [
@@ -16,6 +24,14 @@ const migrations: { number: number; name: string; sql: string }[] = [
   { number: 5, name: 'resources', sql: resources },
   { number: 6, name: 'capabilities', sql: capabilities },
   { number: 7, name: 'adopted', sql: adopted },
+  { number: 8, name: 'gpus', sql: gpus },
+  { number: 9, name: 'health', sql: health },
+  { number: 10, name: 'released', sql: released },
+  { number: 11, name: 'standing-rules', sql: standingRules },
+  { number: 12, name: 'turns', sql: turns },
+  { number: 13, name: 'replacements', sql: replacements },
+  { number: 14, name: 'turns-of-accounts', sql: turnsOfAccounts },
+  { number: 15, name: 'adopted-resources', sql: adoptedResources },
 ];
 
 /** Arbitrary but fixed: one process migrates at a time. */

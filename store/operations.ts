@@ -93,7 +93,7 @@ export async function createAudit(db: Db, requester: Requester): Promise<Operati
       resource: null,
       generation: 0,
     });
-    await enqueue(tx, { workflow: 'audit', resource: operation.id });
+    await enqueue(tx, { workflow: 'audit', resource: operation.id, project: null });
     return operation;
   });
 }
@@ -107,13 +107,13 @@ export async function createComplianceRun(db: Db, requester: Requester): Promise
       resource: null,
       generation: 0,
     });
-    await enqueue(tx, { workflow: 'compliance', resource: operation.id });
+    await enqueue(tx, { workflow: 'compliance', resource: operation.id, project: null });
     return operation;
   });
 }
 
 /**
- * Asks for a create to be cancelled; its workflow removes what was made. Cancelling twice is one cancellation.
+ * Asks for a create or a replacement to be cancelled; its workflow removes what was made. Cancelling twice is one cancellation.
  * Throws `conflict` for what has ended and for what cannot be cancelled.
  */
 export async function cancelOperation(
@@ -135,7 +135,7 @@ export async function cancelOperation(
       throw new StoreError('notFound', `there is no operation ${id}`);
     if (row.state !== 'Pending' && row.state !== 'Running')
       throw new StoreError('conflict', `operation ${id} has already ended: ${row.state}`);
-    if (row.verb !== 'create')
+    if (row.verb !== 'create' && row.verb !== 'replace')
       throw new StoreError('conflict', `a ${row.verb} cannot be cancelled; ask for the opposite instead`);
     if (validateOnly || row.cancel_requested_at) return toOperation(row);
     await tx
@@ -143,7 +143,11 @@ export async function cancelOperation(
       .set({ cancel_requested_at: sql`now()` })
       .where('id', '=', id)
       .execute();
-    await enqueue(tx, { workflow: workflowOf(row.resource_kind), resource: row.resource_id! });
+    await enqueue(tx, {
+      workflow: workflowOf(row.resource_kind),
+      resource: row.resource_id!,
+      project: row.project,
+    });
     await appendEvent(tx, {
       type: 'operation.cancelRequested',
       organization: row.organization,
@@ -195,6 +199,31 @@ export async function progressOperations(tx: Tx, ids: string[], message: string)
     .execute();
 }
 
+/** What has to end before something can be let go of, and how to wait for it; undefined where nothing is under way. */
+export async function underWay(tx: Queryable, resource: string): Promise<string | undefined> {
+  const open = await tx
+    .selectFrom('operations')
+    .select(['id', 'verb'])
+    .where('resource_id', '=', resource)
+    .where('state', 'in', ['Pending', 'Running'])
+    .executeTakeFirst();
+  return (
+    open && `its ${open.verb} is under way: wait for it (landfall operation wait ${open.id}), then release it`
+  );
+}
+
+/** The newest release that was asked for. */
+export async function releaseAsked(tx: Queryable, resource: string): Promise<Operation> {
+  const asked = await tx
+    .selectFrom('operations')
+    .selectAll()
+    .where('resource_id', '=', resource)
+    .where('verb', '=', 'release')
+    .orderBy('created_at', 'desc')
+    .executeTakeFirstOrThrow();
+  return toOperation(asked);
+}
+
 /** The workflow of a resource of this kind. */
 const workflowOf = (kind: string | null): 'instance' | 'resource' =>
   kind === 'Instance' ? 'instance' : 'resource';
@@ -205,27 +234,36 @@ const ofOneRun = { audit: 'audit', comply: 'compliance', refreshPrices: 'priceRe
 /**
  * What open operations older than `olderThanMs` need a workflow for, oldest first. Their workflow is there unless the engine
  * lost it (a restored or corrupted engine database): asking it to be started again then keeps the promise of the 202.
+ * Looks at `limit` operations; `next` goes on behind them, and is absent where these were the last.
  */
 export async function openWork(
   db: Db,
   olderThanMs: number,
   limit: number,
-): Promise<Pick<OutboxRow, 'workflow' | 'resource'>[]> {
+  after?: string,
+): Promise<{ work: Omit<OutboxRow, 'id'>[]; next?: string }> {
   const rows = await db
     .selectFrom('operations')
-    .select(['id', 'verb', 'resource_id', 'resource_kind'])
+    .select(['id', 'verb', 'project', 'resource_id', 'resource_kind'])
     .where('state', 'in', ['Pending', 'Running'])
     .where('created_at', '<', sql<Date>`now() - make_interval(secs => ${olderThanMs / 1000})`)
-    .orderBy('created_at')
+    .$if(after !== undefined, (query) => query.where('id', '>', after as string))
+    .orderBy('id') // by time, too
     .limit(limit)
     .execute();
   const resources = new Map(
-    rows.flatMap(({ resource_id, resource_kind }) => (resource_id ? [[resource_id, resource_kind]] : [])),
+    rows.flatMap(({ resource_id: resource, resource_kind, project }) =>
+      resource ? [[resource, { workflow: workflowOf(resource_kind), resource, project: project ?? '' }]] : [],
+    ),
   );
-  return [
-    ...[...resources].map(([resource, kind]) => ({ workflow: workflowOf(kind), resource })),
+  const work = [
+    ...resources.values(),
     ...rows.flatMap(({ id, verb }) =>
-      verb in ofOneRun ? [{ workflow: ofOneRun[verb as keyof typeof ofOneRun], resource: id }] : [],
+      verb in ofOneRun
+        ? [{ workflow: ofOneRun[verb as keyof typeof ofOneRun], resource: id, project: '' }]
+        : [],
     ),
   ];
+  const last = rows.length === limit ? rows.at(-1)?.id : undefined;
+  return last === undefined ? { work } : { work, next: last };
 }

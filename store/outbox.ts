@@ -7,22 +7,48 @@ export interface OutboxRow {
   id: number;
   workflow: Outbox['workflow'];
   resource: string;
+  /** '' for what is of no project. */
+  project: string;
 }
 
 /** Asks for a workflow's attention, in the transaction of the change it should see. */
 export async function enqueue(
   tx: Tx,
-  row: { workflow: Outbox['workflow']; resource: string },
+  { project, ...row }: { workflow: Outbox['workflow']; resource: string; project: string | null },
 ): Promise<void> {
-  await tx.insertInto('outbox').values(row).execute();
+  await tx
+    .insertInto('outbox')
+    .values({ ...row, project: project ?? '' })
+    .execute();
   await sql`select pg_notify(${outboxChannel}, '')`.execute(tx);
 }
 
 /** A dispatcher that took rows and died gives them back after this long. */
 const leaseMs = 10_000;
 
+const isFree = sql<boolean>`(leased_until is null or leased_until < clock_timestamp())`;
+
 /**
- * Leases up to `limit` rows, hands each to `deliver`, and deletes what was delivered. At least once: a crash after delivery
+ * Rows to deliver next: the oldest of each project, then the second of each, so that whoever has thousands waiting delays
+ * nobody's first. Where more projects wait than rows are taken, chance decides: age would serve the long backlogs first again.
+ */
+const byTurns = (limit: number) => sql<number>`(
+  with recursive waiting (project) as (
+    (select project from outbox order by project limit 1)
+    union all
+    select (select o.project from outbox o where o.project > waiting.project order by o.project limit 1)
+      from waiting where waiting.project is not null
+  )
+  select turns.id from waiting, lateral (
+    select oldest.id, row_number() over (order by oldest.id) as turn from (
+      select id from outbox where outbox.project = waiting.project and ${isFree} order by id limit ${limit}
+    ) oldest
+  ) turns
+  order by turns.turn, random() limit ${limit}
+)`;
+
+/**
+ * Leases up to `limit` rows by turns of the projects, hands each to `deliver`, and deletes what was delivered. At least once: a crash after delivery
  * delivers again when the lease is over, which a level-triggered workflow does not mind. No transaction is open while
  * delivering: watches read only below the oldest one. Answers how many were delivered; throws the first delivery error
  * after the others are done.
@@ -39,15 +65,13 @@ export async function deliverOutbox(
       free
         .selectFrom('outbox')
         .select('id')
-        .where((eb) =>
-          eb.or([eb('leased_until', 'is', null), eb('leased_until', '<', sql<Date>`clock_timestamp()`)]),
-        )
-        .orderBy('id')
-        .limit(limit)
+        .where('id', 'in', byTurns(limit))
+        // Said again: another dispatcher may have leased it since.
+        .where(isFree)
         .forUpdate()
         .skipLocked(),
     )
-    .returning(['id', 'workflow', 'resource'])
+    .returning(['id', 'workflow', 'resource', 'project'])
     .execute();
   if (rows.length === 0) return 0;
   const results = await Promise.allSettled(rows.map((row) => deliver(row)));

@@ -33,7 +33,7 @@ export async function createPriceRefresh(
         regions: JSON.stringify(wanted.regions),
       })
       .execute();
-    await enqueue(tx, { workflow: 'priceRefresh', resource: operation.id });
+    await enqueue(tx, { workflow: 'priceRefresh', resource: operation.id, project: null });
     return operation;
   });
 }

@@ -40,3 +40,14 @@ export async function moveResourceIntent(
     .execute();
   Object.assign(intent, to);
 }
+
+/** Nothing carries the attempt's stamp any more, and nothing of it was removed. */
+export async function closeReleasedResource(tx: Tx, intent: ResourceIntent): Promise<void> {
+  await moveResourceIntent(tx, intent, { state: 'removed' });
+  await tx
+    .updateTable('resource_intents')
+    .set({ released: true })
+    .where('resource', '=', intent.resource)
+    .where('attempt', '=', intent.attempt)
+    .execute();
+}

@@ -171,7 +171,7 @@ function checkReach(spec: ResourceSpec, { pointer }: Reference, at: Referred, ro
   }
 }
 
-/** What still uses a resource. `source` users need it only until they are ready. */
+/** What still uses a resource. `source` users need it only until they are ready, and not at all where they are adopted. */
 export async function usersOf(
   db: Queryable,
   id: string,
@@ -180,7 +180,7 @@ export async function usersOf(
     select kind, name, deleted_at is not null as deleting
       from resources
      where refers_to @> array[${id}]::uuid[] and gone_at is null
-       and (kind = 'Firewall' or status->>'readyAt' is null)
+       and (kind = 'Firewall' or (status->>'readyAt' is null and adopted is null))
     union all
     select 'Instance', name, deleted_at is not null from instances where network = ${id} and gone_at is null
      order by 1, 2`.execute(db);

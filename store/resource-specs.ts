@@ -2,7 +2,7 @@ import { contains, overlap, type Range, rangeOf } from './cidr.ts';
 import type { ResourceKind, ResourceSpec } from './database.ts';
 import { StoreError } from './errors.ts';
 
-/** The spec with its defaults. Throws `invalid`, with the pointer, where what the API document cannot say is not so. */
+/** The spec with the defaults that hold for every change. Throws `invalid`, with the pointer, where what the API document cannot say is not so. */
 export function checkedSpec(kind: ResourceKind, spec: ResourceSpec): ResourceSpec {
   if (kind === 'Volume') return checkedVolume(spec);
   if (kind === 'Network') return checkedNetwork(spec);
@@ -13,7 +13,7 @@ export function checkedSpec(kind: ResourceKind, spec: ResourceSpec): ResourceSpe
 function checkedVolume(spec: ResourceSpec): ResourceSpec {
   if (spec.sizeGiB === undefined && spec.snapshot === undefined)
     throw new StoreError('invalid', 'is needed, unless the volume is made from a snapshot', '/spec/sizeGiB');
-  return { type: 'standard', ...spec };
+  return spec;
 }
 
 function checkedNetwork(given: ResourceSpec): ResourceSpec {

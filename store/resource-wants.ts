@@ -39,6 +39,9 @@ export async function resourceWantFor(
         ...specFor(lettingGo ? detached(row) : row, await referredTo(db, row.refers_to)),
       },
       stamp: { broker, project: row.project, resource: row.id, attempt: ref.attempt },
+      ...(row.adopted === null
+        ? {}
+        : { adopted: { ref: row.adopted, settled: row.status.readyAt !== undefined } }),
       location: {
         region: intent.region,
         ...(intent.zone ? { zone: intent.zone } : {}),

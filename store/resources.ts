@@ -4,6 +4,7 @@ import type { ResourceKind, ResourceSpec, Resources } from './database.ts';
 import { isUniqueViolation, StoreError } from './errors.ts';
 import { appendEvent } from './events.ts';
 import { newId } from './id.ts';
+import type { Tied } from './instance-networks.ts';
 import type { Db, Queryable, Tx } from './open.ts';
 import { insertOperation, type OperationVerb, type Requester, toOperation } from './operations.ts';
 import { enqueue } from './outbox.ts';
@@ -49,7 +50,8 @@ export function toResource(row: ResourceRow): Resource {
 
 const isId = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
 
-async function findRow(
+/** @throws StoreError `notFound`. */
+export async function findResourceRow(
   db: Queryable,
   kind: ResourceKind,
   project: string,
@@ -92,10 +94,22 @@ export async function getResource(
   project: string,
   idOrName: string,
 ): Promise<Resource> {
-  return toResource(await findRow(db, kind, project, idOrName));
+  return toResource(await findResourceRow(db, kind, project, idOrName));
 }
 
-const states = ['Pending', 'Creating', 'Ready', 'Updating', 'Deleting', 'Deleted', 'Failed', 'Lost'];
+const states = [
+  'Pending',
+  'Adopting',
+  'Creating',
+  'Ready',
+  'Updating',
+  'Deleting',
+  'Deleted',
+  'Releasing',
+  'Released',
+  'Failed',
+  'Lost',
+];
 
 /** The project's resources of a kind that are not gone. */
 export async function listResources(
@@ -142,7 +156,8 @@ export async function createResource(
   kind: ResourceKind,
   request: ResourceRequest,
 ): Promise<{ resource: Resource; operation: Operation } | null> {
-  const spec = checkedSpec(kind, request.spec);
+  const type = kind === 'Volume' ? ({ type: 'standard' } as const) : {};
+  const spec = { ...type, ...checkedSpec(kind, request.spec) };
   const { project, name, labels = {} } = request;
   const taken = new StoreError(
     'conflict',
@@ -178,7 +193,10 @@ export async function createResource(
         })
         .returningAll()
         .executeTakeFirstOrThrow();
-      return { resource: toResource(row), operation: await requestChange(tx, row, request, 'create') };
+      return {
+        resource: toResource(row),
+        operation: await requestResourceChange(tx, row, request, 'create'),
+      };
     });
   } catch (error) {
     throw isUniqueViolation(error) ? taken : error;
@@ -186,7 +204,7 @@ export async function createResource(
 }
 
 /** The operation of a change, its outbox row and its event, beside the change itself. */
-async function requestChange(
+export async function requestResourceChange(
   tx: Tx,
   row: ResourceRow,
   by: Requester,
@@ -195,7 +213,7 @@ async function requestChange(
   const resource = { kind: row.kind, id: row.id, name: row.name };
   const { project, generation } = row;
   const operation = await insertOperation(tx, by, { verb, project, resource, generation });
-  await enqueue(tx, { workflow: 'resource', resource: row.id });
+  await enqueue(tx, { workflow: 'resource', resource: row.id, project });
   await appendEvent(tx, {
     type: `${eventPrefix(row.kind)}.${verb}Requested`,
     organization: by.organization,
@@ -233,8 +251,8 @@ export async function changeResource(
   },
 ): Promise<{ resource: Resource; operation: Operation | null }> {
   return db.transaction().execute(async (tx) => {
-    const row = await findRow(tx, kind, change.project, change.resource, true);
-    checkChangeable(row, change.ifMatch);
+    const row = await findResourceRow(tx, kind, change.project, change.resource, true);
+    checkResourceChangeable(row, change.ifMatch);
     const labels = merged(row.labels, change.patch.labels ?? {});
     const spec = checkedSpec(kind, merged(row.spec, change.patch.spec ?? {}));
     if ((spec.sizeGiB ?? 0) < (row.spec.sizeGiB ?? 0))
@@ -269,17 +287,21 @@ async function amend(
     .where('id', '=', row.id)
     .returningAll()
     .executeTakeFirstOrThrow();
-  return { resource: toResource(updated), operation: await requestChange(tx, updated, by, 'update') };
+  return { resource: toResource(updated), operation: await requestResourceChange(tx, updated, by, 'update') };
 }
 
-function checkChangeable(row: ResourceRow, ifMatch: number | null): void {
+/** Throws where nothing can be asked of it now. */
+export function checkResourceChangeable(row: ResourceRow, ifMatch: number | null): void {
   const what = `${wordsOf[row.kind]} ${row.name}`;
-  if (row.gone_at) throw new StoreError('notFound', `${what} was deleted`);
+  if (row.gone_at) throw new StoreError('notFound', `${what} was ${row.releasing ? 'released' : 'deleted'}`);
   if (ifMatch !== null && ifMatch !== row.revision) {
     const message = `${what} is at revision ${row.revision}, not ${ifMatch}: read it again`;
     throw new StoreError('preconditionFailed', message);
   }
-  if (row.deleted_at) throw new StoreError('conflict', `${what} is being deleted`);
+  if (row.deleted_at)
+    throw new StoreError('conflict', `${what} is being ${row.releasing ? 'released' : 'deleted'}`);
+  if (row.state === 'Adopting')
+    throw new StoreError('conflict', `${what} is being adopted: wait until that is done`);
 }
 
 function merged<T extends object>(from: T, patch: { [K in keyof T]?: T[K] | null }): T {
@@ -300,8 +322,8 @@ export async function deleteResource(
   request: Requester & { project: string; resource: string; ifMatch: number | null; validateOnly?: boolean },
 ): Promise<{ resource: Resource; operation: Operation | null }> {
   return db.transaction().execute(async (tx) => {
-    const row = await findRow(tx, kind, request.project, request.resource, true);
-    if (row.deleted_at && !row.gone_at) {
+    const row = await findResourceRow(tx, kind, request.project, request.resource, true);
+    if (row.deleted_at && !row.gone_at && !row.releasing) {
       const open = await tx
         .selectFrom('operations')
         .selectAll()
@@ -311,7 +333,7 @@ export async function deleteResource(
         .executeTakeFirst();
       if (open) return { resource: toResource(row), operation: toOperation(open) };
     }
-    checkChangeable(row, request.ifMatch);
+    checkResourceChangeable(row, request.ifMatch);
     await refuseWhileUsed(tx, row);
     if (request.validateOnly) return { resource: toResource(row), operation: null };
     const updated = await tx
@@ -325,8 +347,43 @@ export async function deleteResource(
       .where('id', '=', row.id)
       .returningAll()
       .executeTakeFirstOrThrow();
-    return { resource: toResource(updated), operation: await requestChange(tx, updated, request, 'delete') };
+    return {
+      resource: toResource(updated),
+      operation: await requestResourceChange(tx, updated, request, 'delete'),
+    };
   });
+}
+
+const attachedTo = (db: Queryable, instance: string) =>
+  db
+    .selectFrom('resources')
+    .selectAll()
+    .where(sql<boolean>`refers_to @> array[${instance}]::uuid[]`)
+    .where(sql<boolean>`spec->>'attachedTo' is not null`)
+    .where('gone_at', 'is', null)
+    .where('deleted_at', 'is', null)
+    .orderBy('id');
+
+/** Where an instance has to be for what is attached to it: that is somewhere already, and stays there. */
+export async function placeOfAttached(db: Queryable, instance: string): Promise<Tied | undefined> {
+  const places = (await attachedTo(db, instance).execute()).flatMap(({ kind, status }) => {
+    const { readyAt, site, region, zone, host } = status;
+    return readyAt && site && region
+      ? [{ site, region, ...(zone && kind === 'Volume' ? { zones: [zone] } : {}), ...(host ? { host } : {}) }]
+      : [];
+  });
+  return places.length > 0 ? Object.assign({}, ...places) : undefined;
+}
+
+/** The instance is another machine now: what is attached to it follows, each by an operation of its own. */
+export async function reattachTo(
+  tx: Tx,
+  instance: { id: string; name: string },
+  organization: string,
+): Promise<void> {
+  const requestedBy = `landfall (instance ${instance.name} is another machine)`;
+  for (const row of await attachedTo(tx, instance.id).forUpdate().execute())
+    if (row.status.readyAt) await requestResourceChange(tx, row, { organization, requestedBy }, 'repair');
 }
 
 /** What was attached to an instance that is to go is wanted attached to nothing from now on. */
@@ -335,17 +392,7 @@ export async function detachFrom(
   instance: { id: string; name: string },
   by: Requester,
 ): Promise<void> {
-  const attached = await tx
-    .selectFrom('resources')
-    .selectAll()
-    .where(sql<boolean>`refers_to @> array[${instance.id}]::uuid[]`)
-    .where(sql<boolean>`spec->>'attachedTo' is not null`)
-    .where('gone_at', 'is', null)
-    .where('deleted_at', 'is', null)
-    .orderBy('id')
-    .forUpdate()
-    .execute();
-  for (const row of attached) {
+  for (const row of await attachedTo(tx, instance.id).forUpdate().execute()) {
     const { attachedTo: _, ...spec } = row.spec;
     const refers_to = row.refers_to.filter((id) => id !== instance.id);
     await amend(

@@ -4,13 +4,14 @@ import { sql } from 'kysely';
 import { hostCapabilities } from './capabilities.ts';
 import { isUniqueViolation, StoreError } from './errors.ts';
 import { appendEvent } from './events.ts';
-import { unreachableAfterSeconds } from './hosts.ts';
+import { onpremState, unreachableAfterSeconds } from './health.ts';
 import { newId } from './id.ts';
 import { checkRevision, type IfMatch } from './identity.ts';
 import type { Db, Queryable, Tx } from './open.ts';
 import type { Requester } from './operations.ts';
 import { field, type ListRules, type Paged, type PageRequest, readPage } from './pages.ts';
 import { resourcesHeld } from './resources-held.ts';
+import { callsPerSecond } from './site-calls.ts';
 
 function siteRows(db: Queryable) {
   return db
@@ -31,18 +32,9 @@ type SiteRow = Awaited<ReturnType<ReturnType<typeof siteRows>['executeTakeFirstO
 
 /** An on-prem site is as ready as its hosts; of a cloud site its worker says. */
 function siteState(row: SiteRow): Pick<Site['status'], 'state' | 'message'> {
-  if (row.provider !== 'onprem') return { state: row.state as Site['status']['state'], message: row.message };
-  if (row.hosts === 0)
-    return {
-      state: 'Pending',
-      message: 'no host has registered yet: start an agent with a token of this site',
-    };
-  if (row.hosts_ready === 0)
-    return {
-      state: 'Unavailable',
-      message: `no host has been heard of for ${unreachableAfterSeconds} seconds`,
-    };
-  return { state: 'Ready', message: row.message };
+  return row.provider === 'onprem'
+    ? onpremState(row.hosts, row.hosts_ready)
+    : { state: row.state as Site['status']['state'], message: row.message };
 }
 
 function toSite(row: SiteRow): Site {
@@ -58,6 +50,7 @@ function toSite(row: SiteRow): Site {
       hosts: row.hosts,
       instances: row.instances,
       lastInventoryAt: row.last_inventory_at?.toISOString() ?? null,
+      callsPerSecond: callsPerSecond(row.spec),
     },
     generation: row.generation,
     revision: row.revision,

@@ -67,6 +67,10 @@ export async function wantFor(db: Queryable, ref: { resource: string; attempt: n
         vcpus: onprem ? row.sized_for.vcpus : row.offer.vcpus,
         memoryGiB: onprem ? row.sized_for.memoryGiB : row.offer.memoryGiB,
         diskGiB: row.sized_for.diskGiB,
+        // A cloud's instance type brings its own.
+        ...(onprem && row.offer.gpuName && row.sized_for.gpus > 0
+          ? { gpu: { name: row.offer.gpuName, count: row.sized_for.gpus } }
+          : {}),
         architecture,
         ...(image ? { image } : {}),
         sshKeys: keys.map((key) => key.public_key),

@@ -58,7 +58,8 @@ export interface SimulatedEstate {
 }
 
 export interface EstateOptions {
-  hosts?: { name: string; vcpus: number; memoryGiB: number; diskGiB: number }[];
+  /** `gpus`: so many T4s; absent: none. */
+  hosts?: { name: string; vcpus: number; memoryGiB: number; diskGiB: number; gpus?: number }[];
   interceptors?: WorkerOptions['interceptors'];
   activitiesAtOnce?: number;
   orphanGraceMs?: number;
@@ -272,6 +273,7 @@ export async function seedSimulatedSite(
         vcpus: host.vcpus,
         memory_gib: host.memoryGiB,
         disk_gib: host.diskGiB,
+        ...(host.gpus ? { gpus: host.gpus, gpu_name: 'T4' } : {}),
         accel: 'kvm',
         architecture: 'x86_64',
         facts: '{}',

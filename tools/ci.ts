@@ -1,5 +1,5 @@
 /**
- * Everything CI checks, after the bootstrap: system packages, the Temporal server, lint, types, import rule,
+ * Everything CI checks, after the bootstrap: system packages, the Temporal server, VS Code, lint, types, import rule,
  * generated files, the API document, then all tests. Each check counts as one in the total on the last line.
  */
 import { spawn } from 'node:child_process';
@@ -9,7 +9,7 @@ import { type Counts, sum, totalLine } from './counts.ts';
 import { root } from './node24.mjs';
 import { Progress } from './progress.ts';
 import { runTests } from './run-tests.ts';
-import { prepareSystem, prepareTemporal } from './test-preparation.ts';
+import { prepareEditor, prepareSystem, prepareTemporal } from './test-preparation.ts';
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
@@ -33,6 +33,7 @@ const progress = new Progress(process.stdout);
 const checks: [string, () => Promise<void>][] = [
   ['system packages', () => prepareSystem(progress)],
   ['Temporal server', () => prepareTemporal(progress)],
+  ['VS Code', () => prepareEditor(progress)],
   ['lint', () => program('node_modules/@biomejs/biome/bin/biome', ['check', '.'])],
   ['types', () => program('node_modules/typescript/bin/tsc', ['-p', 'tsconfig.json'])],
   ['import rule', () => program('tools/check-imports.ts', [])],

@@ -47,12 +47,47 @@ export const generators: readonly Generator[] = [
     output: 'policies/schema/policy.schema.json',
     make: async (input, target) => {
       const { policySchema } = (await import(pathToFileURL(input).href)) as { policySchema(): unknown };
-      const cli = join(packageFolder('@biomejs/biome', '.'), 'bin', 'biome');
-      const formatting = run(process.execPath, [cli, 'format', '--stdin-file-path=policy.schema.json'], {
-        cwd: root,
-      });
-      formatting.child.stdin!.end(JSON.stringify(policySchema(), null, 2));
-      writeFileSync(target, (await formatting).stdout);
+      writeFileSync(target, await formattedJson(policySchema()));
+    },
+  },
+  ...(['request', 'offers', 'estate'] as const).map((kind) => ({
+    input: 'policies/file/schema.ts',
+    output: `policies/schema/${kind}.schema.json`,
+    make: async (input: string, target: string) => {
+      const { fixtureSchema } = (await import(pathToFileURL(input).href)) as {
+        fixtureSchema(kind: string): unknown;
+      };
+      writeFileSync(target, await formattedJson(fixtureSchema(kind)));
+    },
+  })),
+  {
+    input: 'model/openapi.yaml',
+    output: 'vscode-extension/language/resource-schemas.json',
+    make: async (input, target) => {
+      const { resourceSchemas } = await import('./resource-schemas.ts');
+      writeFileSync(target, await formattedJson(resourceSchemas(input)));
+    },
+  },
+  {
+    input: 'mcp/tools.ts',
+    output: 'vscode-extension/package.json',
+    make: async (input, target) => {
+      const { estateTools } = (await import(
+        pathToFileURL(input).href
+      )) as typeof import('@landfall/mcp/tools.ts');
+      const manifest = JSON.parse(readFileSync(join(root, 'vscode-extension/package.json'), 'utf8'));
+      const before: { name: string }[] = manifest.contributes.languageModelTools;
+      manifest.contributes.languageModelTools = Object.entries(estateTools).map(
+        ([name, { title, description, inputSchema }]) => ({
+          name,
+          // What only the editor shows (icon, words for people) is written by hand.
+          ...before.find((each) => each.name === name),
+          displayName: title,
+          modelDescription: description,
+          inputSchema,
+        }),
+      );
+      writeFileSync(target, await formattedJson(manifest, 'package.json'));
     },
   },
   {
@@ -64,6 +99,13 @@ export const generators: readonly Generator[] = [
     },
   },
 ];
+
+async function formattedJson(value: unknown, name = 'made.json'): Promise<string> {
+  const cli = join(packageFolder('@biomejs/biome', '.'), 'bin', 'biome');
+  const formatting = run(process.execPath, [cli, 'format', `--stdin-file-path=${name}`], { cwd: root });
+  formatting.child.stdin!.end(JSON.stringify(value, null, 2));
+  return (await formatting).stdout;
+}
 
 /** Runs the generators over `base`; answers the outputs that differ from what is there. */
 export async function generate(

@@ -58,6 +58,13 @@ test('the broker sees the client side of the workflows only', () => {
   expect(of('@landfall/adapters')).toHaveLength(1);
 });
 
+test('the extension sees of the command line what is for other clients', () => {
+  const of = (path: string) => rulesBroken('vscode-extension/a.ts', `import { a } from '${path}';`);
+  expect(of('landfall/client.ts')).toEqual([]);
+  expect(of('landfall/session.ts')).toHaveLength(1);
+  expect(rulesBroken('broker/a.ts', "import { a } from 'landfall/client.ts';")).toHaveLength(1);
+});
+
 test('a relative import stays in its workspace', () => {
   expect(rulesBroken('store/a/b.ts', "import '../../model/index.ts';")).toEqual(['1 ../../model/index.ts']);
   expect(rulesBroken('store/a/b.ts', "import '../c.ts';")).toEqual([]);

@@ -14,8 +14,9 @@ export const mayImport: Record<string, readonly string[]> = {
   'onprem-agent': ['adapters', 'model'],
   workflows: ['policies', 'prices', 'adapters', 'store', 'model'],
   broker: ['store', 'policies', 'model', 'workflows/client.ts', 'workflows/placement.ts'],
-  cli: ['model', 'policies'],
-  'vscode-extension': ['model', 'policies'],
+  mcp: ['model'],
+  cli: ['model', 'policies', 'mcp'],
+  'vscode-extension': ['model', 'policies', 'mcp', 'cli/client.ts'],
   console: ['model'],
 };
 
@@ -140,7 +141,8 @@ function verdict(room: string, file: string, specifier: string): string | undefi
     if (isTest(file) && free.has(targetRoom)) return undefined;
     return `a relative import must not leave its workspace: write @landfall/${targetRoom}/…, if ${room} may import ${targetRoom} at all`;
   }
-  const own = /^@landfall\/([^/]+)(?:\/(.*))?$/.exec(specifier);
+  // The command line's package has the name of what it installs.
+  const own = /^@landfall\/([^/]+)(?:\/(.*))?$/.exec(specifier.replace(/^landfall(?=\/|$)/, '@landfall/cli'));
   if (own === null) return undefined;
   const [, target = '', sub = 'index.ts'] = own;
   if (target === room || allowed.includes(target) || allowed.includes(`${target}/${sub}`)) return undefined;

@@ -5,7 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { node24Package, root, selfIsNode24 } from './node24.mjs';
 
@@ -180,10 +180,12 @@ export async function ensurePackages() {
         'lacks the package for this platform.',
     );
   }
-  // Written last, so an interrupted install is seen as one.
+  // Written last, so an interrupted install is seen as one; in a file of its own, since a copy of the folder may share this one.
+  const stamp = join(root, 'node_modules', stampName);
   writeFileSync(
-    join(root, 'node_modules', stampName),
+    `${stamp}.new`,
     `${JSON.stringify({ lockHash: decision.lockHash, target: decision.target, time: Date.now() })}\n`,
   );
+  renameSync(`${stamp}.new`, stamp);
   return true;
 }

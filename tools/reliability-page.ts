@@ -118,7 +118,7 @@ ${lines.join('\n')}
 ${reasons.join('\n')}
 - R13, R14 and R16 are of moving machines from host to host, which does not exist yet.
 
-Beside these, [conformance.md](conformance.md) says what of the adapters' rules A1–A12 was tested on every kind, verb and fault.
+Beside these, [conformance.md](conformance.md) says what of the adapters' rules A1–A13 was tested on every kind, verb and fault.
 
 ## The tests
 ${lists.join('\n')}`;

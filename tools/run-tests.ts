@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { endAbandonedHosts } from './abandoned-hosts.ts';
 import { type Counts, countBySuite, type JestReport, type SuiteResult, sum, tableLines } from './counts.ts';
 import { root } from './node24.mjs';
 import { endStrays, runMark } from './strays.ts';
@@ -106,10 +107,12 @@ function troubleRow(suite: string, { trouble, seconds }: JestRun): SuiteResult[]
 
 /**
  * What boots guests on this host: one file at a time, since emulated processors are slow and the host's network is one. The
- * other files mostly wait for something, and run beside them.
+ * other files mostly wait for something, and run beside them: the unit tests one after the other, and the rest in as many lanes as are free.
  */
 function bootsGuests(file: string): boolean {
-  return /^(onprem-agent|test\/(e2e|faults|reliability\/(killed-worker|onprem)))/.test(file);
+  return /^(onprem-agent|test\/(e2e|faults|vscode\/real-machine|reliability\/(killed-worker|onprem)))/.test(
+    file,
+  );
 }
 
 /** Some files one after the other: the unit tests in one run of jest, the end-to-end suites in one each. */
@@ -135,13 +138,28 @@ async function runInTurn(files: readonly string[], selection: TestSelection): Pr
 
 /** Runs the selection, prints the table, and answers the counts. */
 export async function runTests({ suites, patterns, ...how }: TestSelection): Promise<Counts> {
+  for (const folder of await endAbandonedHosts())
+    say(`The host that a killed test left in ${folder} was ended.`);
   const files = [
     ...(suites.includes('unit') ? filesIn(unitRoots(), patterns) : []),
     ...(suites.includes('e2e') ? filesIn(['test'], patterns) : []),
   ];
+  const selection = { suites, patterns, ...how };
   const { true: guests = [], false: others = [] } = Object.groupBy(files, (file) => `${bootsGuests(file)}`);
-  const lanes = [guests, others].map((lane) => runInTurn(lane, { suites, patterns, ...how }));
-  const rows = (await Promise.all(lanes)).flat().sort((a, b) => (a.suite < b.suite ? -1 : 1));
+  const { true: either = [], false: units = [] } = Object.groupBy(
+    others,
+    (file) => `${file.startsWith('test/')}`,
+  );
+  // Whoever is done with its own takes from what both can run.
+  const lane = async (own: readonly string[]): Promise<SuiteResult[]> => {
+    const rows = await runInTurn(own, selection);
+    for (let file = either.shift(); file !== undefined; file = either.shift())
+      rows.push(...(await runInTurn([file], selection)));
+    return rows;
+  };
+  const rows = (await Promise.all([guests, units, []].map(lane)))
+    .flat()
+    .sort((a, b) => (a.suite < b.suite ? -1 : 1));
   if (rows.length > 0) say(`\n${tableLines(rows).join('\n')}`);
   return sum(rows);
 }

@@ -43,6 +43,10 @@ export function temporalLaunch(binary: string, dataDir: string, port: number): L
       'synchronous=normal',
       '--dynamic-config-value',
       'history.transferProcessorMaxPollRPS=2000',
+      // Each of a queue's four partitions has turns of its own, so which project is next hangs on which one is asked.
+      // Only what is written: an older folder's other partitions are still read until they are empty.
+      '--dynamic-config-value',
+      'matching.numTaskqueueWritePartitions=1',
       ...(isFair(folder) ? ['--dynamic-config-value', 'matching.enableFairness=true'] : []),
       ...searchAttributes.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
       '--color',

@@ -1,14 +1,15 @@
 /**
  * What the tests need of the system beyond npm's packages: QEMU and libvirt, a Python that can make virtual environments (for
- * the AWS simulator and the API fuzzer), and the Temporal server. Quick when all is there.
+ * the AWS simulator and the API fuzzer), a browser (for the VS Code extension), and the Temporal server. Quick when all is there.
  */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { codeServer } from '@landfall/test/vscode/code-server.ts';
 import { dataDirectory, makeDataDirectory } from './data-directory.ts';
 import { ensureSystemPackages } from './packages.ts';
 import type { Progress } from './progress.ts';
-import { findTemporal } from './temporal-binary.ts';
+import { findTemporal, onPath } from './temporal-binary.ts';
 
 const run = promisify(execFile);
 
@@ -21,12 +22,19 @@ async function pythonPackages(): Promise<string[]> {
   return isComplete ? [] : ['python3', 'python3-venv'];
 }
 
+/** For the extension's tests: a browser, fonts, without which its pictures have no letters, and what VS Code's own modules are compiled with. */
+function editorPackages(): string[] {
+  const compiling = ['g++', 'make', 'libkrb5-dev'];
+  const isThere = process.env.LANDFALL_CHROMIUM || onPath('chromium') || onPath('google-chrome');
+  return isThere ? compiling : ['chromium', 'fonts-dejavu-core', ...compiling];
+}
+
 /** Installs the system packages that tests need. Throws, with what to do, where it cannot. */
 export async function prepareSystem(progress: Progress): Promise<void> {
   const dataDir = dataDirectory();
   makeDataDirectory(dataDir);
   const logFile = join(dataDir, 'logs', 'packages.log');
-  const also = await pythonPackages();
+  const also = [...(await pythonPackages()), ...editorPackages()];
   const refusal = await progress.run('System packages', (note) =>
     ensureSystemPackages({
       logFile,
@@ -44,4 +52,9 @@ export async function prepareTemporal(progress: Progress): Promise<void> {
   if (process.env.TEMPORAL_ADDRESS !== undefined) return;
   const found = await progress.run('Temporal server', (note) => findTemporal({ note }));
   process.stdout.write(`${found}\n`);
+}
+
+/** Installs the VS Code that the extension's tests drive, once: two minutes. */
+export async function prepareEditor(progress: Progress): Promise<void> {
+  await progress.run('VS Code', (note) => codeServer(note));
 }

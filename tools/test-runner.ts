@@ -6,7 +6,7 @@
 import { totalLine } from './counts.ts';
 import { Progress } from './progress.ts';
 import { runTests, type TestSelection } from './run-tests.ts';
-import { prepareSystem, prepareTemporal } from './test-preparation.ts';
+import { prepareEditor, prepareSystem, prepareTemporal } from './test-preparation.ts';
 
 /** Reads the command line. */
 export function parseSelection(args: readonly string[]): TestSelection {
@@ -36,6 +36,9 @@ if (process.argv[1] === import.meta.filename) {
     const progress = new Progress(process.stdout);
     await prepareSystem(progress);
     await prepareTemporal(progress);
+    const { patterns } = selection;
+    if (patterns.length === 0 || patterns.some((each) => each.includes('vscode')))
+      await prepareEditor(progress);
     const counts = await runTests(selection);
     if (counts.passed + counts.failed === 0)
       process.stderr.write('No test ran: nothing matches what was asked for.\n');

@@ -11,7 +11,7 @@ import {
   WorkflowFailedError,
   WorkflowIdConflictPolicy,
 } from '@temporalio/client';
-import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
+import { ActivityFailure, ApplicationFailure, type Priority } from '@temporalio/common';
 import { mainQueue } from './steps.ts';
 
 export type { DiscoveryPage, DiscoveryQuery, Unmanaged } from '@landfall/adapters';
@@ -48,11 +48,17 @@ export function engineFromEnvironment(env: NodeJS.ProcessEnv = process.env): Eng
 }
 
 /** A workflow that is wanted: an instance's, or the one of an operation over everything. */
-export type Wanted = Pick<OutboxRow, 'workflow' | 'resource'>;
+export type Wanted = Omit<OutboxRow, 'id'>;
 
 /** Workflows of one resource each, which look again when they are signalled. */
 const isResource = (workflow: Wanted['workflow']): boolean =>
   workflow === 'instance' || workflow === 'resource';
+
+/**
+ * The main queue serves workflows and the decisions they ask for, which inherit this, by turns of the projects: a project
+ * with thousands of changes delays no other's. What is of no project takes turns as one.
+ */
+const turnOf = (project: string): Priority => (project === '' ? {} : { fairnessKey: project });
 
 export interface Signals {
   /** Wakes the workflow that a row of the outbox is for. Repeating is harmless. */
@@ -92,9 +98,10 @@ export function connectSignals(env: NodeJS.ProcessEnv = process.env): Signals {
   const { namespace, options } = engineFromEnvironment(env);
   const connection = Connection.lazy(options);
   const client = new Client({ connection, namespace });
-  const ensureStarted: Signals['ensureStarted'] = async ({ workflow, resource }) => {
+  const ensureStarted: Signals['ensureStarted'] = async ({ workflow, resource, project }) => {
     await client.workflow.start(workflow, {
       taskQueue: mainQueue,
+      priority: turnOf(project),
       workflowId: `${workflow}/${resource}`,
       workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
       args: [isResource(workflow) ? { id: resource } : { operation: resource }],
@@ -106,6 +113,7 @@ export function connectSignals(env: NodeJS.ProcessEnv = process.env): Signals {
       if (!isResource(row.workflow)) return ensureStarted(row);
       await client.workflow.signalWithStart(row.workflow, {
         taskQueue: mainQueue,
+        priority: turnOf(row.project),
         workflowId: `${row.workflow}/${row.resource}`,
         args: [{ id: row.resource }],
         signal: 'changed',
@@ -150,6 +158,7 @@ export function connectSignals(env: NodeJS.ProcessEnv = process.env): Signals {
         'readConsole',
         {
           taskQueue: mainQueue,
+          priority: turnOf(input.target.stamp.project),
           workflowId: `console/${input.target.stamp.resource}/${Date.now()}`,
           workflowExecutionTimeout: '30s',
           args: [input],

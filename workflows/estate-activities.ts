@@ -5,11 +5,13 @@ import {
   compareInventory,
   type Db,
   deleteInstance,
+  driftedInstances,
   expiredInstances,
   finishOperations,
   isStoreError,
   progressOperations,
   pruneEvents,
+  requestRepair,
   siteQueues,
 } from '@landfall/store';
 import { log } from '@temporalio/activity';
@@ -36,6 +38,8 @@ export interface EstateActivities {
   listQueues(): Promise<{ queues: { site: string; host: string }[]; broker: string; now: string }>;
   beginAudit(input: { operation: string }): Promise<void>;
   finishAudit(input: { operation: string; startedAt: string; places: InventoryPlace[] }): Promise<void>;
+  /** Wakes the workflows of machines that are otherwise than wanted, each by an operation of its own. */
+  noticeDrift(input: { startedAt: string; places: InventoryPlace[] }): Promise<{ woken: number }>;
   chooseOrphans(input: { startedAt: string; places: InventoryPlace[] }): Promise<{ orphans: Orphan[] }>;
   orphanRemoved(input: { orphan: Orphan }): Promise<void>;
   orphanKept(input: { orphan: Orphan; reason: string }): Promise<void>;
@@ -44,6 +48,9 @@ export interface EstateActivities {
 
 /** The audit trail goes back this far; an older place in a watch is answered 410. */
 const eventsKeptMs = 90 * 24 * 3_600_000;
+
+/** What could not be repaired is tried again after so long: by then the offers that were set aside are open again. */
+const repairPauseMs = 10 * 60_000;
 
 /** An orphan is left alone until it has been seen for this long: its intent may be in a backup being restored (R20). */
 export const defaultOrphanGraceMs = 5 * 60_000;
@@ -127,6 +134,14 @@ export function estateActivities(
           message,
         });
       });
+    },
+
+    async noticeDrift({ startedAt, places }) {
+      const told = places.filter((place) => place.complete);
+      let woken = 0;
+      for (const drifted of await driftedInstances(db, told, new Date(startedAt), repairPauseMs))
+        if (await requestRepair(db, drifted)) woken++;
+      return { woken };
     },
 
     async chooseOrphans({ startedAt, places }) {

@@ -7,12 +7,14 @@
  *   inventory       | each site's adapter | not needed: it changes nothing
  *   compare         | the store           | not needed
  *   remove orphan   | the site's adapter  | not undone; capped, and only past the grace period (R18, R20)
+ *   notice drift    | the store           | not needed: it only wakes the workflows of the machines
  */
 
 import type { AdapterActivities } from '@landfall/adapters';
 import {
   ActivityFailure,
   ApplicationFailure,
+  patched,
   proxyActivities,
   sleep,
   TimeoutFailure,
@@ -92,9 +94,13 @@ export async function audit(input: { operation: string }): Promise<void> {
   await store.finishAudit({ operation: input.operation, startedAt, places });
 }
 
-/** On a schedule: inventory everywhere, then remove what carries our stamp and stands for nothing. */
+/**
+ * On a schedule: inventory everywhere, then wake what is not as wanted, and remove what carries our stamp and stands for
+ * nothing.
+ */
 export async function sweep(): Promise<void> {
   const { startedAt, places } = await takeInventories();
+  if (patched('drift')) await store.noticeDrift({ startedAt, places });
   const { orphans } = await store.chooseOrphans({ startedAt, places });
   await Promise.all(orphans.map(removeOrphan));
 }

@@ -8,6 +8,7 @@
  *   ensure    | the site's adapter               | `remove` by stamp; known from the intent before ensure is called
  *   observe   | the site's adapter               | not needed: it changes nothing
  *   remove    | the site's adapter               | not undone: repeated until absence is confirmed
+ *   release   | the site's adapter               | not undone: repeated until nothing carries our stamp
  */
 
 import { continueAsNew, proxyActivities } from '@temporalio/workflow';

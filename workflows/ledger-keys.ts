@@ -16,14 +16,16 @@ const ofEstate: ReadonlySet<string> = new Set<Clause['effect']>([
 /** What the affinity rules of an organization share: they may look at any machine. */
 const neighbours = 'neighbours';
 
-/** Whether the machines that exist must be read for a request to this project. */
+/** Whether the machines that exist must be read for a request to this project; `minds`: some may have rules of their own about others. */
 export function readsEstate(
   policies: CompiledPolicies,
   own: readonly ParsedRule[],
   { organization, project }: { organization: string; project: string },
+  minds: boolean,
 ): boolean {
   // Machines that stand may have a rule about it that is not one of its own.
   return (
+    minds ||
     turnedRules(policies).length > 0 ||
     own.some((rule) => rule.clauses.some((clause) => ofEstate.has(clause.effect))) ||
     policies.rules.some(
@@ -44,18 +46,20 @@ export function ledgerKeys(
   request: PlacementRequest,
   decision: Decision,
   winner: Offer,
+  minds: boolean,
 ): string[] {
   const counted = decision.rules.some(
     ({ effect, mode, applies }) => applies && mode === 'enforce' && ofEstate.has(effect),
   );
-  if (!counted) return turnedRules(policies).length > 0 ? [neighbours] : [];
+  const others = minds || turnedRules(policies).length > 0 ? [neighbours] : [];
+  if (!counted) return others;
   const enforced = policies.rules.filter(({ mode }) => mode === 'enforce').map(({ clause }) => clause);
   const keys = [...enforced, ...own.flatMap((rule) => rule.clauses)].flatMap((clause) => {
     if (clause.effect === 'affinity' || clause.effect === 'antiAffinity') return [neighbours];
     if (clause.effect !== 'spread' && clause.effect !== 'budget' && clause.effect !== 'quota') return [];
     return [groupOf(clause.group, request, winner)];
   });
-  return [...new Set(keys)];
+  return [...new Set([...keys, ...others])];
 }
 
 function groupOf(group: readonly GroupKey[], request: PlacementRequest, winner: Offer): string {

@@ -1,7 +1,14 @@
-import { type ApprovalRow, type Intent, supersedeApprovals, wakeNeighbours } from '@landfall/store';
+import {
+  type ApprovalRow,
+  type Intent,
+  placeOfAttached,
+  supersedeApprovals,
+  wakeNeighbours,
+} from '@landfall/store';
 import { untilExpiry, waitingMessage } from './approvals.ts';
 import type { Placer } from './place.ts';
 import { narrowedTo } from './place-input.ts';
+import { isOlder, replacementOf } from './replaced.ts';
 import type { Step } from './steps.ts';
 import { type OpenOperation, placeOf, type Turn } from './turn.ts';
 
@@ -13,15 +20,19 @@ const silentHostMs = 5 * 60_000;
 /** What brings what is closer to what is wanted. Removals come first: what is condemned may still cost money. */
 export async function nextStep(turn: Turn, placer: Placer): Promise<Step> {
   const cancelled = turn.operations.filter((operation) => operation.cancel_requested_at);
+  if (turn.row.releasing) return release(turn);
   if (turn.row.deleted_at) await turn.condemnAll('removing the machine');
-  else if (cancelled.length > 0) await turn.condemnAll('cancelling: removing what was made');
+  else if (cancelled.length > 0)
+    await turn.condemnAll('cancelling: removing what was made', (intent) =>
+      cancelled.some((operation) => operation.verb === 'replace' && isOlder(intent, operation)),
+    );
   const condemned = turn.intents.find((intent) => intent.state === 'removing');
   if (condemned) {
     if (turn.row.deleted_at && turn.row.status.state !== 'Deleting')
       await turn.writeStatus({ state: 'Deleting' });
     return { do: 'remove', attempt: condemned.attempt, ...turn.address(condemned) };
   }
-  if (turn.row.deleted_at) return finishDeletion(turn);
+  if (turn.row.deleted_at) return finish(turn, 'Deleted', ['delete', 'expire']);
   if (cancelled.length > 0) await finishCancellation(turn, cancelled);
   await finishFailed(turn);
   const open = turn.operations.at(-1);
@@ -40,29 +51,45 @@ async function finishFailed(turn: Turn): Promise<void> {
 }
 
 async function finishCancellation(turn: Turn, cancelled: OpenOperation[]): Promise<void> {
-  await supersedeApprovals(turn.tx, turn.row.id, 'the create was cancelled');
+  const isReplacement = cancelled.some(({ verb }) => verb === 'replace');
+  const what = isReplacement ? 'replacement' : 'create';
+  await supersedeApprovals(turn.tx, turn.row.id, `the ${what} was cancelled`);
   await turn.finish(turn.operations, { state: 'Cancelled', message: 'cancelled; what was made is removed' });
   await turn.writeStatus({
-    state: 'Failed',
-    message: 'the create was cancelled',
+    state: isReplacement ? 'Lost' : 'Failed',
+    message: `the ${what} was cancelled`,
     observedGeneration: turn.row.generation,
   });
   await turn.event(
     'instance.cancelled',
-    `the create of instance ${turn.row.name} was cancelled`,
+    `the ${what} of instance ${turn.row.name} was cancelled`,
     {},
     cancelled[0],
   );
 }
 
-async function finishDeletion(turn: Turn): Promise<Step> {
-  const isDeletion = (operation: OpenOperation) => operation.verb === 'delete' || operation.verb === 'expire';
-  const deletion = turn.operations.filter(isDeletion);
-  await supersedeApprovals(turn.tx, turn.row.id, 'the instance was deleted');
-  await turn.finish(deletion, { state: 'Succeeded', message: 'deleted' });
-  await turn.finish(turn.operations, { state: 'Cancelled', message: 'the instance was deleted' });
+/** What the instance is made of goes on without us, and the instance ends. */
+async function release(turn: Turn): Promise<Step> {
+  const intent = turn.intents[0];
+  if (!intent) return finish(turn, 'Released', ['release']);
+  if (turn.row.status.state !== 'Releasing') await turn.writeStatus({ state: 'Releasing' });
+  await turn.progress(`taking Landfall's marks off ${intent.ref} at ${intent.site}`);
+  return { do: 'release', attempt: intent.attempt, ...turn.address(intent) };
+}
+
+/** The instance has nothing any more: it ends. */
+async function finish(
+  turn: Turn,
+  state: 'Deleted' | 'Released',
+  verbs: OpenOperation['verb'][],
+): Promise<Step> {
+  const word = state.toLowerCase();
+  const asked = turn.operations.filter(({ verb }) => verbs.includes(verb));
+  await supersedeApprovals(turn.tx, turn.row.id, `the instance was ${word}`);
+  await turn.finish(asked, { state: 'Succeeded', message: word });
+  await turn.finish(turn.operations, { state: 'Cancelled', message: `the instance was ${word}` });
   await turn.writeStatus({
-    state: 'Deleted',
+    state,
     message: '',
     observedGeneration: turn.row.generation,
     addresses: [],
@@ -74,7 +101,9 @@ async function finishDeletion(turn: Turn): Promise<Step> {
     .where('id', '=', turn.row.id)
     .execute();
   await wakeNeighbours(turn.tx, turn.row.id);
-  await turn.event('instance.deleted', `instance ${turn.row.name} is deleted`, {}, deletion[0]);
+  const { externalReference: ref, site } = turn.row.status;
+  const which = state === 'Released' ? { ref, site } : {};
+  await turn.event(`instance.${word}`, `instance ${turn.row.name} is ${word}`, which, asked[0]);
   return { do: 'done' };
 }
 
@@ -101,7 +130,10 @@ async function place(turn: Turn, placer: Placer, open: OpenOperation): Promise<S
     await turn.fail(tied.refused, { code: 'Conflict' });
     return nextStep(turn, placer);
   }
-  const spec = tied ? narrowedTo(turn.row.spec, tied) : turn.row.spec;
+  // Volumes outlive the machine they were attached to, and the next one has to be where they are.
+  const attached = turn.row.attempt > 0 ? await placeOfAttached(turn.tx, turn.row.id) : undefined;
+  let spec = tied ? narrowedTo(turn.row.spec, tied) : turn.row.spec;
+  if (attached) spec = narrowedTo(spec, attached);
   const attempt = turn.row.attempt + 1;
   const placed = await placer.place(turn, attempt, spec);
   if ('waitsFor' in placed) {
@@ -127,6 +159,8 @@ async function place(turn: Turn, placer: Placer, open: OpenOperation): Promise<S
     return nextStep(turn, placer);
   }
   const { intent } = placed;
+  // An offer for the whole region is taken in the zone of the volumes.
+  intent.zone ??= attached?.zones?.[0] ?? null;
   turn.intents.push(intent);
   const expires_at = turn.row.expires_at ?? givenEnd(turn, placed.ttlHours);
   const where = `${intent.site} ${intent.zone ?? intent.region}`;
@@ -186,6 +220,9 @@ const doing: Partial<Record<OpenOperation['verb'], 'Starting' | 'Stopping' | 'Re
 };
 
 async function converge(turn: Turn, placer: Placer, intent: Intent, open: OpenOperation): Promise<Step> {
+  // It is lost as far as is known: nothing is replaced before another look.
+  if (!turn.isSeen && replacementOf(turn, intent))
+    return { do: 'observe', ...turn.address(intent), want: turn.want(intent) };
   if (intent.state === 'adopted') {
     const resized = await placer.resize(turn, intent);
     if ('approvals' in resized) return waitForApprovals(turn, resized.approvals);

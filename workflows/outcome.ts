@@ -1,14 +1,23 @@
-import type { Present } from '@landfall/adapters';
-import { adoptIntent, closeIntent, type Intent, setAside, wakeNeighbours } from '@landfall/store';
+import type { Interruption, Present } from '@landfall/adapters';
+import {
+  adoptIntent,
+  closeIntent,
+  closeReleased,
+  forgetReference,
+  type Intent,
+  keepInstance,
+  reattachTo,
+  wakeNeighbours,
+} from '@landfall/store';
+import { asideFor } from './aside.ts';
 import { stillFits } from './place.ts';
+import { keepFound, replaceLost, replacementOf } from './replaced.ts';
 import type { Failure, Outcome, Step } from './steps.ts';
+import { isReplaceable, replaceTaken } from './taken.ts';
 import { placeOf, type Turn } from './turn.ts';
 
 /** A machine that is not ready by then is given up and made elsewhere. */
 const readyWithinMs = 15 * 60_000;
-/** How long an offer that refused is left out of placement. */
-const capacityAsideMs = 10 * 60_000;
-const hostAsideMs = 2 * 60_000;
 /** A machine in use counts as gone when no look in this time has shown it: lists flicker (R6). */
 const absenceConfirmedMs = 10_000;
 
@@ -20,17 +29,23 @@ export async function recordOutcome(turn: Turn, outcome: Outcome): Promise<Step 
   const intent = turn.intents.find((candidate) => candidate.attempt === outcome.attempt);
   if (!intent) return undefined;
   if (outcome.of === 'remove') return recordRemoval(turn, intent, outcome);
+  if (outcome.of === 'release') return recordRelease(turn, intent, outcome);
   if (intent.state === 'removing' || turn.row.deleted_at) return undefined; // what was seen is to go anyway
   if ('failed' in outcome) return recordFailure(turn, intent, outcome);
   if (!('seen' in outcome)) return undefined;
   if (outcome.seen.presence === 'unsettled') return { do: 'wait', ms: outcome.seen.retryAfterMs };
-  if (outcome.seen.presence === 'absent') return recordAbsence(turn, intent);
+  if (outcome.seen.presence === 'absent') return recordAbsence(turn, intent, outcome.seen.interrupted);
   return recordPresence(turn, intent, outcome.generation, outcome.of, outcome.seen as Present);
 }
 
 async function recordRemoval(turn: Turn, intent: Intent, outcome: Outcome): Promise<Step | undefined> {
   if ('failed' in outcome) {
     const { code, message } = outcome.failed;
+    if (isAnothers(outcome.failed) && intent.ref !== null) {
+      await forgetReference(turn.tx, turn.row.id, intent.attempt);
+      intent.ref = null;
+      return undefined;
+    }
     await turn.report(`cannot remove attempt ${intent.attempt} at ${intent.site} yet (${code}): ${message}`);
     return { do: 'wait', ms: code === 'Denied' || code === 'Conflict' ? 60_000 : 5_000 };
   }
@@ -43,6 +58,27 @@ async function recordRemoval(turn: Turn, intent: Intent, outcome: Outcome): Prom
   return undefined;
 }
 
+async function recordRelease(turn: Turn, intent: Intent, outcome: Outcome): Promise<Step | undefined> {
+  if (!turn.row.releasing) return undefined;
+  const { attempt, site, ref } = intent;
+  if ('failed' in outcome) {
+    const { code, message } = outcome.failed;
+    if (code === 'Invalid' || code === 'NotFound') {
+      await keepInstance(turn.tx, turn.row.id);
+      turn.row = { ...turn.row, releasing: false, deleted_at: null };
+      await turn.fail(`not released: ${message}; it is Landfall's as before`, outcome.failed);
+      return undefined;
+    }
+    await turn.report(`cannot release ${ref} at ${site} yet (${code}): ${message}`);
+    return { do: 'wait', ms: code === 'Denied' || code === 'Conflict' ? 60_000 : 5_000 };
+  }
+  if (!('removal' in outcome)) return undefined;
+  if (!outcome.removal.done) return { do: 'wait', ms: outcome.removal.retryAfterMs };
+  await closeReleased(turn.tx, turn.row.id, attempt);
+  turn.intents = turn.intents.filter((other) => other !== intent);
+  return undefined;
+}
+
 async function recordFailure(
   turn: Turn,
   intent: Intent,
@@ -51,6 +87,8 @@ async function recordFailure(
   const { code, message, providerCode, field } = outcome.failed;
   const where = `${intent.site}${intent.zone ? ` ${intent.zone}` : ''}`;
   if (turn.isAdopting && !passing.has(code)) return refuseAdoption(turn, intent, outcome.failed);
+  // Somebody took our stamp off, or made another machine where it was: ours is not there.
+  if (isAnothers(outcome.failed) && turn.isInUse(intent)) return recordAbsence(turn, intent);
   switch (code) {
     case 'OutcomeUnknown':
       if (outcome.of === 'observe') return { do: 'wait', ms: 2_000 };
@@ -84,6 +122,9 @@ async function recordFailure(
   return undefined;
 }
 
+/** The reference leads to what does not carry our stamp. */
+const isAnothers = ({ providerCode }: Failure): boolean => providerCode === 'NotOurs';
+
 /** After these the same is tried again. */
 const passing = new Set(['OutcomeUnknown', 'Throttled', 'Unavailable']);
 
@@ -95,22 +136,15 @@ async function refuseAdoption(turn: Turn, intent: Intent, failed: Failure): Prom
   return undefined;
 }
 
-/** Capacity is short of one offer in one zone, or of one host; a quota holds for the region. */
-async function asideFor(turn: Turn, intent: Intent, code: string, reason: string): Promise<void> {
-  const isQuota = code === 'QuotaExceeded';
-  await setAside(turn.tx, {
-    site: intent.site,
-    region: intent.region,
-    zone: isQuota ? null : intent.zone,
-    host: intent.host,
-    instance_type: intent.host || isQuota ? null : intent.offer.instanceType,
-    market: intent.offer.market,
-    reason,
-    forMs: intent.host ? hostAsideMs : capacityAsideMs,
-  });
-}
-
-async function recordAbsence(turn: Turn, intent: Intent): Promise<Step | undefined> {
+async function recordAbsence(
+  turn: Turn,
+  intent: Intent,
+  interrupted?: Interruption,
+): Promise<Step | undefined> {
+  if (interrupted && isReplaceable(turn, intent)) {
+    await replaceTaken(turn, intent, interrupted);
+    return undefined;
+  }
   // Nothing came of it: ensure again with the same token, or adopt again what does not carry our stamp yet.
   if (!turn.isInUse(intent) || turn.isAdopting) return undefined;
   const since = turn.row.absent_since ?? new Date();
@@ -119,8 +153,21 @@ async function recordAbsence(turn: Turn, intent: Intent): Promise<Step | undefin
     await turn.report(`${intent.ref} is not to be seen at ${intent.site}; looking again`);
     return { do: 'wait', ms: 2_000 };
   }
+  const asked = replacementOf(turn, intent);
+  if (asked) {
+    await replaceLost(turn, intent, asked);
+    return undefined;
+  }
+  if (isReplaceable(turn, intent)) {
+    await replaceTaken(turn, intent);
+    return undefined;
+  }
+  const isSpot = intent.offer.market === 'spot' && !turn.row.adopted;
+  const advice = isSpot
+    ? 'start it to have another made'
+    : `have another made in its place (landfall replace instance ${turn.row.name}), or delete the instance`;
   await turn.fail(
-    `the machine ${intent.ref} is gone from ${intent.site}: delete the instance and create it again`,
+    `the machine ${intent.ref} is gone from ${intent.site}: ${advice}`,
     { code: 'NotFound' },
     'Lost',
   );
@@ -146,9 +193,17 @@ async function recordPresence(
     return undefined;
   }
   const { details } = seen;
+  if (details.interrupted && isReplaceable(turn, intent)) {
+    await replaceTaken(turn, intent, details.interrupted);
+    return undefined;
+  }
+  const asked = replacementOf(turn, intent);
+  if (asked) await keepFound(turn, intent, asked);
+  if (by === 'observe' && turn.isInUse(intent) && turn.isRepair) await noteDriftedPower(turn, seen);
   const isSettled = by === 'ensure' && seen.state === 'ready' && seen.diff.length === 0;
   // What it is becomes what is wanted of it: adopting changes nothing.
   if (isSettled && turn.isAdopting) await turn.settleAdoption(intent, details);
+  const isAnother = isSettled && intent.attempt > 1 && turn.row.status.readyAt === undefined;
   await turn.writeStatus({
     ...placeOf(intent),
     // Placed in a region, it is in one of its zones now: what is attached to it goes there too.
@@ -159,6 +214,7 @@ async function recordPresence(
     ssh: details.ssh,
     vcpus: details.vcpus,
     memoryGiB: details.memoryGiB,
+    gpus: details.gpus,
     reboots: details.reboots,
     ...(isSettled
       ? {
@@ -183,6 +239,7 @@ async function recordPresence(
   const address = details.addresses[0]?.address;
   const message = `${state} at ${intent.site}${intent.host ? ` on ${intent.host}` : ''}${address ? `, ${address}` : ''}`;
   await turn.finish(served, { state: 'Succeeded', message });
+  if (isAnother) await reattachTo(turn.tx, turn.row, turn.organization);
   await wakeNeighbours(turn.tx, turn.row.id);
   await turn.event(
     `instance.${state.toLowerCase()}`,
@@ -191,6 +248,15 @@ async function recordPresence(
     served[0],
   );
   return undefined;
+}
+
+/** Somebody else stopped or started it: what is wanted wins. */
+async function noteDriftedPower(turn: Turn, { ref, details, diff }: Present): Promise<void> {
+  if (!diff.includes('power')) return;
+  const [seen, todo] = details.power === 'running' ? ['running', 'stopped'] : ['stopped', 'started'];
+  const what = `the machine ${ref} was found ${seen}, which nobody asked Landfall for`;
+  await turn.event('instance.drifted', `${what}; it is ${todo} again`, { ref });
+  await turn.noteRepair(`${what}; it was ${todo} again`);
 }
 
 async function stillConverging(turn: Turn, intent: Intent, seen: Present): Promise<Step | undefined> {

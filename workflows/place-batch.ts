@@ -49,7 +49,8 @@ export async function runBatch(
   }
   const catalogue = await view.catalogue();
   const { version, date, sources } = catalogue;
-  const counts = wanted.some(({ subject }) => readsEstate(policies, [], subject));
+  const minds = await view.ownAntiAffinity();
+  const counts = wanted.some(({ subject }) => readsEstate(policies, [], subject, minds));
   const decision = await bestInTime(
     {
       requests,
@@ -100,7 +101,10 @@ async function bestInTime(
   return best!;
 }
 
-async function readPolicies(view: View): Promise<{ policies: CompiledPolicies; unreadable: string | null }> {
+/** The policies in force; where one cannot be read none, and why. */
+export async function readPolicies(
+  view: View,
+): Promise<{ policies: CompiledPolicies; unreadable: string | null }> {
   try {
     return { policies: await view.policies(), unreadable: null };
   } catch (error) {

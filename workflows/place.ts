@@ -78,6 +78,8 @@ export interface Look {
   own: readonly ParsedRule[];
   /** Null: no rule reads the machines that exist, so they were not read. */
   counted: LedgerSnapshot | null;
+  /** Some machine that stands, or is to, may have a rule of its own about others. */
+  minds: boolean;
 }
 
 /**
@@ -100,7 +102,7 @@ export async function runPlacement(
   const image = subject.spec.image === undefined ? anywhere : await view.image(subject.spec.image);
   const wanted = placementRequest(subject, image);
   const request = options.narrow ? options.narrow(wanted) : wanted;
-  const look = { hosts, request, policies: NO_POLICIES, own: [], counted: null };
+  const look = { hosts, request, policies: NO_POLICIES, own: [], counted: null, minds: false };
   if (request.providers.length === 0)
     return { ...look, decision: undecided(request, noProvider(subject, image)) };
   let policies: CompiledPolicies;
@@ -112,7 +114,8 @@ export async function runPlacement(
     if (!(error instanceof UnreadablePolicy)) throw error;
     return { ...look, decision: undecided(request, error.message) };
   }
-  const estate = readsEstate(policies, own, subject) ? await view.estate() : null;
+  const minds = await view.ownAntiAffinity();
+  const estate = readsEstate(policies, own, subject, minds) ? await view.estate() : null;
   const decision = place({
     request,
     catalogue: await view.catalogue(),
@@ -124,7 +127,8 @@ export async function runPlacement(
     setAside: await view.setAside(),
     includeUnconfigured: options.includeUnconfigured,
   });
-  return { decision: decision as Decision, hosts, request, policies, own, counted: estate?.counted ?? null };
+  const counted = estate?.counted ?? null;
+  return { decision: decision as Decision, hosts, request, policies, own, counted, minds };
 }
 
 /** Why no provider comes into question for a request. */
@@ -286,14 +290,14 @@ class Pending {
 
   /** Notes the groups that a placement adds to. */
   count(organization: string, winner: Offer, look: Look): void {
-    const { decision, request, policies, own, counted } = look;
+    const { decision, request, policies, own, counted, minds } = look;
     if (counted === null) return;
     let group = this.counts.find((one) => one.organization === organization && one.counted === counted);
     if (!group) {
       group = { organization, counted, keys: new Set() };
       this.counts.push(group);
     }
-    for (const key of ledgerKeys(policies, own, request, decision, winner)) group.keys.add(key);
+    for (const key of ledgerKeys(policies, own, request, decision, winner, minds)) group.keys.add(key);
   }
 }
 
@@ -338,7 +342,8 @@ function recordOf(row: InstanceRow, attempt: number, record: Decision): Omit<New
 }
 
 function sizeOf(row: InstanceRow): Size {
-  return { vcpus: row.spec.vcpus, memoryGiB: row.spec.memoryGiB, diskGiB: row.spec.diskGiB ?? 10 };
+  const { vcpus, memoryGiB, diskGiB = 10, gpu } = row.spec;
+  return { vcpus, memoryGiB, diskGiB, gpus: gpu?.count ?? 0 };
 }
 
 /** True when the size wanted is the size the intent's offer was chosen for. */
@@ -347,7 +352,8 @@ export function stillFits(row: InstanceRow, intent: Intent): boolean {
   return (
     wanted.vcpus === intent.sized_for.vcpus &&
     wanted.memoryGiB === intent.sized_for.memoryGiB &&
-    wanted.diskGiB === intent.sized_for.diskGiB
+    wanted.diskGiB === intent.sized_for.diskGiB &&
+    wanted.gpus === intent.sized_for.gpus
   );
 }
 

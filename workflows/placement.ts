@@ -1,9 +1,10 @@
 /** Placement for those who only ask: the dry run behind `plan` and `validateOnly`. No Temporal, nothing is claimed. */
 import type { Decision, Schemas } from '@landfall/model';
+import { warmUpBatches } from '@landfall/policies';
 import { type Db, EstateReader, TiedPlaces } from '@landfall/store';
 import { type AdmissionRefusal, admissionRefusals } from './admission.ts';
 import { runPlacement } from './place.ts';
-import { type BatchSubject, runBatch } from './place-batch.ts';
+import { type BatchSubject, readPolicies, runBatch } from './place-batch.ts';
 import {
   narrowedTo,
   type PlacementSubject,
@@ -56,6 +57,17 @@ export async function planBatch(
   options: { gap?: number; signal: AbortSignal },
 ): Promise<Schemas['PlacementBatchDecision']> {
   return runBatch(new View(db, organization, estatesOf(db)), wanted, options);
+}
+
+/**
+ * Readies this process for an organization's batches (see `warmUpBatches` of the policies), over its catalogue and sites, under its policies. Ends with
+ * the signal's reason when it is aborted.
+ */
+export async function warmUpPlacement(db: Db, organization: string, signal: AbortSignal): Promise<void> {
+  const view = new View(db, organization, estatesOf(db));
+  const { policies } = await readPolicies(view);
+  const sites = await view.sites(await view.hosts());
+  await warmUpBatches(await view.catalogue(), sites, policies, signal);
 }
 
 /** What the policies refuse of a request, or of a change of these parts of a machine, whatever is on offer. */

@@ -1,11 +1,14 @@
 import type { Kind, Present } from '@landfall/adapters';
 import {
   alignInstances,
+  closeReleasedResource,
   type Db,
   holdsFor,
+  keepResource,
   moveResourceIntent,
   openResourceIntent,
   type ResourceIntent,
+  settleResourceAdoption,
   usersOf,
   wakeNeighbours,
   wordsOf,
@@ -14,7 +17,7 @@ import { adapterKinds } from '@landfall/store/resource-kinds.ts';
 import { type Referred, referredTo } from '@landfall/store/resource-references.ts';
 import { resourcePlace } from './resource-place.ts';
 import { ResourceTurn } from './resource-turn.ts';
-import type { Outcome, Step } from './steps.ts';
+import type { Failure, Outcome, Step } from './steps.ts';
 
 export interface ResourceDecisions {
   /** As `decide` is for instances: records the outcome of the last step and decides the next, in one transaction. */
@@ -44,7 +47,9 @@ async function record(turn: ResourceTurn, outcome: Outcome): Promise<Step | unde
   const { intent } = turn;
   if (!intent || intent.attempt !== outcome.attempt) return undefined;
   if (outcome.of === 'remove') return recordRemoval(turn, intent, outcome);
+  if (outcome.of === 'release') return recordRelease(turn, intent, outcome);
   if (intent.state === 'removing') return undefined;
+  if (turn.row.releasing) return undefined;
   if (turn.row.deleted_at) return recordLettingGo(turn, intent, outcome);
   if ('failed' in outcome) return recordFailure(turn, intent, outcome);
   if (!('seen' in outcome)) return undefined;
@@ -77,6 +82,30 @@ async function recordRemoval(
   return undefined;
 }
 
+async function recordRelease(
+  turn: ResourceTurn,
+  intent: ResourceIntent,
+  outcome: Outcome,
+): Promise<Step | undefined> {
+  if (!turn.row.releasing) return undefined;
+  if ('failed' in outcome) {
+    const { code, message } = outcome.failed;
+    if (code === 'Invalid' || code === 'NotFound') {
+      await keepResource(turn.tx, turn.row.id);
+      turn.row = { ...turn.row, releasing: false, deleted_at: null };
+      await turn.fail(`not released: ${message}; it is Landfall's as before`, outcome.failed);
+      return undefined;
+    }
+    await turn.report(`cannot release ${intent.ref} at ${intent.site} yet (${code}): ${message}`);
+    return { do: 'wait', ms: code === 'Denied' ? 60_000 : lookAgainMs };
+  }
+  if (!('removal' in outcome)) return undefined;
+  if (!outcome.removal.done) return { do: 'wait', ms: outcome.removal.retryAfterMs };
+  await closeReleasedResource(turn.tx, intent);
+  turn.intent = undefined;
+  return undefined;
+}
+
 /** It is to go and was attached: it has been let go of, or the removal will say what is in its way. */
 async function recordLettingGo(
   turn: ResourceTurn,
@@ -103,6 +132,7 @@ async function recordFailure(
 ): Promise<Step | undefined> {
   const { code, message, providerCode, field } = outcome.failed;
   const open = turn.operations.at(-1);
+  if (turn.isAdopting && !passing.has(code)) return refuseAdoption(turn, intent, outcome.failed);
   if (code === 'OutcomeUnknown')
     return outcome.of === 'observe'
       ? { do: 'wait', ms: 2_000 }
@@ -120,15 +150,32 @@ async function recordFailure(
   return undefined;
 }
 
+/** After these the same is tried again. */
+const passing = new Set(['OutcomeUnknown', 'Throttled', 'Unavailable']);
+
+/** The provider said no before anything of it was ours: it stays as it is, and nothing is removed. */
+async function refuseAdoption(
+  turn: ResourceTurn,
+  intent: ResourceIntent,
+  { code, message, field }: Failure,
+): Promise<undefined> {
+  await moveResourceIntent(turn.tx, intent, { state: 'removed' });
+  turn.intent = undefined;
+  await turn.fail(`not adopted: ${message}; the ${wordsOf[turn.row.kind]} is as it was`, { code, field });
+  return undefined;
+}
+
 async function recordAbsence(turn: ResourceTurn, intent: ResourceIntent): Promise<Step | undefined> {
-  if (!turn.isInUse) return undefined; // nothing came of it: ensure again with the same token
+  // Nothing came of it: ensure again with the same token, or adopt again what does not carry our stamp yet.
+  if (!turn.isInUse) return undefined;
   const since = turn.row.absent_since ?? new Date();
   if (!turn.row.absent_since) await turn.writeStatus({}, { absent_since: since });
   if (Date.now() - since.getTime() < absenceConfirmedMs) {
     await turn.report(`${intent.ref} is not to be seen at ${intent.site}; looking again`);
     return { do: 'wait', ms: 2_000 };
   }
-  const message = `${intent.ref} is gone from ${intent.site}: delete the ${wordsOf[turn.row.kind]} and create it again`;
+  const word = wordsOf[turn.row.kind];
+  const message = `${intent.ref} is gone from ${intent.site}: delete the ${word} and create it again`;
   await turn.fail(message, { code: 'NotFound' }, 'Lost');
   return undefined;
 }
@@ -149,6 +196,10 @@ async function recordPresence(
   }
   const isSettled = by === 'ensure' && seen.state === 'ready' && seen.diff.length === 0;
   const wasReady = turn.row.status.readyAt !== undefined;
+  if (isSettled && turn.isAdopting) {
+    const { sizeGiB, attachedTo } = seen.details as { sizeGiB?: number; attachedTo?: string };
+    turn.row = await settleResourceAdoption(turn.tx, turn.row, { sizeGiB, attachedTo });
+  }
   // What is detached has no attachment any more: a field that is absent now replaces the one of before.
   await turn.writeStatus(
     {
@@ -205,6 +256,7 @@ async function alignWith(turn: ResourceTurn): Promise<void> {
 /** What brings what is closer to what is wanted. */
 async function next(turn: ResourceTurn): Promise<Step> {
   const { row } = turn;
+  if (row.releasing) return release(turn);
   const cancelled = turn.operations.filter(({ cancel_requested_at }) => cancel_requested_at);
   if (row.deleted_at) {
     if (row.status.state !== 'Deleting') {
@@ -225,7 +277,7 @@ async function next(turn: ResourceTurn): Promise<Step> {
   } else if (cancelled.length > 0) await turn.condemn('cancelling: removing what was made');
   if (turn.intent?.state === 'removing')
     return { do: 'remove', attempt: turn.intent.attempt, ...turn.address(turn.intent) };
-  if (row.deleted_at) return finishDeletion(turn);
+  if (row.deleted_at) return finish(turn, 'Deleted', 'delete');
   if (cancelled.length > 0) {
     await turn.finish(turn.operations, {
       state: 'Cancelled',
@@ -246,17 +298,35 @@ async function next(turn: ResourceTurn): Promise<Step> {
   return converge(turn);
 }
 
-async function finishDeletion(turn: ResourceTurn): Promise<Step> {
-  const deletion = turn.operations.filter(({ verb }) => verb === 'delete');
-  await turn.finish(deletion, { state: 'Succeeded', message: 'deleted' });
-  const message = `the ${wordsOf[turn.row.kind]} was deleted`;
-  await turn.finish(turn.operations, { state: 'Cancelled', message });
+/** What it is goes on without us, and the resource ends. */
+async function release(turn: ResourceTurn): Promise<Step> {
+  const { intent } = turn;
+  if (!intent) return finish(turn, 'Released', 'release');
+  if (turn.row.status.state !== 'Releasing') await turn.writeStatus({ state: 'Releasing' });
+  await turn.report(`taking Landfall's marks off ${intent.ref} at ${intent.site}`);
+  return { do: 'release', attempt: intent.attempt, ...turn.address(intent) };
+}
+
+/** The resource has nothing any more: it ends. */
+async function finish(
+  turn: ResourceTurn,
+  state: 'Deleted' | 'Released',
+  by: 'delete' | 'release',
+): Promise<Step> {
+  const word = state.toLowerCase();
+  const asked = turn.operations.filter(({ verb }) => verb === by);
+  await turn.finish(asked, { state: 'Succeeded', message: word });
+  await turn.finish(turn.operations, {
+    state: 'Cancelled',
+    message: `the ${wordsOf[turn.row.kind]} was ${word}`,
+  });
   await turn.writeStatus(
-    { state: 'Deleted', message: '', observedGeneration: turn.row.generation },
+    { state, message: '', observedGeneration: turn.row.generation },
     { gone_at: new Date() },
   );
   await wakeNeighbours(turn.tx, turn.row.id);
-  await turn.event('deleted', `${turn.words} is deleted`, {}, deletion[0]);
+  const { externalReference: ref, site } = turn.row.status;
+  await turn.event(word, `${turn.words} is ${word}`, state === 'Released' ? { ref, site } : {}, asked[0]);
   return { do: 'done' };
 }
 
@@ -282,6 +352,11 @@ async function converge(turn: ResourceTurn): Promise<Step> {
   // Lost, and asked to change: there is nothing to change, and nothing is made in its place.
   if (row.status.readyAt) {
     await turn.fail(`it is ${row.state}: delete it and create it again`, { code: 'NotFound' }, 'Lost');
+    return next(turn);
+  }
+  if (row.adopted !== null) {
+    const message = `${row.adopted} is not ours: delete the ${wordsOf[row.kind]}, which touches nothing there, and adopt it again`;
+    await turn.fail(message, { code: 'NotFound' });
     return next(turn);
   }
   const place = await resourcePlace(tx, turn.organization, row.kind, row.spec, referred);
@@ -318,7 +393,7 @@ function notReady(
 ): { waitsFor: string } | { refused: string } | undefined {
   const lasting = (each: Referred) => each.kind === 'Network' || row.spec.attachedTo === each.name;
   for (const each of referred) {
-    if (row.status.readyAt && !lasting(each)) continue;
+    if ((row.status.readyAt || row.adopted !== null) && !lasting(each)) continue;
     const what = `${each.kind === 'Instance' ? 'instance' : wordsOf[each.kind]} ${each.name}`;
     if (each.gone_at || each.deleted_at || ['Failed', 'Lost'].includes(each.state))
       return { refused: `${what} is ${each.gone_at ? 'gone' : each.state}` };

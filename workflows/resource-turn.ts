@@ -77,6 +77,11 @@ export class ResourceTurn {
     return `${wordsOf[this.row.kind]} ${this.row.name}`;
   }
 
+  /** It existed before it was ours, and was not seen with our stamp yet. */
+  get isAdopting(): boolean {
+    return this.row.adopted !== null && this.row.status.readyAt === undefined;
+  }
+
   /** It was ready once: it may hold a user's data, and is removed only when the user says so (R11). */
   get isInUse(): boolean {
     return this.intent?.state === 'adopted' && this.row.status.readyAt !== undefined;
@@ -187,7 +192,8 @@ export class ResourceTurn {
         },
         location: locationOf(intent),
         ...(intent.ref ? { ref: intent.ref } : {}),
-        since: intent.created_at.toISOString(),
+        // What existed before is not young.
+        ...(this.row.adopted !== null && !this.isAdopting ? {} : { since: intent.created_at.toISOString() }),
       },
     };
   }

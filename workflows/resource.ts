@@ -6,8 +6,10 @@
  *   ----------------|----------------------------------------------|----------------------------------------------------------
  *   decideResource  | finds the place, writes the intent           | closing the intent (with `remove`)
  *   ensure          | the site's adapter                           | `remove` by stamp; known from the intent before ensure is called
+ *     (of what is to be adopted: it is only stamped)                 | not undone: it is as it was, or ours
  *   observe         | the site's adapter                           | not needed: it changes nothing
  *   remove          | the site's adapter                           | not undone: repeated until absence is confirmed
+ *   release         | the site's adapter                           | not undone: repeated until nothing carries our stamp
  */
 
 import { continueAsNew, proxyActivities } from '@temporalio/workflow';

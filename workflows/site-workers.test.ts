@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ProviderError } from '@landfall/adapters';
 import type { Schemas } from '@landfall/model';
 import { createAdapter } from './site-workers.ts';
 
@@ -178,3 +179,30 @@ test('a secret that goes away while the site is in use is Unavailable, in our wo
     });
   }
 });
+
+test.each<Cloud>(['aws', 'azure', 'gcp'])(
+  'each request to %s waits for its turn, and none is sent without one',
+  async (cloud) => {
+    let turns = 0;
+    const spec = { ...specs[cloud], regions: [...specs[cloud].regions], endpoint };
+    const env = { X_ACCESS_KEY_ID: 'A', X_SECRET_ACCESS_KEY: 's', X_ACCESS_TOKEN: 't' };
+    const adapter = await createAdapter(
+      'cloudy',
+      { ...spec, credentials: { source: 'environment', prefix: 'X' } },
+      1_000,
+      env,
+      async () => {
+        expect(authorizations).toHaveLength(turns);
+        turns += 1;
+        if (turns > 2) throw new ProviderError('Unavailable', 'nobody counts');
+      },
+    );
+    for (let call = 0; call < 2; call++)
+      await expect(adapter.quota(spec.regions[0]!)).rejects.toMatchObject({ code: 'Denied' });
+    await expect(adapter.quota(spec.regions[0]!)).rejects.toMatchObject({
+      code: 'Unavailable',
+      message: 'nobody counts',
+    });
+    expect(authorizations).toHaveLength(2);
+  },
+);

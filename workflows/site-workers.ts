@@ -1,7 +1,15 @@
-import { type Adapter, adapterActivities, type Description, type SiteBackend } from '@landfall/adapters';
-import { openSecret, type Secret } from '@landfall/adapters/secret.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type Adapter,
+  adapterActivities,
+  type Description,
+  ProviderError,
+  type SiteBackend,
+} from '@landfall/adapters';
+import { secretOf } from '@landfall/adapters/secret.ts';
 import type { Schemas } from '@landfall/model';
-import { type Db, keepDescription } from '@landfall/store';
+import { callsPerSecond, type Db, keepDescription, takeCallTurn } from '@landfall/store';
+import { reportSite } from '@landfall/store/health.ts';
 import type { Client } from '@temporalio/client';
 import { type NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
@@ -22,8 +30,13 @@ interface RunningSite {
 const lookEveryMs = 3_000;
 /** After how long a site that could not be used is tried again as it is. */
 const againMs = 20_000;
-/** Calls one site's worker has under way at most; a site's rate limit starts here (R15). */
-const callsAtOnce = 50;
+/** Activities one site's worker has under way at most; a site's rate limit starts here (R15). */
+const activitiesAtOnce = 50;
+/**
+ * Seconds that a request waits for its turn at most, where each activity asks one at a time: longer, and SDKs with a time
+ * limit over the whole request would give up before it is sent. So a site with few calls a second has fewer activities.
+ */
+const turnWithinSeconds = 5;
 
 /**
  * Keeps one worker per cloud site, each on its own task queue with its own credentials: a site that is down has its own
@@ -110,14 +123,17 @@ export class SiteWorkers {
   }
 
   private async beginNow(site: string, spec: SiteSpec): Promise<void> {
+    const perSecond = callsPerSecond(spec)!;
     let adapter: Adapter;
     let description: Description;
     try {
-      adapter = await createAdapter(site, spec, this.visibilityGraceMs);
+      adapter = await createAdapter(site, spec, this.visibilityGraceMs, process.env, (account) =>
+        untilTurn(this.db, account, perSecond),
+      );
       description = await adapter.describe();
     } catch (error) {
       this.failed.set(site, { spec: JSON.stringify(spec), until: Date.now() + againMs });
-      await this.report(site, 'Unavailable', (error as Error).message);
+      await reportSite(this.db, site, 'Unavailable', (error as Error).message);
       return;
     }
     this.failed.delete(site);
@@ -128,7 +144,10 @@ export class SiteWorkers {
         namespace: this.namespace,
         taskQueue: siteQueue(site, null),
         activities: { ...adapterActivities(adapter, this.backend) },
-        maxConcurrentActivityTaskExecutions: callsAtOnce,
+        maxConcurrentActivityTaskExecutions: Math.max(
+          1,
+          Math.min(activitiesAtOnce, Math.floor(perSecond * turnWithinSeconds)),
+        ),
         shutdownGraceTime: '5s',
       }),
     );
@@ -139,7 +158,7 @@ export class SiteWorkers {
     this.running.set(site, { spec: JSON.stringify(spec), worker, ended });
     this.log.info({ site, provider: spec.provider }, 'site worker started');
     await keepDescription(this.db, site, description);
-    await this.report(site, 'Ready', '');
+    await reportSite(this.db, site, 'Ready', '');
     const { offers_run: known } = await this.db
       .selectFrom('sites')
       .select('offers_run')
@@ -156,56 +175,63 @@ export class SiteWorkers {
     await running.ended;
     this.log.info({ site }, 'site worker ended');
   }
+}
 
-  private async report(site: string, state: 'Ready' | 'Unavailable', message: string): Promise<void> {
-    await this.db
-      .updateTable('sites')
-      .set((eb) => ({ state, message, revision: eb('revision', '+', 1), updated_at: new Date() }))
-      .where('name', '=', site)
-      .where((eb) => eb.or([eb('state', '<>', state), eb('message', '<>', message)]))
-      .execute();
+/**
+ * Waits until an account may be asked once more: what a provider counts are requests, and an activity makes several,
+ * so the limit is kept at each request and not at the task queue.
+ * @throws ProviderError `Unavailable` where the store does not answer; nothing was sent.
+ */
+export async function untilTurn(db: Db, account: string, perSecond: number): Promise<void> {
+  let ms: number;
+  try {
+    ms = await takeCallTurn(db, account, perSecond);
+  } catch (error) {
+    throw new ProviderError('Unavailable', 'the store that counts calls does not answer', {}, error);
   }
+  if (ms > 0) await sleep(ms);
 }
 
 /**
  * The adapter of a cloud site; its SDK is loaded only now, because each is large. Rejects, with what to do, where the site
  * cannot be used.
+ * @param beforeCall waited for before each request; told whose turn it takes: sites of one account share them.
  */
 export async function createAdapter(
   site: string,
   spec: SiteSpec,
   visibilityGraceMs: number,
   env: NodeJS.ProcessEnv = process.env,
+  beforeCall?: (account: string) => Promise<void>,
 ): Promise<Adapter> {
   const { provider, regions = [], endpoint, subscription, project, credentials } = spec;
-  const all = { site, regions, endpoint, visibilityGraceMs };
+  const of = (account: string) => ({
+    ...{ site, regions, endpoint, visibilityGraceMs },
+    // The same name elsewhere is another account: a simulator's.
+    beforeCall: beforeCall && (() => beforeCall(`${provider} ${endpoint ?? ''} ${account}`)),
+  });
   const secret = secretOf(spec, env);
   if (provider === 'aws') {
-    const { awsCredentials, createAwsAdapter } = await import('@landfall/adapters/aws/index.ts');
+    const { awsAccount, awsCredentials, createAwsAdapter } = await import('@landfall/adapters/aws/index.ts');
     const keys = secret && (await awsCredentials(secret));
     const profile = credentials?.source === 'profile' ? credentials.profile : undefined;
-    return createAwsAdapter({ ...all, credentials: keys, profile });
+    const account = await awsAccount(keys, profile).catch((): string => {
+      // The first call says what is wrong with the credentials. Until then the site has turns of its own.
+      return `of site ${site}`;
+    });
+    return createAwsAdapter({ ...of(account), credentials: keys, profile });
   }
   if (provider === 'azure' && subscription) {
     const { azureCredentials, createAzureAdapter } = await import('@landfall/adapters/azure/index.ts');
     const tokens = secret && (await azureCredentials(secret));
-    return createAzureAdapter({ ...all, subscription, credentials: tokens });
+    return createAzureAdapter({ ...of(subscription.toLowerCase()), subscription, credentials: tokens });
   }
   if (provider === 'gcp' && project) {
     const { createGcpAdapter, gcpCredentials } = await import('@landfall/adapters/gcp/index.ts');
     const tokens = secret && (await gcpCredentials(secret));
-    return createGcpAdapter({ ...all, project, credentials: tokens });
+    return createGcpAdapter({ ...of(project), project, credentials: tokens });
   }
   throw new Error(
     `a site of provider ${provider} needs ${provider === 'azure' ? 'a subscription' : 'a project'}: add it to its file`,
   );
-}
-
-/** What the site's file names; undefined where the SDK finds its credentials itself. */
-function secretOf({ provider, credentials }: SiteSpec, env: NodeJS.ProcessEnv): Secret | undefined {
-  const { source = 'default', prefix = provider.toUpperCase(), path = '', command = [] } = credentials ?? {};
-  if (source === 'environment') return openSecret({ source, prefix }, env);
-  if (source === 'file') return openSecret({ source, path });
-  if (source === 'command') return openSecret({ source, command });
-  return undefined;
 }

@@ -10,6 +10,8 @@ export type Step =
   /** The outcome of an earlier ensure is unknown: look up by stamp. */
   | { do: 'observe'; queue: string; want: WantRef; target: Target }
   | { do: 'remove'; queue: string; attempt: number; target: Target }
+  /** Take our stamp off; what carried it goes on without us. */
+  | { do: 'release'; queue: string; attempt: number; target: Target }
   /** Nothing to do for so long, or until a change is signalled. */
   | { do: 'wait'; ms: number }
   | { do: 'done' };
@@ -24,8 +26,13 @@ export interface Failure {
 
 export type Outcome =
   | { of: 'ensure' | 'observe'; attempt: number; generation: number; seen: Observation<Kind> }
-  | { of: 'remove'; attempt: number; removal: Removal }
-  | { of: 'ensure' | 'observe' | 'remove'; attempt: number; generation?: number; failed: Failure };
+  | { of: 'remove' | 'release'; attempt: number; removal: Removal }
+  | {
+      of: 'ensure' | 'observe' | 'remove' | 'release';
+      attempt: number;
+      generation?: number;
+      failed: Failure;
+    };
 
 /** The task queue of workflows and of the activities beside the store and the catalogue. */
 export const mainQueue = 'landfall';

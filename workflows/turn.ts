@@ -1,13 +1,15 @@
 import type { InstanceDetails, Target, WantRef } from '@landfall/adapters';
-import type { InstanceStatus, Problem } from '@landfall/model';
+import type { InstanceStatus, Problem, Schemas } from '@landfall/model';
 import {
   condemnIntents,
   type Database,
   finishOperations,
+  forgetAdoption,
   type InstanceRow,
   type Intent,
   liveIntents,
   settleAdoption,
+  specInPlace,
   supersedeApprovals,
   TiedPlaces,
   type Tx,
@@ -20,7 +22,9 @@ import type { TurnWrites } from './turn-writes.ts';
 export type OpenOperation = Pick<
   Selectable<Database['operations']>,
   'id' | 'verb' | 'generation' | 'error' | 'cancel_requested_at' | 'created_at' | 'requested_by'
->;
+> &
+  /** Of instances only. */
+  Partial<Pick<Selectable<Database['operations']>, 'replacement'>>;
 
 /**
  * One look at an instance in one transaction: its row (locked, so the API cannot change what is wanted meanwhile), its open
@@ -90,6 +94,7 @@ export class Turn {
         'cancel_requested_at',
         'created_at',
         'requested_by',
+        'replacement',
         'resource_id',
       ])
       .where('resource_id', 'in', ids)
@@ -147,12 +152,19 @@ export class Turn {
       memoryGiB,
     } as const;
     const spec = await settleAdoption(this.tx, this.row, intent, seen);
-    const { diskGiB } = intent.sized_for;
     Object.assign(intent, {
       offer: { ...intent.offer, instanceType },
-      sized_for: { vcpus, memoryGiB, diskGiB },
+      sized_for: { ...intent.sized_for, vcpus, memoryGiB },
     });
     this.row = { ...this.row, spec };
+  }
+
+  /** What was adopted is lost for good: from now on the instance is one of ours, made from what a person has named. */
+  async startAnew(replacement: Schemas['InstanceReplacement']): Promise<void> {
+    const spec = specInPlace(this.row, replacement);
+    await forgetAdoption(this.tx, this.row.id, spec);
+    this.row = { ...this.row, spec, adopted: null };
+    await this.writeStatus({ adopted: undefined });
   }
 
   /** Since when a machine in use has not been seen; null when it is there. */
@@ -165,20 +177,30 @@ export class Turn {
     this.row = { ...this.row, absent_since: since };
   }
 
-  async condemn(intent: Intent, why: string): Promise<void> {
+  /** All that is open is to put right what drifted. */
+  get isRepair(): boolean {
+    return this.operations.length > 0 && this.operations.every(({ verb }) => verb === 'repair');
+  }
+
+  async condemn(intent: Intent, why: string, event = 'instance.attemptFailed'): Promise<void> {
     await condemnIntents(this.tx, this.row.id, [intent.attempt]);
     intent.state = 'removing';
     await this.report(why);
-    await this.event('instance.attemptFailed', why, { attempt: intent.attempt, site: intent.site });
+    await this.event(event, why, { attempt: intent.attempt, site: intent.site });
   }
 
-  async condemnAll(why: string): Promise<void> {
-    const live = this.intents.filter((intent) => intent.state !== 'removing');
+  async condemnAll(why: string, but: (intent: Intent) => boolean = () => false): Promise<void> {
+    const live = this.intents.filter((intent) => intent.state !== 'removing' && !but(intent));
     if (live.length === 0) return;
     const attempts = live.map((intent) => intent.attempt);
     await condemnIntents(this.tx, this.row.id, attempts);
     for (const intent of live) intent.state = 'removing';
     await this.progress(why);
+  }
+
+  /** Keeps, in the status, what was found and done. */
+  async noteRepair(message: string): Promise<void> {
+    await this.writeStatus({ lastRepair: { at: this.now.toISOString(), message } });
   }
 
   /** Ends these operations, and forgets them. */
@@ -200,22 +222,15 @@ export class Turn {
     cause: { code: string; field?: string },
     state: 'Failed' | 'Lost' = 'Failed',
   ): Promise<void> {
-    const error = problemOf(message, cause);
-    const ids = this.operations.map((operation) => operation.id);
-    if (ids.length > 0) {
-      await this.tx
-        .updateTable('operations')
-        .set({ error: JSON.stringify(error) })
-        .where('id', 'in', ids)
-        .execute();
-    }
-    for (const operation of this.operations) operation.error = error;
+    // What could not be replaced is as lost as it was, and may be tried again.
+    const isReplacing = this.operations.some(({ verb, error }) => verb === 'replace' && !error);
+    for (const operation of this.operations) await this.refuse(operation, message, cause);
     await supersedeApprovals(this.tx, this.row.id, 'the request has failed');
     // A machine that was ready keeps the state it rests in: a refused resize does not make it failed.
-    const keeps = this.intents.some((intent) => this.isInUse(intent)) && state !== 'Lost';
+    const keeps = this.intents.some((intent) => this.isInUse(intent)) && state !== 'Lost' && !isReplacing;
     const resting = this.row.spec.power === 'stopped' ? 'Stopped' : 'Running';
     await this.writeStatus({
-      state: keeps ? resting : state,
+      state: keeps ? resting : isReplacing ? 'Lost' : state,
       message,
       observedGeneration: this.row.generation,
     });
@@ -225,6 +240,20 @@ export class Turn {
       { code: cause.code },
       this.operations[0],
     );
+  }
+
+  /** An open operation has failed; it ends as in {@link fail}. */
+  async refuse(
+    operation: OpenOperation,
+    message: string,
+    cause: { code: string; field?: string },
+  ): Promise<void> {
+    operation.error = problemOf(message, cause);
+    await this.tx
+      .updateTable('operations')
+      .set({ error: JSON.stringify(operation.error) })
+      .where('id', '=', operation.id)
+      .execute();
   }
 
   /** What the open operations are doing now. */

@@ -21,6 +21,8 @@ export const changed = defineSignal('changed');
 export const deciding = {
   startToCloseTimeout: '10s',
   retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '10s' },
+  // Not past the queue to the worker that asks, where a project with many would have its next ones before another's first.
+  allowEagerDispatch: false,
 } as const;
 
 /** A provider that does not answer is tried this often; then the resource says so, and it goes on after a pause. */
@@ -53,7 +55,7 @@ export async function untilAgreed(
     }
     if (step.do === 'wait') {
       await condition(() => isChanged, step.ms);
-    } else if (step.do === 'remove') {
+    } else if (step.do === 'remove' || step.do === 'release') {
       outcome = await take(step);
     } else if (!isChanged) {
       interruptible = new CancellationScope({ cancellable: true });
@@ -86,15 +88,18 @@ function site(queue: string, project: string): AdapterActivities {
   });
 }
 
-async function take(step: Extract<Step, { do: 'ensure' | 'observe' | 'remove' }>): Promise<Outcome> {
+async function take(
+  step: Extract<Step, { do: 'ensure' | 'observe' | 'remove' | 'release' }>,
+): Promise<Outcome> {
   const activities = site(step.queue, step.target.stamp.project);
   try {
-    if (step.do === 'remove') {
-      return {
-        of: 'remove',
-        attempt: step.attempt,
-        removal: await activities.removeResource({ target: step.target }),
-      };
+    if (step.do === 'remove' || step.do === 'release') {
+      const { target, attempt } = step;
+      const removal =
+        step.do === 'remove'
+          ? await activities.removeResource({ target })
+          : await activities.releaseResource({ target });
+      return { of: step.do, attempt, removal };
     }
     const seen =
       step.do === 'ensure'
@@ -103,7 +108,7 @@ async function take(step: Extract<Step, { do: 'ensure' | 'observe' | 'remove' }>
     return { of: step.do, attempt: step.want.attempt, generation: step.want.generation, seen };
   } catch (error) {
     if (isCancellation(error)) throw error;
-    const attempt = step.do === 'remove' ? step.attempt : step.want.attempt;
+    const attempt = 'want' in step ? step.want.attempt : step.attempt;
     return { of: step.do, attempt, failed: toFailure(error) };
   }
 }

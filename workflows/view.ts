@@ -10,6 +10,7 @@ import {
 import {
   activeSetAsides,
   type CountedEstate,
+  haveOwnAntiAffinity,
   type InstanceRow,
   type LedgerHost,
   ledgerHosts,
@@ -50,6 +51,7 @@ export class View {
   #setAside: Promise<SetAside[]> | undefined;
   #catalogue: Promise<Catalogue> | undefined;
   #estate: Promise<CountedEstate> | undefined;
+  #ownAntiAffinity: Promise<boolean> | undefined;
   /** Placed in this transaction. */
   #taken: EstateMachine[] = [];
 
@@ -108,6 +110,12 @@ export class View {
     return this.#setAside;
   }
 
+  /** Whether machines may have rules of their own about others. */
+  ownAntiAffinity(): Promise<boolean> {
+    this.#ownAntiAffinity ??= haveOwnAntiAffinity(this.#db, this.#organization);
+    return this.#ownAntiAffinity;
+  }
+
   /** The machines that exist, and since when others' additions to their groups have not been seen. */
   estate(): Promise<CountedEstate> {
     this.#estate ??= this.#estates.read(this.#db, this.#organization).then(({ counted, machines, since }) => {
@@ -126,11 +134,12 @@ export class View {
   ): Promise<void> {
     if (host) {
       const hosts = await this.hosts();
-      const { vcpus, memoryGiB, diskGiB } = host.free;
+      const { vcpus, memoryGiB, diskGiB, gpus } = host.free;
       const free = {
         vcpus: vcpus - size.vcpus,
         memoryGiB: memoryGiB - size.memoryGiB,
         diskGiB: diskGiB - size.diskGiB,
+        gpus: gpus - size.gpus,
       };
       const after = { ...host, free, generation: host.generation + 1 };
       this.#hosts = Promise.resolve(
@@ -160,6 +169,7 @@ export class View {
       pricePerHour: winner.pricePerHour,
       publicAddress: row.spec.publicAddress ?? false,
       createdAt: new Date().toISOString(),
+      rules: row.spec.placement?.rules ?? null,
     };
     if (!this.#estates.seesOwn) this.#taken.push(machine);
     if (!this.#estate) return;

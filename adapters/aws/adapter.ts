@@ -1,8 +1,19 @@
-import type { Adapter, CallContext, Description, Observation, Present, Target, Want } from '../contract.ts';
-import { ProviderError } from '../errors.ts';
-import { capability, overKinds, whyNotAdopted } from '../kinds.ts';
+import type { EC2Client } from '@aws-sdk/client-ec2';
+import type {
+  Adapter,
+  CallContext,
+  Description,
+  Interruption,
+  Observation,
+  Present,
+  Target,
+  Want,
+} from '../contract.ts';
+import { isProviderError, ProviderError } from '../errors.ts';
+import { capability, notAdopted, overAdopting, overKinds } from '../kinds.ts';
 import { addressShape } from './address.ts';
 import { adoptMachine } from './adopt.ts';
+import { adoptingOther } from './adopt-other.ts';
 import { type Account, type AwsAdapterOptions, openAccount } from './clients.ts';
 import { readConsole } from './console.ts';
 import { converge } from './converge.ts';
@@ -16,22 +27,29 @@ import {
   deathOf,
   findById,
   findMachines,
+  interruptionOf,
   isDead,
   type Machine,
   stateOf,
   toPresent,
 } from './machine.ts';
 import { readOffers, readQuota } from './offers.ts';
+import { releaseMachine } from './release.ts';
 import { graceLeftMs, removeMachine } from './remove.ts';
 import { resourceAdapter } from './resource.ts';
 import { snapshotShape } from './snapshot.ts';
+import { endOfRequest } from './spot-request.ts';
 import { carries } from './stamp.ts';
 import { volumeShape } from './volume.ts';
 import { networkShape } from './vpc.ts';
 
 /** The adapter contract over EC2. See `AwsAdapterOptions` for what it needs; errors are those of rule A7. */
 export function createAwsAdapter(options: AwsAdapterOptions): Adapter {
-  const account = openAccount(options);
+  return adapterOver(openAccount(options));
+}
+
+/** The same over an account that is open already. */
+export function adapterOver(account: Account): Adapter {
   return {
     describe: async () => description(account),
     offers: (context) => readOffers(account, context),
@@ -51,8 +69,19 @@ export function createAwsAdapter(options: AwsAdapterOptions): Adapter {
       Address: resourceAdapter(account, addressShape),
     }),
     list: (broker, page) => listPage(account, broker, page),
-    discover: (query, context) => discoverMachines(account, query, context),
-    adopt: async (want, context) => (await adoptMachine(account, want as Want, context)) as Present<never>,
+    ...overAdopting({
+      Instance: {
+        discover: (query, context) => discoverMachines(account, query, context),
+        adopt: (want, context) => adoptMachine(account, want, context),
+        release: (target, context) => releaseMachine(account, target, context),
+      },
+      Volume: adoptingOther(account, volumeShape),
+      Snapshot: adoptingOther(account, snapshotShape),
+      Address: adoptingOther(account, addressShape),
+      Image: whyNoImage,
+      Network: whyNoNetwork,
+      Firewall: whyNoFirewall,
+    }),
     console: (target, maxBytes) => readConsole(account, target, maxBytes),
   };
 }
@@ -96,13 +125,34 @@ async function resumed(account: Account, want: Want, context: CallContext): Prom
 
 async function observe(account: Account, target: Target, want?: Want): Promise<Observation> {
   const ec2 = account.ec2(target.location.region);
-  const machine = (await findMachines(ec2, target)).find((candidate) => stateOf(candidate) !== 'terminated');
+  const machines = await findMachines(ec2, target);
+  const machine = machines.find((candidate) => stateOf(candidate) !== 'terminated');
   if (machine) return toPresent(ec2, target.location.region, machine, want?.spec);
+  const interrupted = machines[0] && interruptionOf(machines[0]);
+  if (interrupted) return { presence: 'absent', interrupted };
   const left = graceLeftMs(account, target);
-  return left > 0
-    ? { presence: 'unsettled', retryAfterMs: Math.min(left, account.pollMs) }
-    : { presence: 'absent' };
+  if (left > 0) return { presence: 'unsettled', retryAfterMs: Math.min(left, account.pollMs) };
+  const isSpot = want === undefined || want.spec.market === 'spot';
+  const end = target.ref && isSpot ? await endOf(account, ec2, target.ref) : undefined;
+  return end ? { presence: 'absent', interrupted: end } : { presence: 'absent' };
 }
+
+/** Who may not read spot requests knows nothing of why; that the machine is gone is known all the same. */
+async function endOf(account: Account, ec2: EC2Client, ref: string): Promise<Interruption | undefined> {
+  try {
+    return await endOfRequest(ec2, ref);
+  } catch (error) {
+    if (!isProviderError(error, 'Denied')) throw error;
+    account.warn(`the spot request of ${ref} could not be read: ${error.message}`, error);
+    return undefined;
+  }
+}
+
+const whyNoImage = 'EC2 does not say which user one logs in as on an image';
+const whyNoNetwork =
+  'a VPC is many objects (subnets, routes, gateways), and what else of the account relies on each cannot be told';
+const whyNoFirewall =
+  'a security group may hold for anything in its VPC, and what it allows is more than Landfall can say';
 
 function description(account: Account): Description {
   if (account.regions.length === 0)
@@ -112,12 +162,12 @@ function description(account: Account): Description {
     visibilityGraceMs: account.visibilityGraceMs,
     capabilities: [
       capability('Instance'),
-      capability('Volume', { adopt: whyNotAdopted }),
-      capability('Snapshot', { adopt: whyNotAdopted }),
-      capability('Image', { import: whyNoImport, adopt: whyNotAdopted }),
-      capability('Network', { adopt: whyNotAdopted }),
-      capability('Firewall', { adopt: whyNotAdopted }),
-      capability('Address', { adopt: whyNotAdopted }),
+      capability('Volume'),
+      capability('Snapshot'),
+      capability('Image', { import: whyNoImport, ...notAdopted(whyNoImage) }),
+      capability('Network', notAdopted(whyNoNetwork)),
+      capability('Firewall', notAdopted(whyNoFirewall)),
+      capability('Address'),
     ],
     facts: {
       regions: account.regions.join(', '),

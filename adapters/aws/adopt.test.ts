@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateTagsCommand, DeleteTagsCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { simulatedAws } from '../../test/simulators/aws/subject.ts';
+import { items, textAt } from '../../test/simulators/aws/xml.ts';
 import { context, errorOf } from '../conformance/probe.ts';
-import type { Want } from '../contract.ts';
+import type { Kind, Want } from '../contract.ts';
 import { whyRefused } from './discover.ts';
+import { describeAll } from './objects.ts';
 import { stampAsTags, stampTags } from './stamp.ts';
 
 let aws: Awaited<ReturnType<typeof simulatedAws>>;
@@ -89,4 +91,70 @@ test('a launch template, or any tag of its owner’s, refuses nothing', () => {
     { Key: 'team', Value: 'shop' },
   ];
   expect(whyRefused({ InstanceId: 'i-1', State: { Name: 'running' }, Tags })).toBeUndefined();
+});
+
+const discovered = async (kind: Kind, ref?: string) => {
+  const { items: found } = await (await aws.adapter()).discover({ kind, broker: aws.broker, ref }, context());
+  return found;
+};
+const plant = (kind: Kind, tags: Record<string, string> = {}) => aws.simulator.plant('us-east-1', tags, kind);
+const direct = (action: string, parameters: Record<string, string> = {}) =>
+  aws.simulator.direct('us-east-1', action, parameters);
+
+/** Why it is refused, as it is shown; adopting it all the same says so, and leaves no tag. */
+async function refusal(kind: 'Volume' | 'Snapshot' | 'Address', ref: string): Promise<string> {
+  const [found] = await discovered(kind, ref);
+  const named = { name: 'adopted', labels: {} };
+  const specs = {
+    Volume: { ...named, sizeGiB: 1, type: 'ssd' },
+    Snapshot: { ...named, volume: '' },
+    Address: named,
+  };
+  const { stamp, location } = aws.want(randomUUID(), 1);
+  const want = { kind, stamp, location, spec: specs[kind], adopted: { ref, settled: false } } as Want<Kind>;
+  const { message } = await errorOf((await aws.adapter()).adopt(want, context()), 'Conflict');
+  expect(message).toContain(found?.refused);
+  expect(Object.keys(await tagsAt(ref)).filter((key) => key.startsWith('landfall'))).toEqual([]);
+  return found!.refused!;
+}
+
+test('the root disk of a machine is found with the machine, and is not to be had alone', async () => {
+  const machine = await plant('Instance');
+  const filter = { 'Filter.1.Name': 'attachment.instance-id', 'Filter.1.Value.1': machine };
+  const ref = textAt(items(await direct('DescribeVolumes', filter), 'volumeSet')[0], 'volumeId') ?? '';
+  expect((await discovered('Volume')).map((item) => item.ref)).not.toContain(ref);
+  expect(await refusal('Volume', ref)).toBe(`it is the root disk of ${machine}`);
+});
+
+test('a data disk that is deleted with its machine, or that Kubernetes made, is shown with the reason', async () => {
+  const machine = await plant('Instance');
+  const volume = await plant('Volume');
+  await direct('AttachVolume', { VolumeId: volume, InstanceId: machine, Device: '/dev/sdf' });
+  const [free] = await discovered('Volume', volume);
+  expect(free).toMatchObject({ attachedTo: machine, diskGiB: 1, type: 'gp3' });
+  expect(free?.refused).toBeUndefined();
+  await direct('ModifyInstanceAttribute', {
+    InstanceId: machine,
+    'BlockDeviceMapping.1.DeviceName': '/dev/sdf',
+    'BlockDeviceMapping.1.Ebs.DeleteOnTermination': 'true',
+  });
+  expect(await refusal('Volume', volume)).toBe(
+    `it is deleted with ${machine}: switch its DeleteOnTermination off first`,
+  );
+  const claimed = await plant('Volume', { 'kubernetes.io/created-for/pvc/name': 'data' });
+  expect(await refusal('Volume', claimed)).toContain('it is managed by a Kubernetes cluster');
+});
+
+test('a snapshot that an image stands on, and an address that leads to no machine, are shown with the reason', async () => {
+  const machine = await plant('Instance');
+  const image = textAt(await direct('CreateImage', { InstanceId: machine, Name: 'golden' }), 'imageId') ?? '';
+  const [made] = await describeAll(ec2, 'image', [{ Name: 'image-id', Values: [image] }]);
+  const snapshot = made?.raw.BlockDeviceMappings?.[0]?.Ebs?.SnapshotId ?? '';
+  expect(await refusal('Snapshot', snapshot)).toBe(`the image ${image} stands on it`);
+  const subnet = textAt(items(await direct('DescribeSubnets'), 'subnetSet')[0], 'subnetId') ?? '';
+  const network = await direct('CreateNetworkInterface', { SubnetId: subnet });
+  const NetworkInterfaceId = textAt(network, 'networkInterface', 'networkInterfaceId') ?? '';
+  const address = await plant('Address');
+  await direct('AssociateAddress', { AllocationId: address, NetworkInterfaceId });
+  expect(await refusal('Address', address)).toBe(`it leads to ${NetworkInterfaceId}, which is no machine's`);
 });

@@ -1,91 +1,105 @@
 import { CreateTagsCommand, DeleteTagsCommand, type EC2Client, type Tag } from '@aws-sdk/client-ec2';
-import type { CallContext, Present, Stamp, Want } from '../contract.ts';
+import { turnOf } from '../adopters.ts';
+import type { CallContext, Kind, Present, Stamp, Want } from '../contract.ts';
+import { adoptedByAnother, cannotBeAdopted } from '../discovery.ts';
 import { isProviderError, ProviderError } from '../errors.ts';
-import { adoptedKind } from '../kinds.ts';
+import { namesNothing } from '../kinds.ts';
 import { waitFor } from '../wait.ts';
 import { type Account, changing } from './clients.ts';
 import { whyRefused } from './discover.ts';
 import { findById, isDead, type Machine, toPresent } from './machine.ts';
-import { carries, stampAsTags, stampTags, tagValue } from './stamp.ts';
+import { adopterTag, carries, stampAsTags, stampTags, tagValue } from './stamp.ts';
 
-/** An adopter that has not come to an end in this time has died: the others go on without it. */
-const adopterLastsMs = 20 * 60_000;
-/** One that goes on for longer shows itself anew, well before the others would take it for dead. */
-const showAgainMs = adopterLastsMs / 4;
+/** What is adopted is to EC2: found by its id, with tags. */
+export interface Taggable<T> {
+  kind: Kind;
+  /** Nothing where it is gone or going. */
+  find(ec2: EC2Client, ref: string): Promise<T | undefined>;
+  refOf(object: T): string;
+  tagsOf(object: T): Tag[] | undefined;
+  /** Why it cannot be adopted, for a person. */
+  whyRefused(ec2: EC2Client, object: T): Promise<string | undefined>;
+}
+
+/** Tags an existing machine with our stamp, and changes nothing else of it; see `adoptTagged`. */
+export async function adoptMachine(account: Account, want: Want, context: CallContext): Promise<Present> {
+  const ec2 = account.ec2(want.location.region);
+  const machine = await adoptTagged(account, want, context, machines);
+  return toPresent(ec2, want.location.region, machine);
+}
+
+const machines: Taggable<Machine> = {
+  kind: 'Instance',
+  async find(ec2, ref) {
+    const machine = await findById(ec2, ref);
+    return machine && !isDead(machine) ? machine : undefined;
+  },
+  refOf: ({ InstanceId }) => InstanceId,
+  tagsOf: ({ Tags }) => Tags,
+  whyRefused: async (_, machine) => whyRefused(machine),
+};
 
 /**
- * Tags an existing machine with our stamp, and changes nothing else of it.
+ * Tags what exists with our stamp, and changes nothing else of it; answers it as it was seen with the stamp.
  *
- * EC2 writes tags without conditions, so two adopters could each write their stamp over the other's. Each therefore first writes
- * a tag of its own, by which the others see it, and looks again. Who then sees nobody else has the machine: whoever comes later
- * sees it. Where several see each other, all but the first by name give up, and the first waits until they have.
+ * EC2 writes tags without conditions: adopters keep out of each other's way by tags of their own (`turnOf`).
  * @throws ProviderError `NotFound` where it is gone; `Conflict` where it is another's or another tool manages it.
  */
-export async function adoptMachine(account: Account, want: Want, context: CallContext): Promise<Present> {
-  const { location, stamp, adopted } = want as Want<'Instance'>;
-  adoptedKind(want.kind, ['Instance']);
-  if (!adopted) throw new ProviderError('Invalid', 'the want names nothing to adopt', { field: '/adopted' });
+export async function adoptTagged<T>(
+  account: Account,
+  { location, stamp, adopted }: Pick<Want, 'location' | 'stamp' | 'adopted'>,
+  context: CallContext,
+  taggable: Taggable<T>,
+): Promise<T> {
+  if (!adopted) throw namesNothing();
   account.checkRegion(location.region);
   const ec2 = account.ec2(location.region);
   const mine = adopterTag(stamp);
-  let known: Machine | undefined;
-  const withdraw = () => withdrawFrom(ec2, known, mine);
+  let known: T | undefined;
+  const withdraw = async () => {
+    if (known) await withdrawFrom(ec2, taggable.refOf(known), taggable.tagsOf(known), mine);
+  };
   try {
-    const machine = await waitFor(
+    const found = await waitFor(
       async () => {
-        known = await findById(ec2, adopted.ref);
-        return step(ec2, known, adopted.ref, stamp, mine);
+        known = await taggable.find(ec2, adopted.ref);
+        return step(ec2, known, adopted.ref, stamp, mine, taggable);
       },
       { context, pollMs: account.pollMs, limitMs: account.ensureWaitMs },
     );
-    if (!machine)
-      throw new ProviderError('Conflict', `${adopted.ref} is being adopted by somebody else`, {
-        providerCode: 'NotOurs',
-      });
+    if (!found) throw adoptedByAnother(adopted.ref);
     await withdraw();
-    return await toPresent(ec2, location.region, machine);
+    return found;
   } catch (error) {
     if (isProviderError(error, 'Conflict')) await withdraw();
     throw error;
   }
 }
 
-/** The next step; the machine once it carries our stamp. */
-async function step(
+/** The next step; the object once it carries our stamp. */
+async function step<T>(
   ec2: EC2Client,
-  machine: Machine | undefined,
+  object: T | undefined,
   ref: string,
   stamp: Stamp,
   mine: string,
-): Promise<Machine | undefined> {
-  if (!machine || isDead(machine)) throw new ProviderError('NotFound', `there is no machine ${ref} any more`);
-  if (carries(machine.Tags, stamp)) return machine;
-  const refused = whyRefused(machine);
-  if (refused)
-    throw new ProviderError('Conflict', `${ref} cannot be adopted: ${refused}`, { providerCode: 'NotOurs' });
-  const shownAt = Date.parse(tagValue(machine.Tags, mine) ?? '');
-  if (!(Date.now() - shownAt < showAgainMs)) {
-    await write(ec2, ref, [{ Key: mine, Value: new Date().toISOString() }]);
-    return undefined;
-  }
-  const others = adoptersOf(machine).filter((key) => key !== mine);
-  if (others.length === 0) await write(ec2, ref, stampAsTags(stamp, 'Instance'));
-  else if (others.some((key) => key < mine))
-    throw new ProviderError('Conflict', `${ref} is being adopted by somebody else`, {
-      providerCode: 'NotOurs',
-    });
+  { kind, tagsOf, whyRefused: why }: Taggable<T>,
+): Promise<T | undefined> {
+  if (!object) throw new ProviderError('NotFound', `there is no ${kind} ${ref} any more`);
+  const tags = tagsOf(object);
+  if (carries(tags, stamp)) return object;
+  const refused = await why(ec2, object);
+  if (refused) throw cannotBeAdopted(ref, refused);
+  const turn = turnOf(mine, adoptersOf(tags));
+  if (turn === 'giveUp') throw adoptedByAnother(ref);
+  if (turn === 'show') await write(ec2, ref, [{ Key: mine, Value: new Date().toISOString() }]);
+  if (turn === 'stamp') await write(ec2, ref, stampAsTags(stamp, kind));
   return undefined;
 }
 
-/** The tag by which an adopter shows itself. Its value is when. */
-function adopterTag({ broker, resource }: Stamp): string {
-  return `${stampTags.adopter}${broker}/${resource}`;
-}
-
-function adoptersOf({ Tags = [] }: Machine): string[] {
-  const since = Date.now() - adopterLastsMs;
-  return Tags.flatMap(({ Key = '', Value = '' }) =>
-    Key.startsWith(stampTags.adopter) && Date.parse(Value) >= since ? [Key] : [],
+function adoptersOf(tags: Tag[] = []): Record<string, string> {
+  return Object.fromEntries(
+    tags.flatMap(({ Key = '', Value = '' }) => (Key.startsWith(stampTags.adopter) ? [[Key, Value]] : [])),
   );
 }
 
@@ -94,11 +108,16 @@ async function write(ec2: EC2Client, ref: string, Tags: Tag[]): Promise<void> {
 }
 
 /** Takes the adopter's tag away, if it is there. Left behind, it only says who adopted, or is passed over after a while. */
-async function withdrawFrom(ec2: EC2Client, machine: Machine | undefined, mine: string): Promise<void> {
-  if (!machine || tagValue(machine.Tags, mine) === undefined) return;
-  await changing(
-    ec2.send(new DeleteTagsCommand({ Resources: [machine.InstanceId], Tags: [{ Key: mine }] })),
-  ).catch((error: unknown) => {
-    if (!(error instanceof ProviderError)) throw error;
-  });
+async function withdrawFrom(
+  ec2: EC2Client,
+  ref: string,
+  tags: Tag[] | undefined,
+  mine: string,
+): Promise<void> {
+  if (tagValue(tags, mine) === undefined) return;
+  await changing(ec2.send(new DeleteTagsCommand({ Resources: [ref], Tags: [{ Key: mine }] }))).catch(
+    (error: unknown) => {
+      if (!(error instanceof ProviderError)) throw error;
+    },
+  );
 }

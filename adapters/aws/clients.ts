@@ -24,6 +24,8 @@ export interface AwsAdapterOptions {
   removeWaitMs?: number;
   /** A single request may take this long, in milliseconds. */
   requestTimeoutMs?: number;
+  /** Waited for before each request to the provider; rejects with a ProviderError where none may be sent. */
+  beforeCall?: () => Promise<void>;
   /** Told what a list could not read; a process warning when absent. */
   warn?: (message: string, error: Error) => void;
 }
@@ -77,6 +79,17 @@ export function openAccount(options: AwsAdapterOptions): Account {
           throwOnRequestTimeout: true,
         },
       });
+      const { beforeCall } = options;
+      if (beforeCall) {
+        // The last step before the request is sent, after anything that could send it again.
+        client.middlewareStack.add(
+          (next) => async (args) => {
+            await beforeCall();
+            return next(args);
+          },
+          { step: 'deserialize', name: 'landfallBeforeCall' },
+        );
+      }
       clients.set(region, client);
       return client;
     },

@@ -1,8 +1,18 @@
 import { DescribeInstancesCommand, type EC2Client, type Tag } from '@aws-sdk/client-ec2';
 import type { CallContext } from '../contract.ts';
-import type { DiscoveryPage, DiscoveryQuery, Unmanaged } from '../discovery.ts';
+import {
+  type DiscoveryPage,
+  type DiscoveryQuery,
+  known,
+  managedBy,
+  notAPage,
+  ofAnotherInstallation,
+  readPage,
+  type Tool,
+  type Unmanaged,
+  writePage,
+} from '../discovery.ts';
 import { ProviderError } from '../errors.ts';
-import { adoptedKind } from '../kinds.ts';
 import { type Account, reading } from './clients.ts';
 import {
   detailsOf,
@@ -17,11 +27,11 @@ import {
 import { describeAll } from './objects.ts';
 import { stampOf, tagValue } from './stamp.ts';
 
-/** Machines on one page: a page travels through a workflow, whose payloads stay small. */
-const pageSize = 50;
+/** Objects on one page: a page travels through a workflow, whose payloads stay small. */
+export const pageSize = 50;
 
 /** Tags by which other tools mark the machines that they replace or remove by themselves, and what to call each. */
-const tools: { mark: RegExp; by: (value: string) => string }[] = [
+export const tools: Tool[] = [
   { mark: /^aws:autoscaling:groupName$/, by: (value) => `the Auto Scaling group ${value}` },
   { mark: /^aws:(ec2:fleet-id|ec2spot:fleet-request-id)$/, by: (value) => `the fleet ${value}` },
   { mark: /^(aws:)?eks:cluster-name$/, by: (value) => `the EKS cluster ${value}` },
@@ -34,12 +44,8 @@ const tools: { mark: RegExp; by: (value: string) => string }[] = [
 /** Why a machine that is not ours cannot be adopted, for a person; undefined where it can. */
 export function whyRefused(machine: Machine): string | undefined {
   if (isDead(machine)) return 'it is being terminated';
-  if (stampOf(machine.Tags)) return 'it carries the stamp of another Landfall installation';
-  for (const { mark, by } of tools) {
-    const tag = machine.Tags?.find(({ Key = '' }) => mark.test(Key));
-    if (tag) return `it is managed by ${by(tag.Value ?? '')} (tag ${tag.Key})`;
-  }
-  return undefined;
+  if (stampOf(machine.Tags)) return ofAnotherInstallation;
+  return managedBy(tools, labelsOf(machine.Tags), 'tag');
 }
 
 /** Where a discovery goes on: one region, one of EC2's pages at a time. */
@@ -48,33 +54,48 @@ interface Cursor {
   token?: string;
 }
 
+/** What one of EC2's pages has that is not ours. */
+export type ReadUnmanaged = (
+  ec2: EC2Client,
+  region: string,
+  query: DiscoveryQuery,
+  token: string | undefined,
+) => Promise<{ items: Unmanaged[]; next?: string }>;
+
+/** Machines of the site's regions without our stamp; see `discoverOver`. */
+export function discoverMachines(
+  account: Account,
+  query: DiscoveryQuery,
+  context: CallContext,
+): Promise<DiscoveryPage> {
+  return discoverOver(account, query, context, async (ec2, region, asked, token) => {
+    const { machines, next } = await read(ec2, asked, token);
+    const theirs = machines.filter(
+      (machine) => !isDead(machine) && stampOf(machine.Tags)?.broker !== query.broker,
+    );
+    return { items: await described(ec2, region, theirs), next };
+  });
+}
+
 /**
- * Machines of the site's regions without our stamp. A region that cannot be read is skipped with `complete: false`, as in a list.
- * @throws ProviderError `Invalid` for another kind, and for a page that no answer gave.
+ * One page over the site's regions. A region that cannot be read is skipped with `complete: false`, as in a list.
+ * @throws ProviderError `Invalid` for a page that no answer gave.
  */
-export async function discoverMachines(
+export async function discoverOver(
   account: Account,
   query: DiscoveryQuery,
   { signal }: CallContext,
+  readPageOf: ReadUnmanaged,
 ): Promise<DiscoveryPage> {
-  adoptedKind(query.kind, ['Instance']);
   const cursor = readCursor(query.page);
   const region = account.regions[cursor.region];
   if (region === undefined) throw notAPage();
   signal.throwIfAborted();
   const after = cursor.region + 1 < account.regions.length ? { region: cursor.region + 1 } : undefined;
-  const ec2 = account.ec2(region);
   try {
-    const { machines, next } = await read(ec2, query, cursor.token);
-    const theirs = machines.filter(
-      (machine) => !isDead(machine) && stampOf(machine.Tags)?.broker !== query.broker,
-    );
+    const { items, next } = await readPageOf(account.ec2(region), region, query, cursor.token);
     const following = next ? { ...cursor, token: next } : after;
-    return {
-      items: await described(ec2, region, theirs),
-      ...(following ? { nextPage: Buffer.from(JSON.stringify(following)).toString('base64url') } : {}),
-      complete: true,
-    };
+    return { items, ...(following ? { nextPage: writePage(following) } : {}), complete: true };
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error;
     // Of the only region nothing is known: that is an error, and says what is wrong.
@@ -82,7 +103,7 @@ export async function discoverMachines(
     account.warn(`discovery of ${region} failed: ${error.message}`, error);
     return {
       items: [],
-      ...(after ? { nextPage: Buffer.from(JSON.stringify(after)).toString('base64url') } : {}),
+      ...(after ? { nextPage: writePage(after) } : {}),
       complete: false,
     };
   }
@@ -127,48 +148,37 @@ function unmanaged(machine: Machine, region: string, sizes: Sizes, diskGiB: numb
   return {
     kind: 'Instance',
     ref: machine.InstanceId,
-    ...present('name', tagValue(machine.Tags, 'Name')),
+    ...known('name', tagValue(machine.Tags, 'Name')),
     location: locationOf(machine, region),
     state: instanceState(machine),
     power,
-    ...present('instanceType', machine.InstanceType),
+    ...known('instanceType', machine.InstanceType),
     market: machine.InstanceLifecycle === 'spot' ? 'spot' : 'onDemand',
     ...(machine.Architecture === 'x86_64' || machine.Architecture === 'arm64'
       ? { architecture: machine.Architecture }
       : {}),
     ...sizes.get(machine.InstanceType ?? ''),
-    ...present('diskGiB', diskGiB),
-    ...present('image', machine.ImageId),
+    ...known('diskGiB', diskGiB),
+    ...known('image', machine.ImageId),
     addresses,
     labels: labelsOf(machine.Tags),
-    ...present('createdAt', machine.LaunchTime?.toISOString()),
-    ...present('refused', refused),
+    ...known('createdAt', machine.LaunchTime?.toISOString()),
+    ...known('refused', refused),
   };
 }
 
-/** The field, where there is a value. */
-function present<K extends string, V>(key: K, value: V | undefined): { [key in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { [key in K]?: V });
-}
-
-function labelsOf(tags: Tag[] = []): Record<string, string> {
+/** The tags but the name. */
+export function labelsOf(tags: Tag[] = []): Record<string, string> {
   return Object.fromEntries(
     tags.flatMap(({ Key, Value }) => (Key && Key !== 'Name' ? [[Key, Value ?? '']] : [])),
   );
 }
 
-function notAPage(): ProviderError {
-  return new ProviderError('Invalid', 'the page is not one of this discovery');
-}
-
 function readCursor(page: string | undefined): Cursor {
   if (page === undefined) return { region: 0 };
-  try {
-    const { region, token } = JSON.parse(Buffer.from(page, 'base64url').toString('utf8')) as Cursor;
-    if (Number.isInteger(region) && region >= 0 && (token === undefined || typeof token === 'string'))
-      return { region, ...(token === undefined ? {} : { token }) };
-  } catch {
-    // not even JSON
-  }
-  throw notAPage();
+  return readPage<Cursor>(
+    page,
+    ({ region = -1, token }) =>
+      Number.isInteger(region) && region >= 0 && (token === undefined || typeof token === 'string'),
+  );
 }

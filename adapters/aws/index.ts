@@ -4,4 +4,4 @@
  */
 export { createAwsAdapter } from './adapter.ts';
 export type { AwsAdapterOptions } from './clients.ts';
-export { awsCredentials } from './credentials.ts';
+export { awsAccount, awsCredentials } from './credentials.ts';

@@ -7,7 +7,7 @@ import {
   type Instance,
   type _InstanceType as InstanceTypeName,
 } from '@aws-sdk/client-ec2';
-import type { InstanceDetails, InstanceWant, Location, Present, Target } from '../contract.ts';
+import type { InstanceDetails, InstanceWant, Interruption, Location, Present, Target } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import { reading } from './clients.ts';
 import { meaningOf, providerCodeOf } from './errors.ts';
@@ -66,7 +66,9 @@ export async function findMachines(
     target.ref?.startsWith('i-') ? findById(ec2, target.ref) : undefined,
     describe(ec2, { Filters: stampFilters(target.stamp) }),
   ]);
-  if (named && !carries(named.Tags, target.stamp))
+  // EC2 takes the tags off a machine some time after its end, and shows it a while longer: it is no other's for that.
+  const isBareCorpse = named && stateOf(named) === 'terminated' && !stampOf(named.Tags);
+  if (named && !isBareCorpse && !carries(named.Tags, target.stamp))
     throw new ProviderError(
       'Conflict',
       `${named.InstanceId} does not carry the stamp of ${target.stamp.resource}`,
@@ -91,6 +93,16 @@ export function deathOf(machine: Machine): ProviderError {
     `${machine.InstanceId} of this attempt is ${stateOf(machine)} (${why}): only a new attempt can make another`,
     { providerCode: 'InstanceTerminated', made: [machine.InstanceId, ...childrenOf(machine)] },
   );
+}
+
+/** Reasons of EC2's own for stopping or terminating a spot machine. */
+const interruptions = ['Server.SpotInstanceTermination', 'Server.SpotInstanceShutdown'];
+
+/** That EC2 took the machine away, where it did: running machines keep the reason of an earlier stop. */
+export function interruptionOf(machine: Machine): Interruption | undefined {
+  const reason = interruptions.find((code) => machine.StateReason?.Code === code);
+  const runs = stateOf(machine) === 'running' || stateOf(machine) === 'pending';
+  return reason && !runs ? { reason } : undefined;
 }
 
 /** References of what a machine brings with it, as far as its own description names them. */
@@ -173,6 +185,7 @@ export function detailsOf(machine: Machine, sizes: Sizes): InstanceDetails {
     ssh: user && host && state === 'running' ? { host, port: 22, user } : undefined,
     reboots: Number(tagValue(machine.Tags, stampTags.reboots) ?? 0),
     children: childrenOf(machine),
+    interrupted: interruptionOf(machine),
   };
 }
 

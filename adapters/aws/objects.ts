@@ -59,8 +59,8 @@ export interface Found<K extends ObjectKind = ObjectKind> {
   raw: Raw[K];
 }
 
-/** The objects that the filters match, or the one of this id. */
-export type Query = { Filters: Filter[] } | { id: string };
+/** The objects that the filters match, so many a page at most, or the one of this id. */
+export type Query = { Filters: Filter[]; MaxResults?: number } | { id: string };
 
 interface Page<K extends ObjectKind> {
   objects: Found<K>[];
@@ -85,7 +85,7 @@ interface Reader<K extends ObjectKind> {
 const ask = <N extends string>(query: Query, ids: N, NextToken?: string) =>
   ('id' in query ? { [ids]: [query.id] } : { ...query, NextToken }) as {
     [name in N]?: string[];
-  } & { Filters?: Filter[]; NextToken?: string };
+  } & { Filters?: Filter[]; MaxResults?: number; NextToken?: string };
 
 const readers: { [K in ObjectKind]: Reader<K> } = {
   volume: {

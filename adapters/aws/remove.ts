@@ -11,7 +11,7 @@ import { stampFilters } from './stamp.ts';
 const looksForAbsence = 2;
 
 /** What may have been made for a machine. */
-const machineChildren: ObjectKind[] = ['volume', 'networkInterface', 'securityGroup'];
+export const machineChildren: ObjectKind[] = ['volume', 'networkInterface', 'securityGroup'];
 
 /**
  * Terminates the machines with the target's stamp, then deletes what is left of theirs. What does not carry the stamp is

@@ -11,6 +11,7 @@ import type {
   Want,
 } from '../contract.ts';
 import { isProviderError, ProviderError } from '../errors.ts';
+import { mayBeMade } from '../kinds.ts';
 import { waitFor } from '../wait.ts';
 import { type Account, changing, reading } from './clients.ts';
 import { providerCodeOf } from './errors.ts';
@@ -220,6 +221,7 @@ export function resourceAdapter<K extends OtherKind, M extends ObjectKind, V ext
       const all = await find(ec2, { stamp: want.stamp, ref: known });
       context.signal.throwIfAborted();
       const found = all.length > 0 ? (await oldest(ec2, all)).ref : known;
+      if (!found) mayBeMade(want as Want<Kind>);
       const ref = found ?? (await create(ec2, want, context));
       return converge(ec2, ref, want, context);
     },
@@ -255,7 +257,8 @@ async function deleteMain(ec2: EC2Client, object: Found): Promise<boolean> {
   return true;
 }
 
-function present<K extends OtherKind, M extends ObjectKind, V extends View<K>>(
+/** @throws ProviderError `Conflict` where the object carries no stamp. */
+export function present<K extends OtherKind, M extends ObjectKind, V extends View<K>>(
   shape: Shape<K, M, V>,
   region: string,
   object: Found<M>,

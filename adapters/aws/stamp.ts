@@ -43,6 +43,11 @@ export function stampAsTags(stamp: Stamp, kind: Kind): Tag[] {
   ];
 }
 
+/** The tag by which an adopter shows itself. Its value is when. */
+export function adopterTag({ broker, resource }: Pick<Stamp, 'broker' | 'resource'>): string {
+  return `${stampTags.adopter}${broker}/${resource}`;
+}
+
 /** What every kind of resource has. */
 export type Named = Pick<InstanceWant, 'name' | 'labels'>;
 

@@ -129,6 +129,27 @@ describe('the Azure adapter before the simulated Azure', () => {
     expect(await subject.truth()).toEqual([]);
   }, 30_000);
 
+  test('a list asks for the power of all machines once, however many pages it has', async () => {
+    const [running, resting] = [randomUUID(), randomUUID()];
+    await ensureReady(adapter, subject.want(running, 1));
+    await ensureReady(adapter, subject.want(resting, 1));
+    await ensureReady(adapter, subject.want(resting, 1, { power: 'stopped' }));
+    // So small that the machines are on pages of their own; the list of powers has one page for both.
+    subject.simulator.faults.set({ kind: 'pages', size: 2 });
+    const before = subject.simulator.calls.length;
+    const { items } = await listAll(adapter, subject.broker);
+    const asked = subject.simulator.calls
+      .slice(before)
+      .filter(({ path }) => path.endsWith('/virtualMachines'));
+    expect(asked).toHaveLength(1);
+    const powerOf = (resource: string) =>
+      items.find((one) => one.stamp.resource === resource && !one.child)?.power;
+    expect([powerOf(running), powerOf(resting)]).toEqual(['running', 'stopped']);
+    for (const child of items.filter((one) => one.child)) expect(child.power).toBeUndefined();
+    subject.faults.clear();
+    for (const resource of [running, resting]) await removeFully(adapter, subject.target(resource, 1));
+  });
+
   test('a machine with our name and without our stamp is neither adopted nor removed', async () => {
     const resource = randomUUID();
     const { ref } = await ensureReady(adapter, subject.want(resource, 1));
@@ -169,6 +190,17 @@ describe('the Azure adapter before the simulated Azure', () => {
     expect(kinds).toEqual(['disk', 'networkInterface', 'networkSecurityGroup', 'virtualMachine']);
     await removeFully(adapter, subject.target(resource, 1));
   }, 30_000);
+
+  test('a size that the region lacks is one of which there is none: the next offer is tried, and nothing is left', async () => {
+    const resource = randomUUID();
+    const lacking = subject.want(resource, 1, { instanceType: 'Standard_Nothing' });
+    const error = await errorOf(adapter.ensure(lacking, context()), 'CapacityExhausted');
+    expect(error.message).toBe(
+      'InvalidParameter: The value Standard_Nothing provided for the VM size is not valid.',
+    );
+    await removeFully(adapter, subject.target(resource, 1));
+    expect(await truthOf(subject, resource)).toEqual([]);
+  });
 
   test.each([
     ['/labels/team~1a', { labels: { 'team/a': 'x' } }],

@@ -1,32 +1,39 @@
 import type { Adapter, CallContext, Description, Observation, Present, Target, Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
-import { adoptsNothing, capability, overKinds } from '../kinds.ts';
+import { capability, notAdopted, overAdopting, overKinds } from '../kinds.ts';
+import { adoptMachine } from './adopt.ts';
+import { adoptingOther, disks, snapshots as ofDisks, publicAddresses } from './adopt-other.ts';
 import { type Account, type AzureAdapterOptions, openAccount } from './clients.ts';
 import { readConsole } from './console.ts';
 import { converge } from './converge.ts';
 import { checkWant, createMachine } from './create.ts';
 import { imageReasons, images } from './custom-image.ts';
+import { discoverMachines } from './discover.ts';
+import { evictionOf } from './eviction.ts';
 import { firewalls } from './firewall.ts';
 import { listPage } from './list.ts';
-import { failureOf, findMachine, stateOf, toPresent } from './machine.ts';
-import { naming } from './objects.ts';
+import { failureOf, findMachine, findTarget, stateOf, toPresent } from './machine.ts';
+import { madeAt, naming, placeOf } from './objects.ts';
 import { readOffers, readQuota } from './offers.ts';
 import { networks } from './private-network.ts';
+import { releaseResource } from './release.ts';
 import { graceLeftMs, removeResource } from './remove.ts';
 import { addresses } from './reserved-address.ts';
 import { resumeCreate } from './resume.ts';
 import { snapshots } from './snapshot.ts';
-import { objectName } from './stamp.ts';
 import { stepMachine } from './step.ts';
-import { attemptsOf } from './tagged.ts';
 import { volumes } from './volume.ts';
-
-/** Why nothing of it is found and made ours. */
-const notAdopted = 'what exists at Azure without Landfall cannot be adopted yet';
 
 /** The adapter contract over Azure Resource Manager. See `AzureAdapterOptions`; errors are those of rule A7. */
 export function createAzureAdapter(options: AzureAdapterOptions): Adapter {
-  const account = openAccount(options);
+  return adapterOver(openAccount(options));
+}
+
+/** The same over an account that is open already. */
+export function adapterOver(account: Account): Adapter {
+  const Volume = volumes(account);
+  const Snapshot = snapshots(account);
+  const Address = addresses(account);
   return {
     describe: async () => description(account),
     offers: (context) => readOffers(account, context),
@@ -38,54 +45,72 @@ export function createAzureAdapter(options: AzureAdapterOptions): Adapter {
         ensure: (want, context) => ensure(account, want, context),
         remove: (target, context) => removeResource(account, target, context),
       },
-      Volume: volumes(account),
-      Snapshot: snapshots(account),
+      Volume,
+      Snapshot,
       Image: images(account),
       Network: networks(account),
       Firewall: firewalls(account),
-      Address: addresses(account),
+      Address,
     }),
-    ...adoptsNothing(notAdopted),
     list: (broker, page) => listPage(account, broker, page),
+    ...overAdopting({
+      Instance: {
+        discover: (query, context) => discoverMachines(account, query, context),
+        adopt: (want, context) => adoptMachine(account, want, context),
+        release: (target, context) => releaseResource(account, target, context),
+      },
+      Volume: adoptingOther(account, Volume, disks),
+      Snapshot: adoptingOther(account, Snapshot, ofDisks),
+      Address: adoptingOther(account, Address, publicAddresses),
+      Image: whyNoImage,
+      Network: whyNoNetwork,
+      Firewall: whyNoFirewall,
+    }),
     console: (target, maxBytes) => readConsole(account, target, maxBytes),
   };
 }
 
 async function ensure(account: Account, want: Want, context: CallContext): Promise<Present> {
-  const { location, spec, stamp } = want;
+  const { location, spec, stamp, adopted } = want;
   account.checkRegion(location.region);
   const begun = await naming(account, want, resumeCreate(account, context));
-  const found = await findMachine(account, location.region, stamp);
+  // One that was adopted has kept its name.
+  const place = placeOf(adopted?.ref) ?? madeAt(stamp, location.region);
+  const find = () => findMachine(account, place, stamp);
+  const found = await find();
   context.signal.throwIfAborted();
   if (!found && !begun) await createMachine(account, want, context);
   const machine = await naming(
     account,
     want,
     converge(account, context, {
-      name: `the machine ${objectName(stamp)}`,
-      find: () => findMachine(account, location.region, stamp),
+      name: `the machine ${place.name}`,
+      find,
       stateOf,
       failureOf,
-      step: (seen, run) => stepMachine(account, seen, want, run),
+      step: (seen, run) => stepMachine(account, seen, place, want, run),
     }),
   );
   // Made, and not to be seen for as long as this call may wait.
-  if (!machine)
-    throw new ProviderError('OutcomeUnknown', `the machine ${objectName(stamp)} cannot be seen yet`);
-  return toPresent(account, location.region, machine, stamp, spec);
+  if (!machine) throw new ProviderError('OutcomeUnknown', `the machine ${place.name} cannot be seen yet`);
+  return toPresent(account, { machine, place }, spec);
 }
 
 async function observe(account: Account, target: Target<'Instance'>, want?: Want): Promise<Observation> {
-  const { region } = target.location;
-  for (const stamp of await attemptsOf(account, target)) {
-    const machine = await findMachine(account, region, stamp);
-    if (machine) return toPresent(account, region, machine, stamp, want?.spec);
-  }
+  const found = await findTarget(account, target);
+  if (found) return toPresent(account, found, want?.spec);
   const left = graceLeftMs(account, target);
-  return left > 0
-    ? { presence: 'unsettled', retryAfterMs: Math.min(left, account.pollMs) }
-    : { presence: 'absent' };
+  if (left > 0) return { presence: 'unsettled', retryAfterMs: Math.min(left, account.pollMs) };
+  const isSpot = want === undefined || want.spec.market === 'spot';
+  const interrupted = target.ref && isSpot ? await evictionOf(account, target.ref) : undefined;
+  return interrupted ? { presence: 'absent', interrupted } : { presence: 'absent' };
 }
+
+const whyNoImage = 'Azure does not say which user one logs in as on an image';
+const whyNoNetwork =
+  'a virtual network is many objects (subnets, routes, peerings), and what else of the subscription relies on each cannot be told';
+const whyNoFirewall =
+  'a security group may hold for anything in its network, and what it allows is more than Landfall can say';
 
 function description(account: Account): Description {
   if (account.regions.length === 0)
@@ -94,20 +119,20 @@ function description(account: Account): Description {
     provider: 'azure',
     visibilityGraceMs: account.visibilityGraceMs,
     capabilities: [
-      capability('Instance', { adopt: notAdopted }),
-      capability('Volume', { adopt: notAdopted }),
-      capability('Snapshot', { adopt: notAdopted }),
-      capability('Image', { ...imageReasons, adopt: notAdopted }),
-      capability('Network', { adopt: notAdopted }),
-      capability('Firewall', { adopt: notAdopted }),
-      capability('Address', { adopt: notAdopted }),
+      capability('Instance'),
+      capability('Volume'),
+      capability('Snapshot'),
+      capability('Image', { ...imageReasons, ...notAdopted(whyNoImage) }),
+      capability('Network', notAdopted(whyNoNetwork)),
+      capability('Firewall', notAdopted(whyNoFirewall)),
+      capability('Address'),
     ],
     facts: {
       regions: account.regions.join(', '),
       endpoint: account.endpoint ?? 'Azure',
       subscription: account.subscription,
       stop: 'stopping deallocates: the machine is no longer paid for, its disk and address are',
-      spot: 'an evicted spot machine is deleted',
+      spot: 'an evicted spot machine is deleted; that it was evicted is told by Azure’s Activity Log, some minutes later',
       address: 'a reserved address takes the place of the instance’s own while it is attached',
       volume: 'past 4 TiB a volume grows only while its instance is stopped or it is not attached',
     },

@@ -1,7 +1,13 @@
 import { ComputeManagementClient } from '@azure/arm-compute';
 import { NetworkManagementClient } from '@azure/arm-network';
 import { ResourceManagementClient } from '@azure/arm-resources';
-import { createDefaultHttpClient, type HttpClient } from '@azure/core-rest-pipeline';
+import {
+  createDefaultHttpClient,
+  createHttpHeaders,
+  createPipelineRequest,
+  type HttpClient,
+  RestError,
+} from '@azure/core-rest-pipeline';
 import { DefaultAzureCredential, type TokenCredential } from '@azure/identity';
 import { ProviderError } from '../errors.ts';
 import { toProviderError } from './errors.ts';
@@ -27,6 +33,8 @@ export interface AzureAdapterOptions {
   removeWaitMs?: number;
   /** A single request may take this long, in milliseconds. */
   requestTimeoutMs?: number;
+  /** Waited for before each request to the provider; rejects with a ProviderError where none may be sent. */
+  beforeCall?: () => Promise<void>;
   /** Told what a list could not read; a process warning when absent. */
   warn?: (message: string, error: Error) => void;
 }
@@ -44,6 +52,14 @@ export interface Account {
   compute: ComputeManagementClient;
   network: NetworkManagementClient;
   resources: ResourceManagementClient;
+  /**
+   * What Azure answers to a GET of an own address or of a path, as it wrote it: through the SDK's own pipeline, without its models,
+   * which take longer than all else where an answer has a thousand objects.
+   * @throws ProviderError, as of any read.
+   */
+  read(at: string): Promise<unknown>;
+  /** Is this an address of the subscription at the API that the site's token is for? A page's way to the next one has to be. */
+  isOwnAddress(address: unknown): boolean;
   /** @throws ProviderError `Invalid` when nothing new may be made in the region. */
   checkRegion(region: string): void;
 }
@@ -62,13 +78,15 @@ export function openAccount(options: AzureAdapterOptions): Account {
       { field: '/endpoint' },
     );
   const settings = {
-    httpClient: httpClient(options.requestTimeoutMs ?? 30_000, simulator),
+    httpClient: httpClient(options.requestTimeoutMs ?? 30_000, simulator, options.beforeCall),
     // One try, always: the workflows retry, from one bucket per account (R15). A retry in here would multiply with
     // theirs in a throttling storm, and would hide from them that an answer was lost (A8).
     retryOptions: { maxRetries: 0 },
     endpoint: simulator ? publicEndpoint : endpoint,
   };
   const credential = credentialOf(options.credentials);
+  const origin = new URL(settings.endpoint ?? publicEndpoint).origin;
+  const resources = new ResourceManagementClient(credential, subscription, settings);
   return {
     subscription,
     regions,
@@ -80,7 +98,15 @@ export function openAccount(options: AzureAdapterOptions): Account {
     warn: options.warn ?? ((message) => process.emitWarning(message, 'AzureSite')),
     compute: new ComputeManagementClient(credential, subscription, settings),
     network: new NetworkManagementClient(credential, subscription, settings),
-    resources: new ResourceManagementClient(credential, subscription, settings),
+    resources,
+    read: (at) => reading(readJson(resources, settings.httpClient, new URL(at, origin).href)),
+    isOwnAddress(address) {
+      const url = typeof address === 'string' && URL.canParse(address) ? new URL(address) : undefined;
+      return (
+        url?.origin === origin &&
+        url.pathname.toLowerCase().startsWith(`/subscriptions/${subscription.toLowerCase()}/`)
+      );
+    },
     checkRegion(region) {
       if (!regions.includes(region))
         throw new ProviderError('Invalid', `site ${site} has no region ${region}`, {
@@ -101,10 +127,15 @@ function credentialOf(credentials: AzureAdapterOptions['credentials']): TokenCre
  * The SDK's own client with a time limit, and, for a simulator, another address on the wire: the SDK refuses to send
  * tokens to an `http` endpoint, and a redirect below it keeps its whole pipeline as it is in production.
  */
-function httpClient(timeout: number, simulator: URL | undefined): HttpClient {
+function httpClient(
+  timeout: number,
+  simulator: URL | undefined,
+  beforeCall: AzureAdapterOptions['beforeCall'],
+): HttpClient {
   const inner = createDefaultHttpClient();
   return {
     async sendRequest(request) {
+      await beforeCall?.();
       // The SDK's own limit ends with the headers, and its timer outlives a request that fails.
       const limit = AbortSignal.timeout(timeout);
       const caller = request.abortSignal as AbortSignal | undefined;
@@ -124,6 +155,25 @@ function httpClient(timeout: number, simulator: URL | undefined): HttpClient {
       }
     },
   };
+}
+
+/** @throws RestError for a refusal, as the SDK's own calls throw it, and for what is no JSON. */
+async function readJson(client: ResourceManagementClient, http: HttpClient, url: string): Promise<unknown> {
+  const request = createPipelineRequest({ url, headers: createHttpHeaders({ accept: 'application/json' }) });
+  const response = await client.pipeline.sendRequest(http, request);
+  const { status, bodyAsText } = response;
+  let body: unknown;
+  try {
+    body = JSON.parse(bodyAsText ?? '');
+  } catch (error) {
+    if (status === 200) {
+      const told = { code: RestError.PARSE_ERROR, statusCode: status, request, response };
+      throw new RestError(`the answer is no JSON: ${error}`, told);
+    }
+  }
+  if (status === 200) return body;
+  const refused = new RestError(`HTTP status ${status}`, { statusCode: status, request, response });
+  throw Object.assign(refused, { details: body });
 }
 
 /** A call that changes nothing: no answer means `Unavailable`. */

@@ -1,22 +1,21 @@
 import type { Target } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import { type Account, reading } from './clients.ts';
-import { groupName, objectName } from './stamp.ts';
-import { attemptsOf } from './tagged.ts';
+import { findTarget } from './machine.ts';
 
 /**
  * The end of the serial console, from the machine's boot diagnostics.
  * @throws ProviderError `NotFound` when no machine carries the stamp.
  */
 export async function readConsole(account: Account, target: Target, maxBytes: number): Promise<string> {
-  const [stamp] = await attemptsOf(account, target);
-  if (!stamp)
+  const found = await findTarget(account, target);
+  if (!found)
     throw new ProviderError('NotFound', `no machine of ${target.stamp.resource}`, {
       providerCode: 'ResourceNotFound',
     });
-  const group = groupName(stamp.broker, target.location.region);
+  const { group, name } = found.place;
   const { serialConsoleLogBlobUri } = await reading(
-    account.compute.virtualMachines.retrieveBootDiagnosticsData(group, objectName(stamp)),
+    account.compute.virtualMachines.retrieveBootDiagnosticsData(group, name),
   );
   // A machine that has not booted yet has no log.
   if (!serialConsoleLogBlobUri) return '';

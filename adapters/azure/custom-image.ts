@@ -2,7 +2,7 @@ import type { Image } from '@azure/arm-compute';
 import type { KindAdapter } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import { type Account, reading } from './clients.ts';
-import { needObject } from './objects.ts';
+import { needSource } from './objects.ts';
 import { kindAdapter } from './resource.ts';
 import { tagsToWrite } from './stamp.ts';
 
@@ -23,7 +23,8 @@ export function images(account: Account): KindAdapter<'Image'> {
   return kindAdapter<'Image', Image>(account, {
     kind: 'Image',
     came: () => false,
-    async check({ spec: { source, architecture } }, { group }) {
+    async check(want) {
+      const { source, architecture } = want.spec;
       if (!('snapshot' in source)) {
         const [field, reason] =
           'instance' in source
@@ -35,13 +36,16 @@ export function images(account: Account): KindAdapter<'Image'> {
         throw new ProviderError('Invalid', `Azure has managed images for x86_64 only, not ${architecture}`, {
           field: '/architecture',
         });
-      await needObject(account, group, 'snapshot', source.snapshot, '/source/snapshot');
+      await needSource(account, want, 'snapshot', source.snapshot, '/source/snapshot');
     },
 
-    async create({ spec, location }, { group, name }, tags, make) {
+    async create(want, { group, name }, tags, make) {
+      const { spec, location } = want;
       const snapshot = 'snapshot' in spec.source ? spec.source.snapshot : '';
-      const source = await needObject(account, group, 'snapshot', snapshot, '/source/snapshot');
-      const { hyperVGeneration = 'V2' } = await reading(account.compute.snapshots.get(group, source));
+      const source = await needSource(account, want, 'snapshot', snapshot, '/source/snapshot');
+      const { hyperVGeneration = 'V2' } = await reading(
+        account.compute.snapshots.get(source.group, source.name),
+      );
       await make(
         ['image'],
         () =>

@@ -119,6 +119,21 @@ test('the words and the code are Azure’s own', () => {
   expect(error.details.providerCode).toBe('AllocationFailed');
 });
 
+test.each([
+  'The value Standard_X provided for the VM size is not valid. The valid sizes in the current region are: Standard_A0,Standard_A1.',
+  'The requested VM size Standard_X is not available in the current region. The sizes available in the current region are: Standard_A0.',
+])(
+  'a size that the region lacks is none to be had there, and others are tried; the list of all is left out',
+  (message) => {
+    const refusal = refused(400, 'InvalidParameter');
+    refusal.details.error = { ...refusal.details.error, message };
+    const error = toProviderError(refusal, true);
+    expect(error).toMatchObject({ code: 'CapacityExhausted', details: { providerCode: 'InvalidParameter' } });
+    expect(error.message).toContain('Standard_X');
+    expect(error.message).not.toContain('Standard_A0');
+  },
+);
+
 test('what is invalid names the field', () => {
   const vmSize = refused(400, 'InvalidParameter');
   vmSize.details.error = { ...vmSize.details.error, target: 'vmSize' } as typeof vmSize.details.error;

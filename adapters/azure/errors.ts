@@ -77,7 +77,8 @@ export function toProviderError(error: unknown, changing: boolean): ProviderErro
   const body = failed ? { code: failed[1], message: failed[2] } : bodyOf(sdk);
   const providerCode = body.code ?? sdk.code ?? sdk.name ?? 'Error';
   const words = body.message ?? sdk.message;
-  const message = words ? `${providerCode}: ${words.trim()}` : providerCode;
+  const said = words?.replace(sizesOfRegion, '').trim();
+  const message = said ? `${providerCode}: ${said}` : providerCode;
   const details: ProviderErrorDetails = { providerCode };
   const answer = (code: ProviderErrorCode) => {
     if (code === 'Throttled') details.retryAfterMs = retryAfterMs(sdk) ?? defaultRetryAfterMs;
@@ -104,6 +105,9 @@ export function toProviderError(error: unknown, changing: boolean): ProviderErro
   return answer(changing ? 'OutcomeUnknown' : 'Unavailable');
 }
 
+/** How Azure goes on after naming a size that the region has not: with all that it has, by the hundred. */
+const sizesOfRegion = /\s*The (valid sizes|sizes available) in the current region are\b[\s\S]*/i;
+
 const inUse = /cannot be deleted because it is (in use|referenced)/i;
 
 /** What one of Azure's codes means, a failed machine's too; `undefined` when only its status can tell. */
@@ -118,6 +122,8 @@ export function meaningOf(
     if (inner.includes('TooManyRequests')) return 'Throttled';
     return providerCode === 'BadRequest' ? 'Invalid' : 'Conflict';
   }
+  // A size that this region does not have, where others may.
+  if (providerCode === 'InvalidParameter' && sizesOfRegion.test(message)) return 'CapacityExhausted';
   // Somebody else's disk took the number in between.
   if (providerCode === 'InvalidParameter' && /\bLUN \d/.test(message)) return 'Conflict';
   const known = byCode.get(providerCode);

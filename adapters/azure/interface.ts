@@ -2,7 +2,7 @@ import type { NetworkInterface, NetworkInterfaceIPConfiguration } from '@azure/a
 import type { InstanceWant } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import { type Account, ifThere, reading } from './clients.ts';
-import { idOf, nameOf, type Poller, refOf } from './objects.ts';
+import { idOf, nameOf, type Poller, placeOf, refOf } from './objects.ts';
 import { stampTags } from './stamp.ts';
 
 /** A machine's interface carries the machine's name. */
@@ -20,14 +20,14 @@ export function readInterface(
  */
 export function changeInterface(
   account: Account,
-  group: string,
   nic: NetworkInterface,
   change: (config: NetworkInterfaceIPConfiguration) => NetworkInterfaceIPConfiguration,
 ): Poller {
   const [config = {}, ...others] = nic.ipConfigurations ?? [];
   const body = { ...nic, ipConfigurations: [change(config), ...others] };
   const requestOptions = nic.etag ? { headers: { 'if-match': nic.etag } } : undefined;
-  return account.network.networkInterfaces.createOrUpdate(group, nic.name ?? '', body, { requestOptions });
+  const { group = '', name = '' } = placeOf(nic.id) ?? {};
+  return account.network.networkInterfaces.createOrUpdate(group, name, body, { requestOptions });
 }
 
 /** The references of the firewalls that hold for an interface, sorted. */

@@ -1,58 +1,69 @@
 import type { Listed, ListPage } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import type { Account } from './clients.ts';
-import { findMachine, stateOf } from './machine.ts';
+import { powerIn, type Resting, readMachine, readResting, stateOf } from './machine.ts';
 import { partsOf } from './objects.ts';
 import { kindOfTags, stampOf, stampTags } from './stamp.ts';
-import { findTagged, type Tagged } from './tagged.ts';
+import { readPage, type Tagged } from './tagged.ts';
 
-/** Where a list goes on: one region, one of Azure's pages at a time. */
+/** Where a list goes on. */
 interface Cursor {
-  region: number;
-  token?: string;
+  /** Azure's way to the next page is an address. */
+  next: string;
+  powers?: Powers;
+}
+
+/** What rests, and how a page says it. */
+interface Powers {
+  readonly resting: Resting;
+  readonly written: string;
 }
 
 /**
- * One page of everything with the broker's stamp. What could not be read is skipped with `complete: false`, so that a
- * region that is down does not hide the others, and nobody concludes anything from its silence (A11).
+ * One page of everything with the broker's stamp, in whatever group. What could not be read is told by `complete: false`, so that
+ * nobody concludes anything from its silence (A11).
  * @throws ProviderError `Invalid` for a page that no list gave.
  */
 export async function listPage(account: Account, broker: string, page?: string): Promise<ListPage> {
-  const cursor = page === undefined ? { region: 0 } : readCursor(page);
-  const region = account.regions[cursor.region];
-  if (region === undefined) {
-    if (page === undefined) return { items: [], complete: true };
-    throw new ProviderError('Invalid', 'the page is not one of this list');
-  }
-  const after = cursor.region + 1 < account.regions.length ? { region: cursor.region + 1 } : undefined;
+  const cursor = page === undefined ? undefined : readCursor(account, page);
   try {
-    const tag = { name: stampTags.broker, value: broker };
-    const { found, next } = await findTagged(account, broker, region, tag, cursor.token);
+    const { found, next } = await readPage(account, cursor?.next);
+    const ours = found.filter(
+      ({ tags, region }) => tags[stampTags.broker] === broker && account.regions.includes(region),
+    );
+    const hasMachine = ours.some(({ kind }) => kind === 'virtualMachine');
+    // Azure tells the power of all machines at once: asked on every page, it would be read as often as there are pages.
+    const powers = cursor?.powers ?? (hasMachine ? writePowers(await readResting(account)) : undefined);
     const items: Listed[] = [];
-    for (const one of found) items.push(...(await listed(account, region, one)));
-    const following = next ? { ...cursor, token: next } : after;
-    return { items, nextPage: following && writeCursor(following), complete: true };
+    for (const one of ours) {
+      const item = listed(one);
+      if (!item) continue;
+      items.push(item);
+      if (one.kind !== 'virtualMachine') continue;
+      // One that came after the powers were read was just made.
+      item.power = powerIn(powers?.resting, one.place);
+      if (one.provisioningState !== 'Failed') continue;
+      // Only the machine itself tells whether it ever ran (R11).
+      const machine = await readMachine(account, one.place);
+      item.state = machine ? stateOf(machine) : 'removing';
+    }
+    return { items, nextPage: next && writeCursor({ next, powers }), complete: true };
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error;
-    account.warn(`the list of ${region} failed: ${error.message}`, error);
-    return { items: [], nextPage: after && writeCursor(after), complete: false };
+    account.warn(`the list failed: ${error.message}`, error);
+    return { items: [], complete: false };
   }
 }
 
-async function listed(account: Account, region: string, one: Tagged): Promise<Listed[]> {
+function listed(one: Tagged): Listed | undefined {
   const stamp = stampOf(one.tags);
   // The network that machines share carries the broker alone.
-  if (!stamp) return [];
+  if (!stamp) return undefined;
   const kind = kindOfTags(one.tags);
   const child = one.kind !== partsOf[kind][0];
-  let state = states[one.provisioningState ?? ''] ?? 'ready';
-  // Only the machine itself tells whether it ever ran (R11).
-  if (one.kind === 'virtualMachine' && one.provisioningState === 'Failed') {
-    const machine = await findMachine(account, region, stamp);
-    state = machine ? stateOf(machine) : 'removing';
-  }
-  const { id: ref, kind: providerKind, createdAt } = one;
-  return [{ ref, kind, stamp, location: { region }, state, providerKind, child, createdAt }];
+  const state = states[one.provisioningState ?? ''] ?? 'ready';
+  const { id: ref, kind: providerKind, createdAt, region } = one;
+  return { ref, kind, stamp, location: { region }, state, providerKind, child, createdAt };
 }
 
 const states: Record<string, Listed['state']> = {
@@ -61,14 +72,36 @@ const states: Record<string, Listed['state']> = {
   Deleting: 'removing',
 };
 
-function writeCursor(cursor: Cursor): string {
-  return Buffer.from(JSON.stringify(cursor)).toString('base64url');
+const encode = (text: string): string => Buffer.from(text).toString('base64url');
+const decode = (text: string): string => Buffer.from(text, 'base64url').toString('utf8');
+
+/** It may be a thousand machines and goes from page to page: what was written or read last is not read again from the same text. */
+let last: Powers | undefined;
+
+function writePowers(resting: Resting): Powers {
+  last = { resting, written: encode(JSON.stringify(resting)) };
+  return last;
 }
 
-function readCursor(page: string): Cursor {
+/** @throws SyntaxError for what `writePowers` did not write. */
+function readPowers(written: string): Powers {
+  if (last?.written === written) return last;
+  const resting: unknown = JSON.parse(decode(written));
+  if (resting === null || typeof resting !== 'object') throw new SyntaxError('no powers');
+  last = { resting: resting as Resting, written };
+  return last;
+}
+
+function writeCursor({ next, powers }: Cursor): string {
+  return powers ? `${encode(next)}.${powers.written}` : encode(next);
+}
+
+function readCursor(account: Account, page: string): Cursor {
   try {
-    const cursor = JSON.parse(Buffer.from(page, 'base64url').toString('utf8')) as Cursor;
-    if (Number.isInteger(cursor.region)) return cursor;
+    const [next = '', written] = page.split('.');
+    const address = decode(next);
+    if (account.isOwnAddress(address))
+      return { next: address, powers: written === undefined ? undefined : readPowers(written) };
   } catch (error) {
     throw new ProviderError('Invalid', 'the page is not one of this list', {}, error);
   }

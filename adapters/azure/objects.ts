@@ -1,17 +1,20 @@
-import type { CallContext, Kind, Stamp } from '../contract.ts';
+import type { VirtualMachine } from '@azure/arm-compute';
+import type { CallContext, Kind, Stamp, Want } from '../contract.ts';
 import { isProviderError, ProviderError } from '../errors.ts';
 import { waitFor } from '../wait.ts';
 import { type Account, changing, ifThere } from './clients.ts';
 import { providerCodeOf, toProviderError } from './errors.ts';
-import { groupName, objectName, type Tags } from './stamp.ts';
+import { groupName, objectName, stampTags, type Tags } from './stamp.ts';
 
 /** What is read of any object. */
 export interface Seen {
   id?: string;
   name?: string;
+  location?: string;
   tags?: Tags;
   zones?: string[];
   provisioningState?: string;
+  etag?: string;
 }
 
 /** The SDK's operations on objects of one type, as far as all types have them. */
@@ -55,12 +58,15 @@ export const partsOf: Record<Kind, readonly [ObjectKind, ...ObjectKind[]]> = {
 };
 
 const kindsByType = new Map(
-  (Object.keys(table) as ObjectKind[]).map((kind) => [table[kind][0].toLowerCase(), kind]),
+  (Object.keys(table) as ObjectKind[]).flatMap((kind) => [
+    [table[kind][0], kind],
+    [table[kind][0].toLowerCase(), kind],
+  ]),
 );
 
 /** The kind of one of Azure's types, whose case varies between answers. */
 export function kindOf(type: string | undefined): ObjectKind | undefined {
-  return kindsByType.get(type?.toLowerCase() ?? '');
+  return kindsByType.get(type ?? '') ?? kindsByType.get(type?.toLowerCase() ?? '');
 }
 
 /** The id of an object, always in the same case: Azure's own answers differ in it. */
@@ -68,8 +74,28 @@ export function idOf(account: Pick<Account, 'subscription'>, group: string, kind
   return `/subscriptions/${account.subscription}/resourceGroups/${group}/providers/${table[kind][0]}/${name}`;
 }
 
+/** Where an object is, and what it is called there. */
+export interface Place {
+  group: string;
+  name: string;
+}
+
+/** Where the main object of an attempt is made, and every child of it. */
+export function madeAt(stamp: Stamp, region: string): Place {
+  return { group: groupName(stamp.broker, region), name: objectName(stamp) };
+}
+
+/** The one id of an object of whatever group, as its reference: Azure's answers differ in the case of both words. */
+export function refAt(
+  account: Pick<Account, 'subscription'>,
+  kind: ObjectKind,
+  { group, name }: Place,
+): string {
+  return idOf(account, group.toLowerCase(), kind, name.toLowerCase());
+}
+
 /** Group and name of what an id leads to, one of a part of it (an address's configuration) too. */
-export function placeOf(id: string | undefined): { group: string; name: string } | undefined {
+export function placeOf(id: string | undefined): Place | undefined {
   const [, group, name] = /\/resourceGroups\/([^/]+)\/providers\/[^/]+\/[^/]+\/([^/]+)/i.exec(id ?? '') ?? [];
   return group && name ? { group, name } : undefined;
 }
@@ -79,6 +105,33 @@ export function refOf(account: Account, group: string, kind: ObjectKind, id: str
   const place = placeOf(id);
   const ours = place && idOf(account, group, kind, place.name);
   return ours?.toLowerCase() === id.toLowerCase() ? ours : id;
+}
+
+/** The reference of a machine as its own adapter gives it, in whatever group it is. */
+export function machineRef(account: Account, id: string): string {
+  const place = placeOf(id);
+  return place ? refAt(account, 'virtualMachine', place) : id;
+}
+
+/**
+ * The machine that a reference leads to and where it is, in whatever group.
+ * @throws ProviderError `Invalid` at `/attachedTo` where it is none of the broker's.
+ */
+export async function needMachine(
+  account: Account,
+  broker: string,
+  reference: string,
+): Promise<{ machine: VirtualMachine; place: Place }> {
+  const field = '/attachedTo';
+  const place = placeOf(reference);
+  const isMachine =
+    place &&
+    idOf(account, place.group, 'virtualMachine', place.name).toLowerCase() === reference.toLowerCase();
+  const machine = isMachine && (await ifThere(account.compute.virtualMachines.get(place.group, place.name)));
+  if (!machine) throw new ProviderError('Invalid', `there is no instance ${reference}`, { field });
+  if (machine.tags?.[stampTags.broker] !== broker)
+    throw new ProviderError('Invalid', `the machine ${reference} is not Landfall's`, { field });
+  return { machine, place };
 }
 
 /**
@@ -105,6 +158,29 @@ export function look(account: Account, group: string, kind: ObjectKind, name: st
 }
 
 /**
+ * What a reference leads to that one is made of, and where it is: what was adopted is in a group of somebody else's.
+ * @throws ProviderError `Invalid` at `field` where it is none of the broker's, or in another region.
+ */
+export async function needSource(
+  account: Account,
+  { stamp, location }: Pick<Want<Kind>, 'stamp' | 'location'>,
+  kind: ObjectKind,
+  reference: string,
+  field: string,
+): Promise<Place> {
+  const place = placeOf(reference);
+  const isOne = place && refAt(account, kind, place).toLowerCase() === reference.toLowerCase();
+  const object = isOne && (await look(account, place.group, kind, place.name));
+  if (!object) throw new ProviderError('Invalid', `there is no ${kind} ${reference}`, { field });
+  const region = object.location?.replaceAll(' ', '').toLowerCase();
+  if (object.tags?.[stampTags.broker] !== stamp.broker || region !== location.region)
+    throw new ProviderError('Invalid', `${reference} is no ${kind} of Landfall's in ${location.region}`, {
+      field,
+    });
+  return place;
+}
+
+/**
  * Sees that there is what a reference of ours leads to. @returns its name.
  * @throws ProviderError `Invalid` at `field`
  */
@@ -119,6 +195,10 @@ export async function needObject(
   if (!(await look(account, group, kind, name)))
     throw new ProviderError('Invalid', `there is no ${kind} ${name}`, { field });
   return name;
+}
+
+export function notOurs(name: string): ProviderError {
+  return new ProviderError('Conflict', `${name} does not carry its stamp`, { providerCode: 'NotOurs' });
 }
 
 /** Asks for the deletion, and does not wait for it. Nothing to delete is fine. */
@@ -192,15 +272,15 @@ export async function making(
 /** Adds to what an error says exists all that the attempt consists of, where nothing is said yet (A9, R11). */
 export async function naming<T>(
   account: Account,
-  { kind, stamp, location }: { kind: Kind; stamp: Stamp; location: { region: string } },
+  { kind, stamp, location, adopted }: Pick<Want<Kind>, 'kind' | 'stamp' | 'location' | 'adopted'>,
   work: Promise<T>,
 ): Promise<T> {
   try {
     return await work;
   } catch (error) {
     if (!(error instanceof ProviderError) || error.details.made) throw error;
-    const group = groupName(stamp.broker, location.region);
-    const made = partsOf[kind].map((part) => idOf(account, group, part, objectName(stamp)));
+    const { group, name } = madeAt(stamp, location.region);
+    const made = adopted ? [adopted.ref] : partsOf[kind].map((part) => idOf(account, group, part, name));
     throw new ProviderError(error.code, error.message, { ...error.details, made }, error.cause ?? error);
   }
 }

@@ -7,13 +7,15 @@ import type {
   Present,
   Specs,
   Stamp,
+  Target,
   Want,
 } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
+import { mayBeMade } from '../kinds.ts';
 import type { Account } from './clients.ts';
 import { converge, type Run } from './converge.ts';
 import { ensureGroup } from './network.ts';
-import { idOf, look, type Make, making, naming, partsOf, type Seen } from './objects.ts';
+import { look, type Make, making, naming, notOurs, partsOf, placeOf, refAt, type Seen } from './objects.ts';
 import { graceLeftMs, removeResource } from './remove.ts';
 import { resumeCreate } from './resume.ts';
 import {
@@ -24,8 +26,9 @@ import {
   objectName,
   stampAsTags,
   stampOf,
+  type Tags,
 } from './stamp.ts';
-import { attemptsOf } from './tagged.ts';
+import { attemptsOf, findStamped } from './tagged.ts';
 
 export type OtherKind = Exclude<Kind, 'Instance'>;
 
@@ -54,34 +57,66 @@ export interface Sort<K extends OtherKind, T extends Seen> {
   release?(thing: T, place: Place, context: CallContext): Promise<void>;
 }
 
+/** What adopting one that exists needs of a kind. */
+export interface Adopted<K extends OtherKind, T extends Seen> {
+  kind: K;
+  /** @throws ProviderError `Conflict` where the object carries no stamp. */
+  toPresent(thing: T, place: Place): Promise<Present<K>>;
+}
+
 /** The contract's verbs over a kind of resource that is one main object and perhaps children. */
 export function kindAdapter<K extends OtherKind, T extends Seen>(
   account: Account,
   sort: Sort<K, T>,
-): KindAdapter<K> {
+): KindAdapter<K> & Adopted<K, T> {
   const { kind } = sort;
-  const placeOf = (stamp: Stamp, region: string): Place => ({
+  const madeAt = (stamp: Stamp, region: string): Place => ({
     region,
     group: groupName(stamp.broker, region),
     name: objectName(stamp),
   });
   /** @throws ProviderError `Conflict` for a foreign one (A5). */
-  const find = async (stamp: Stamp, { group, name }: Place): Promise<T | undefined> => {
+  const find = async (stamp: Target['stamp'], { group, name }: Place): Promise<T | undefined> => {
     const thing = (await look(account, group, partsOf[kind][0], name)) as T | undefined;
-    if (thing && !carries(thing.tags, stamp))
-      throw new ProviderError('Conflict', `${name} does not carry its stamp`, { providerCode: 'NotOurs' });
+    if (thing && !carries(thing.tags, stamp)) throw notOurs(name);
     return thing;
   };
   const stateOf = (thing: T): Present['state'] =>
     thing.provisioningState === 'Failed' && sort.came(thing)
       ? 'ready'
       : (states[thing.provisioningState ?? ''] ?? 'ready');
-  const toPresent = async (thing: T, stamp: Stamp, place: Place, spec?: Specs[K]): Promise<Present<K>> => {
+  /**
+   * The target's object and where it is: by the name of the attempt and by the reference, because those are seen at once, else by its
+   * tags, the newest attempt's first.
+   */
+  const findTarget = async (target: Target): Promise<{ thing: T; place: Place } | undefined> => {
+    const { region } = target.location;
+    const referred = placeOf(target.ref);
+    const attempts = await attemptsOf(account, target);
+    for (const place of [
+      ...attempts.map((stamp) => madeAt(stamp, region)),
+      ...(referred ? [{ region, ...referred }] : []),
+    ]) {
+      const thing = await find(target.stamp, place);
+      if (thing) return { thing, place };
+    }
+    const tagged = (await findStamped(account, target)).filter((one) => one.kind === partsOf[kind][0]);
+    const attemptOf = ({ tags }: { tags: Tags }) => stampOf(tags)?.attempt ?? 0;
+    for (const one of tagged.sort((a, b) => attemptOf(b) - attemptOf(a))) {
+      const place = { region, ...one.place };
+      const thing = await find(target.stamp, place);
+      if (thing) return { thing, place };
+    }
+    return undefined;
+  };
+  const toPresent = async (thing: T, place: Place, spec?: Specs[K]): Promise<Present<K>> => {
+    const stamp = stampOf(thing.tags);
+    if (!stamp) throw notOurs(place.name);
     const details = await sort.details(thing, place);
     return {
       presence: 'present',
-      ref: idOf(account, place.group, partsOf[kind][0], place.name),
-      stamp: stampOf(thing.tags) ?? stamp,
+      ref: refAt(account, partsOf[kind][0], place),
+      stamp,
       location: { region: place.region, zone: thing.zones?.[0] },
       state: stateOf(thing),
       details,
@@ -90,18 +125,18 @@ export function kindAdapter<K extends OtherKind, T extends Seen>(
   };
 
   return {
+    kind,
+    toPresent,
+
     async validate(want) {
       account.checkRegion(want.location.region);
       mutableTags(want.spec as Specs[K]);
-      await sort.check(want, placeOf(want.stamp, want.location.region));
+      await sort.check(want, madeAt(want.stamp, want.location.region));
     },
 
     async observe(target, want): Promise<Observation<K>> {
-      for (const stamp of await attemptsOf(account, target)) {
-        const place = placeOf(stamp, target.location.region);
-        const thing = await find(stamp, place);
-        if (thing) return toPresent(thing, stamp, place, want?.spec as Specs[K] | undefined);
-      }
+      const found = await findTarget(target as Target);
+      if (found) return toPresent(found.thing, found.place, want?.spec as Specs[K] | undefined);
       const left = graceLeftMs(account, target);
       return left > 0
         ? { presence: 'unsettled', retryAfterMs: Math.min(left, account.pollMs) }
@@ -109,14 +144,18 @@ export function kindAdapter<K extends OtherKind, T extends Seen>(
     },
 
     async ensure(want, context) {
-      const { stamp, location } = want;
+      const { stamp, location, adopted } = want as Want<Kind>;
       const spec = want.spec as Specs[K];
       account.checkRegion(location.region);
-      const place = placeOf(stamp, location.region);
+      const { region } = location;
+      // What was adopted has kept its name, in its own group.
+      const kept = placeOf(adopted?.ref);
+      const place = kept ? { region, ...kept } : madeAt(stamp, region);
       const begun = await naming(account, want, resumeCreate(account, context));
       const found = await find(stamp, place);
       context.signal.throwIfAborted();
-      if (!found && !begun)
+      if (!found && !begun) {
+        mayBeMade(want as Want<Kind>);
         await making(account, want, context, async (make) => {
           const tags = { ...stampAsTags(stamp, kind), ...mutableTags(spec) };
           await sort.check(want, place);
@@ -124,6 +163,7 @@ export function kindAdapter<K extends OtherKind, T extends Seen>(
           await ensureGroup(account, stamp, location.region);
           await sort.create(want, place, tags, make);
         });
+      }
       const thing = await naming(
         account,
         want,
@@ -139,12 +179,12 @@ export function kindAdapter<K extends OtherKind, T extends Seen>(
         }),
       );
       if (!thing) throw new ProviderError('OutcomeUnknown', `the ${kind} ${place.name} cannot be seen yet`);
-      return toPresent(thing, stamp, place, spec);
+      return toPresent(thing, place, spec);
     },
 
     remove: (target, context) =>
       removeResource(account, target, context, async (stamp) => {
-        const place = placeOf(stamp, target.location.region);
+        const place = madeAt(stamp, target.location.region);
         const thing = sort.release && (await find(stamp, place));
         if (thing && thing.provisioningState !== 'Deleting') await sort.release?.(thing, place, context);
       }),

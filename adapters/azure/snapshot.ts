@@ -1,18 +1,18 @@
 import type { Snapshot } from '@azure/arm-compute';
 import type { KindAdapter } from '../contract.ts';
 import type { Account } from './clients.ts';
-import { needObject } from './objects.ts';
-import { kindAdapter } from './resource.ts';
+import { needSource } from './objects.ts';
+import { type Adopted, kindAdapter } from './resource.ts';
 import { tagsToWrite } from './stamp.ts';
 
 /** An incremental managed snapshot: Azure stores what differs from the one before, and each stands by itself. */
-export function snapshots(account: Account): KindAdapter<'Snapshot'> {
+export function snapshots(account: Account): KindAdapter<'Snapshot'> & Adopted<'Snapshot', Snapshot> {
   const objects = account.compute.snapshots;
   return kindAdapter<'Snapshot', Snapshot>(account, {
     kind: 'Snapshot',
     came: ({ diskSizeBytes }) => diskSizeBytes !== undefined,
-    check: async ({ spec }, { group }) => {
-      await needObject(account, group, 'disk', spec.volume, '/volume');
+    check: async (want) => {
+      await needSource(account, want, 'disk', want.spec.volume, '/volume');
     },
     create: ({ spec, location }, { group, name }, tags, make) =>
       make(

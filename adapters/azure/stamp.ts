@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import * as crypto from 'node:crypto';
 import type { Kind, Stamp, Target } from '../contract.ts';
 import { verbsOfKinds } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
@@ -17,6 +17,8 @@ export const stampTags = {
   kind: 'landfall:kind',
   /** Of a firewall: the object name of its network. */
   network: 'landfall:network',
+  /** Begins the name of a tag by which one adopter shows itself to the others; the rest is made of its broker and resource. */
+  adopter: 'landfall:adopter:',
 } as const;
 
 export type Tags = Record<string, string>;
@@ -26,7 +28,7 @@ const mostTags = 50;
 const forbidden = /[<>%&\\?/]/;
 
 export function hash(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return crypto.hash('sha256', text);
 }
 
 /** Resource group of a broker in a region. Of its own, so that one region's outage stays its own. */
@@ -51,6 +53,17 @@ export function stampAsTags(stamp: Stamp, kind: Kind = 'Instance'): Tags {
     [stampTags.resource]: stamp.resource,
     [stampTags.attempt]: String(stamp.attempt),
   };
+}
+
+/** The tag by which an adopter shows itself. Its value is when. */
+export function adopterTag({ broker, resource }: Pick<Stamp, 'broker' | 'resource'>): string {
+  return `${stampTags.adopter}${hash(`${broker}\n${resource}`).slice(0, 16)}`;
+}
+
+/** Which of the tags are ours, those of the stamp's adopter too. */
+export function ourTags(tags: Tags, stamp: Pick<Stamp, 'broker' | 'resource'>): Tags {
+  const ours = new Set<string>([...Object.values(stampTags), adopterTag(stamp)]);
+  return Object.fromEntries(Object.entries(tags).filter(([key]) => ours.has(key)));
 }
 
 /** What may change of any resource. */

@@ -3,30 +3,31 @@ import type { Want } from '../contract.ts';
 import type { Account } from './clients.ts';
 import type { Run } from './converge.ts';
 import { changeInterface, checkNetwork, firewallsOf, readInterface, refsOfFirewalls } from './interface.ts';
-import { powerOf } from './machine.ts';
-import { groupName, objectName, stampTags, tagsToWrite } from './stamp.ts';
+import { hasOwnFirewalls, powerOf } from './machine.ts';
+import type { Place } from './objects.ts';
+import { groupName, stampTags, tagsToWrite } from './stamp.ts';
 
 /** The next step of a machine towards what is wanted. @returns whether nothing was left to do. */
 export async function stepMachine(
   account: Account,
   machine: VirtualMachine,
+  { group, name }: Place,
   { spec, stamp, location }: Want<'Instance'>,
   run: Run,
 ): Promise<boolean> {
   const machines = account.compute.virtualMachines;
-  const group = groupName(stamp.broker, location.region);
-  const name = objectName(stamp);
+  const ours = groupName(stamp.broker, location.region);
   const power = powerOf(machine);
   if (power !== 'running' && power !== 'stopped' && power !== 'deallocated') return false;
   // Before anything else: what may come in is to hold while the rest is waited for.
-  const nic = await readInterface(account, group, name);
-  const wanted = refsOfFirewalls(account, group, spec);
-  if (firewallsOf(account, group, nic).join() !== wanted.join()) {
+  const nic = hasOwnFirewalls(spec) ? await readInterface(account, group, name) : undefined;
+  const wanted = refsOfFirewalls(account, ours, spec);
+  if (hasOwnFirewalls(spec) && firewallsOf(account, ours, nic).join() !== wanted.join()) {
+    await checkNetwork(account, ours, spec);
     // Not to be seen yet (A6).
     if (!nic) return false;
-    await checkNetwork(account, group, spec);
     return run(() =>
-      changeInterface(account, group, nic, (config) => ({
+      changeInterface(account, nic, (config) => ({
         ...config,
         applicationSecurityGroups: wanted.map((id) => ({ id })),
       })),
@@ -46,7 +47,8 @@ export async function stepMachine(
     return run(() => machines.update(group, name, { tags }));
   }
   const tags = tagsToWrite(machine.tags, spec);
-  if (tags) return run(() => machines.update(group, name, { tags }));
+  // All tags at once, and so on the condition that nobody wrote any since.
+  if (tags) return run(() => machines.update(group, name, { tags }, { ifMatch: machine.etag }));
   if (power !== 'running' && spec.power === 'running') return run(() => machines.start(group, name));
   return true;
 }

@@ -2,8 +2,8 @@ import type { Disk, VirtualMachine } from '@azure/arm-compute';
 import type { KindAdapter } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import { type Account, ifThere, reading } from './clients.ts';
-import { nameOf, needObject, placeOf, refOf } from './objects.ts';
-import { kindAdapter } from './resource.ts';
+import { machineRef, needMachine, needSource, placeOf } from './objects.ts';
+import { type Adopted, kindAdapter } from './resource.ts';
 import { stampTags, tagsToWrite } from './stamp.ts';
 
 const skus = { standard: 'StandardSSD_LRS', ssd: 'Premium_LRS' } as const;
@@ -12,7 +12,7 @@ const skus = { standard: 'StandardSSD_LRS', ssd: 'Premium_LRS' } as const;
  * A managed disk. It is attached by the machine's own operation for it, which names this disk alone: changes by others
  * are not written over, as they would be by updating the machine's list of disks.
  */
-export function volumes(account: Account): KindAdapter<'Volume'> {
+export function volumes(account: Account): KindAdapter<'Volume'> & Adopted<'Volume', Disk> {
   const { disks, virtualMachines } = account.compute;
   /** The machine that a disk is attached to. */
   const holderOf = async ({ managedBy }: Disk): Promise<VirtualMachine | undefined> => {
@@ -24,9 +24,10 @@ export function volumes(account: Account): KindAdapter<'Volume'> {
     kind: 'Volume',
     came: ({ diskSizeBytes }) => diskSizeBytes !== undefined,
 
-    async check({ spec: { snapshot, sizeGiB } }, { group }) {
+    async check(want) {
+      const { snapshot, sizeGiB } = want.spec;
       if (snapshot === undefined) return;
-      const name = await needObject(account, group, 'snapshot', snapshot, '/snapshot');
+      const { group, name } = await needSource(account, want, 'snapshot', snapshot, '/snapshot');
       const source = await reading(account.compute.snapshots.get(group, name));
       if (sizeGiB < (source.diskSizeGB ?? 0))
         throw new ProviderError('Invalid', `the snapshot holds ${source.diskSizeGB} GiB, not ${sizeGiB}`, {
@@ -60,7 +61,7 @@ export function volumes(account: Account): KindAdapter<'Volume'> {
         throw new ProviderError('Invalid', `a volume only grows: it has ${size} GiB`, { field: '/sizeGiB' });
       if (spec.sizeGiB > size) return run(() => disks.update(group, name, { diskSizeGB: spec.sizeGiB }));
 
-      const holder = disk.managedBy && refOf(account, group, 'virtualMachine', disk.managedBy);
+      const holder = disk.managedBy && machineRef(account, disk.managedBy);
       if (holder === spec.attachedTo) return true;
       if (holder) {
         const place = placeOf(holder);
@@ -72,18 +73,15 @@ export function volumes(account: Account): KindAdapter<'Volume'> {
         const change = { dataDisksToDetach: [{ diskId: id }] };
         return run(() => virtualMachines.attachDetachDataDisks(place.group, place.name, change));
       }
-      const wanted = nameOf(account, group, 'virtualMachine', spec.attachedTo ?? '', '/attachedTo');
-      const machine = await ifThere(virtualMachines.get(group, wanted));
-      if (!machine)
-        throw new ProviderError('Invalid', `there is no instance ${wanted}`, { field: '/attachedTo' });
+      const { machine, place } = await needMachine(account, stamp.broker, spec.attachedTo ?? '');
       const taken = new Set(machine.storageProfile?.dataDisks?.map(({ lun }) => lun));
       let lun = 0;
       while (taken.has(lun)) lun += 1;
       const change = { dataDisksToAttach: [{ diskId: id, lun, deleteOption: 'Detach' }] };
-      return run(() => virtualMachines.attachDetachDataDisks(group, wanted, change));
+      return run(() => virtualMachines.attachDetachDataDisks(place.group, place.name, change));
     },
 
-    async details(disk, { group }) {
+    async details(disk) {
       const machine = await holderOf(disk);
       const attached = machine?.storageProfile?.dataDisks?.find(
         ({ managedDisk }) => managedDisk?.id?.toLowerCase() === disk.id?.toLowerCase(),
@@ -93,7 +91,7 @@ export function volumes(account: Account): KindAdapter<'Volume'> {
       return {
         sizeGiB: disk.diskSizeGB ?? 0,
         type: disk.sku?.name ?? '',
-        attachedTo: disk.managedBy && refOf(account, group, 'virtualMachine', disk.managedBy),
+        attachedTo: disk.managedBy && machineRef(account, disk.managedBy),
         device: attached && scsi ? `/dev/disk/azure/scsi1/lun${attached.lun}` : undefined,
         children: [],
       };

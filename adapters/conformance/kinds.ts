@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Adapter, Kind, Location, Present, Specs, Want } from '../contract.ts';
 import { imageOf } from '../kinds.ts';
+import { adoptingRules, adoption, discoverAll } from './adopting.ts';
 import { checkRule } from './journal.ts';
 import { can, type Life, lifeRules, mainsOf, type OtherKind, targetOf, wantOf } from './lives.ts';
 import {
@@ -13,6 +14,7 @@ import {
   removeFully,
   truthOf,
 } from './probe.ts';
+import { releaseFully, releasingRules } from './releasing.ts';
 import type { Subject } from './subject.ts';
 
 const labels = { purpose: 'conformance' };
@@ -135,8 +137,38 @@ export function kindsSuite(
       expect(await truthOf(subject, resource)).toEqual([]);
     };
 
+    const adoptRules = <K extends OtherKind>(life: Life<K>) => {
+      const rule = (title: string, check: () => Promise<void>) => step(life.kind, title, check);
+      adoptingRules(() => subject, life.kind, rule);
+      const made = (resource: string) => wantOf(subject, life, resource) as unknown as Want<Kind>;
+      releasingRules(() => subject, life.kind, made, rule);
+    };
+    /** One that is attached is released and adopted, and stays attached until it is wanted otherwise. */
+    const adoptAttached = async (
+      kind: 'Volume' | 'Address',
+      make: (attachedTo: string) => Promise<Present<'Volume' | 'Address'>>,
+    ) => {
+      for (const verb of ['attach', 'release', 'adopt', 'detach'])
+        if (!(await can(adapter, kind, verb))) return;
+      const attachedTo = standing(estate.instance, 'instance').ref;
+      const { ref, stamp, location } = await make(attachedTo);
+      await releaseFully(adapter, { kind, stamp, location, ref });
+      const [found] = await discoverAll(adapter, subject, kind, ref);
+      expect(found).toMatchObject({ ref, attachedTo });
+      expect(found?.refused).toBeUndefined();
+      const want = adoption<'Volume'>(subject, randomUUID(), found!);
+      expect(await adapter.adopt(want, context())).toMatchObject({ ref, details: { attachedTo } });
+      const settled = { ...want, adopted: { ref, settled: true } };
+      expect(await ensureReady(adapter, settled)).toMatchObject({ ref, diff: [], details: { attachedTo } });
+      const loose = { ...settled, spec: { ...want.spec, attachedTo: undefined } };
+      expect((await ensureReady(adapter, loose)).details.attachedTo).toBeUndefined();
+      await removeFully(adapter, { kind, stamp: want.stamp, location });
+      expect((await subject.truth()).map((thing) => thing.ref)).not.toContain(ref);
+    };
+
     describe('network', () => {
       lifeRules(() => subject, lives.Network, limits);
+      adoptRules(lives.Network);
       step('Network', 'a network has its subnets, each with its reference', async () => {
         if (!(await can(adapter, 'Network', 'create'))) return;
         estate.network = await make(lives.Network, ids.network);
@@ -158,6 +190,7 @@ export function kindsSuite(
 
     describe('firewall', () => {
       lifeRules(() => subject, lives.Firewall, limits);
+      adoptRules(lives.Firewall);
       step('Firewall', 'the rules follow what is wanted, on the same firewall', async () => {
         if (!(await can(adapter, 'Firewall', 'create'))) return;
         const born = await make(lives.Firewall, ids.firewall);
@@ -202,6 +235,7 @@ export function kindsSuite(
 
     describe('volume', () => {
       lifeRules(() => subject, lives.Volume, limits);
+      adoptRules(lives.Volume);
       step('Volume', 'a volume is attached, seen on its instance, grown, detached', async () => {
         if (!(await can(adapter, 'Volume', 'create'))) return;
         const instance = standing(estate.instance, 'instance');
@@ -234,8 +268,12 @@ export function kindsSuite(
       });
     });
 
+    step('Volume', 'adopt: one that is attached stays so until it is wanted otherwise', () =>
+      adoptAttached('Volume', (attachedTo) => make(lives.Volume, randomUUID(), { attachedTo })),
+    );
     describe('snapshot', () => {
       lifeRules(() => subject, lives.Snapshot, limits);
+      adoptRules(lives.Snapshot);
       step(
         'Snapshot',
         'a snapshot is made of an attached volume, and a volume from the snapshot',
@@ -264,8 +302,14 @@ export function kindsSuite(
       });
     });
 
+    // Before an address stays attached: a machine may have room for one.
+    step('Address', 'adopt: one that is attached stays so until it is wanted otherwise', () =>
+      adoptAttached('Address', (attachedTo) => make(lives.Address, randomUUID(), { attachedTo })),
+    );
+
     describe('address', () => {
       lifeRules(() => subject, lives.Address, limits);
+      adoptRules(lives.Address);
       step('Address', 'an address keeps its number while it is attached and detached', async () => {
         if (!(await can(adapter, 'Address', 'create'))) return;
         const born = await make(lives.Address, ids.address);
@@ -290,6 +334,7 @@ export function kindsSuite(
 
     describe('image', () => {
       lifeRules(() => subject, lives.Image, limits);
+      adoptRules(lives.Image);
       step('Image', 'an image is published from an instance, and an instance made from it', async () => {
         if (!(await can(adapter, 'Image', 'publish'))) return;
         const image = await make(lives.Image, ids.image);

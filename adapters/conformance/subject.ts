@@ -17,6 +17,8 @@ export interface Subject {
   truth(): Promise<Truth[]>;
   /** Makes a resource, by default a machine, that is not ours (no stamp, or with `broker` another broker's stamp); answers its reference. */
   plantForeign(resource: string, broker?: string, kind?: Kind): Promise<string>;
+  /** Why what it made may not be released here: nobody would find it afterwards. What was planted may. */
+  losesReleased?: string;
   /** Removes everything and stops what was started. */
   close(): Promise<void>;
 }
@@ -52,6 +54,8 @@ export type Fault =
   | { kind: 'slowDelete'; ms: number }
   /** What was deleted is gone, and `ms` later there again. */
   | { kind: 'deleteReturns'; ms: number; times?: number }
+  /** The provider takes this spot machine away: by the next look it is stopped, going or gone, as the provider's own rules say. */
+  | { kind: 'interrupt'; ref: string }
   /** A list fails in the middle of its pages. */
   | { kind: 'brokenList'; times?: number };
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Adapter, Capability, Present, Verb } from '../contract.ts';
 import { adoptingRules } from './adopting.ts';
 import { createRules } from './creating.ts';
+import { interruptingRules } from './interrupting.ts';
 import { checkRule } from './journal.ts';
 import {
   type Conditions,
@@ -18,12 +19,13 @@ import {
   tellRefused,
   truthOf,
 } from './probe.ts';
+import { releasingRules } from './releasing.ts';
 import type { Subject } from './subject.ts';
 
 export type { Conditions } from './probe.ts';
 
 /**
- * The rules A1–A12 of the adapter contract as tests: what every adapter has to pass. One instance serves most of them;
+ * The rules A1–A13 of the adapter contract as tests: what every adapter has to pass. One instance serves most of them;
  * the rules about creating make a few more. A fault that the provider cannot have is said aloud, and the rest of the
  * rule is checked without it.
  * @param conditions how long things may take, and what a resize changes.
@@ -185,6 +187,9 @@ export function conformanceSuite(
           details: { power: 'stopped' },
           diff: [],
         });
+        expect(stopped.details.interrupted).toBeUndefined();
+        const listed = (await listAll(adapter, subject.broker)).items.find(({ ref }) => ref === born.ref);
+        expect(listed?.details?.power ?? listed?.power).toBe('stopped');
         expect(await adapter.observe(target(), want({ reboots: 1 }))).toMatchObject({ diff: ['power'] });
         if (!(await can('start'))) return;
         const started = await ensureReady(adapter, want({ reboots: 1 }));
@@ -235,7 +240,14 @@ export function conformanceSuite(
       };
     });
 
-    adoptingRules(() => subject, rule);
+    adoptingRules(() => subject, 'Instance', rule);
+    releasingRules(
+      () => subject,
+      'Instance',
+      (resource) => subject.want(resource, 1),
+      rule,
+    );
+    interruptingRules(() => subject, rule);
 
     rule('offers: every row has its place, size and architecture', async () => {
       let rows = 0;

@@ -15,6 +15,7 @@ import type { Adapter, Present } from '../contract.ts';
 import { isProviderError } from '../errors.ts';
 import type { GcpAdapterOptions } from './index.ts';
 import { createGcpAdapter } from './index.ts';
+import { stampAsLabels } from './stamp.ts';
 
 jest.setTimeout(60_000);
 
@@ -272,6 +273,26 @@ describe('listing and sweeping on Google Cloud', () => {
     gcp.faults.set({ kind: 'brokenList' });
     expect(await listAll(warned, broker)).toMatchObject({ complete: false });
     expect(warnings).toEqual([expect.stringContaining('Backend Error')]);
+  });
+
+  test('a list asks for a machine type once a zone, however many pages the zone has', async () => {
+    const zone = 'us-central1-c';
+    const labels = (resource: string) =>
+      stampAsLabels({ broker: 'paged', project: 'test', resource, attempt: 1 });
+    for (const n of [1, 2, 3])
+      gcp.simulator.plant('simulated-project', zone, `paged-${n}`, labels(`paged-${n}`));
+    gcp.simulator.faults.set({ kind: 'pages', size: 1 });
+    const before = gcp.simulator.calls.length;
+    const { items } = await listAll(adapter, 'paged');
+    gcp.simulator.faults.clear();
+    const asked = gcp.simulator.calls
+      .slice(before)
+      .filter(({ method }) => method === 'compute.machineTypes.get');
+    expect(asked).toHaveLength(1);
+    const machines = items.filter(({ child }) => !child);
+    expect(machines).toHaveLength(3);
+    for (const { details } of machines) expect(details?.vcpus).toBeGreaterThan(0);
+    for (const { ref } of machines) await gcp.simulator.destroy(ref);
   });
 
   test('R9: a disk that was left without its machine is removed', async () => {

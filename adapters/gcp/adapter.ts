@@ -1,15 +1,19 @@
 import type { Adapter, CallContext, Description, Observation, Present, Target, Want } from '../contract.ts';
 import { isProviderError, ProviderError } from '../errors.ts';
-import { adoptsNothing, capability, overKinds } from '../kinds.ts';
+import { capability, notAdopted, overAdopting, overKinds } from '../kinds.ts';
 import { addressLife } from './address.ts';
+import { adoptMachine } from './adopt.ts';
+import { adoptingOther } from './adopt-other.ts';
 import { type Account, type GcpAdapterOptions, openAccount } from './clients.ts';
-import { find, notOurs } from './collections.ts';
+import { find, notOurs, parseRef } from './collections.ts';
 import { readConsole } from './console.ts';
 import { converge } from './converge.ts';
 import { checkWant, startCreate } from './create.ts';
 import { customImageLife, noImport } from './custom-image.ts';
+import { discoverMachines } from './discover.ts';
 import { findDisks } from './disks.ts';
 import { firewallLife } from './firewall.ts';
+import { interruptionOf } from './interruption.ts';
 import { kindAdapter } from './life.ts';
 import { listPage } from './list.ts';
 import { bootDisksOf, findMachines, machineRef, toPresent } from './machine.ts';
@@ -17,18 +21,20 @@ import { naming } from './made.ts';
 import { networkLife } from './network.ts';
 import { readOffers, readQuota } from './offers.ts';
 import { type OperationRef, resumedOperation } from './operation.ts';
-import { regionOf, zoneFor } from './places.ts';
+import { lastOf, regionOf, zoneFor } from './places.ts';
+import { releaseMachine } from './release.ts';
 import { graceLeftMs, removeMachine } from './remove.ts';
 import { snapshotLife } from './snapshot.ts';
 import { carries, machineLabels, machineName } from './stamp.ts';
 import { volumeLife } from './volume.ts';
 
-/** Why nothing of it is found and made ours. */
-const notAdopted = 'what exists at Google Cloud without Landfall cannot be adopted yet';
-
 /** The adapter contract over Compute Engine. See `GcpAdapterOptions` for what it needs; errors are those of rule A7. */
 export function createGcpAdapter(options: GcpAdapterOptions): Adapter {
-  const account = openAccount(options);
+  return adapterOver(openAccount(options));
+}
+
+/** The same over an account that is open already. */
+export function adapterOver(account: Account): Adapter {
   return {
     describe: async () => description(account),
     offers: (context) => readOffers(account, context),
@@ -47,8 +53,20 @@ export function createGcpAdapter(options: GcpAdapterOptions): Adapter {
       Firewall: kindAdapter(account, firewallLife),
       Address: kindAdapter(account, addressLife),
     }),
-    ...adoptsNothing(notAdopted),
     list: (broker, page) => listPage(account, broker, page),
+    ...overAdopting({
+      Instance: {
+        discover: (query, context) => discoverMachines(account, query, context),
+        adopt: (want, context) => adoptMachine(account, want, context),
+        release: (target, context) => releaseMachine(account, target, context),
+      },
+      Volume: adoptingOther(account, volumeLife),
+      Snapshot: adoptingOther(account, snapshotLife),
+      Address: adoptingOther(account, addressLife),
+      Image: whyNoImage,
+      Network: whyNoNetwork,
+      Firewall: whyNoFirewall,
+    }),
     console: (target, maxBytes) => readConsole(account, target, maxBytes),
   };
 }
@@ -56,16 +74,15 @@ export function createGcpAdapter(options: GcpAdapterOptions): Adapter {
 async function ensure(account: Account, want: Want, context: CallContext): Promise<Present> {
   account.checkRegion(want.location.region);
   machineLabels(want);
-  const name = machineName(want.stamp);
   const resumed = resumedOperation(context.resumed);
   const start = resumed
     ? await placeOf(account, want, resumed)
     : ((await placed(account, want)) ?? (await create(account, want, context)));
   context.signal.throwIfAborted();
   try {
-    const machine = await converge(account, { ...start, name }, want.spec, context);
+    const machine = await converge(account, start, want.spec, context);
     if (!machine)
-      throw new ProviderError('OutcomeUnknown', `${name} was asked for and cannot be seen yet`, {
+      throw new ProviderError('OutcomeUnknown', `${start.name} was asked for and cannot be seen yet`, {
         providerCode: 'notVisible',
       });
     if (!carries(machine.labels, want.stamp)) throw notOurs(machineRef(machine));
@@ -77,28 +94,35 @@ async function ensure(account: Account, want: Want, context: CallContext): Promi
 
 interface Start {
   zone: string;
+  name: string;
   operation?: OperationRef;
 }
 
 /** Where the machine is that an earlier try had begun with: its last operation may have been another thing's. */
 async function placeOf(account: Account, want: Want, operation: OperationRef): Promise<Start> {
   const [level, zone = ''] = operation.scope.split('/');
-  if (level === 'zones') return { zone, operation };
+  const known = parseRef('instances', want.adopted?.ref);
+  const name = known?.name ?? machineName(want.stamp);
+  if (level === 'zones') return { zone, name, operation };
   const found = await placed(account, want);
-  return { zone: found?.zone ?? (await zoneFor(account, want.location)), operation };
+  return found ? { ...found, operation } : { zone: await zoneFor(account, want.location), name, operation };
 }
 
-/** The attempt's machine, in whatever zone it is: an earlier try of this call may have made it (R1). */
+/**
+ * The attempt's machine, in whatever zone it is: an earlier try of this call may have made it (R1). One that was adopted has kept
+ * its name: its reference is what shows it at once.
+ */
 async function placed(account: Account, want: Want): Promise<Start | undefined> {
-  const [machine] = await findMachines(account, want);
-  return machine && { zone: machine.zone };
+  const [machine] = await findMachines(account, { ...want, ref: want.adopted?.ref });
+  return machine && { zone: machine.zone, name: machine.name };
 }
 
 async function create(account: Account, want: Want, context: CallContext): Promise<Start> {
   const zone = await zoneFor(account, want.location);
   context.signal.throwIfAborted();
   try {
-    return { zone, operation: await startCreate(account, want, zone, context) };
+    const operation = await startCreate(account, want, zone, context);
+    return { zone, name: machineName(want.stamp), operation };
   } catch (error) {
     // A name of ours may be taken: by a disk that an earlier failure left, or by somebody else.
     if (!isProviderError(error, 'Conflict')) throw error;
@@ -119,12 +143,27 @@ async function whatExists(account: Account, stamp: Want['stamp'], zone: string):
 
 async function observe(account: Account, target: Target, want?: Want): Promise<Observation> {
   const [machine] = await findMachines(account, target);
-  if (machine) return toPresent(account, machine, want?.spec);
+  if (machine) {
+    const present = await toPresent(account, machine, want?.spec);
+    const isSpot = machine.scheduling?.provisioningModel === 'SPOT';
+    if (isSpot && !['running', 'pending'].includes(present.details.power))
+      present.details.interrupted = await interruptionOf(account, machine.zone, machine.name);
+    return present;
+  }
+  const at = parseRef('instances', target.ref);
+  const interrupted = at && (await interruptionOf(account, lastOf(at.scope), at.name));
+  if (interrupted) return { presence: 'absent', interrupted };
   const left = graceLeftMs(account, target);
   return left > 0
     ? { presence: 'unsettled', retryAfterMs: Math.min(left, account.pollMs) }
     : { presence: 'absent' };
 }
+
+const whyNoImage = 'Google Cloud does not say which user one logs in as on an image';
+const whyNoNetwork =
+  'a network has no labels at Google Cloud, and its description, once it is made, cannot be changed';
+const whyNoFirewall =
+  'a firewall has no labels at Google Cloud, and what it allows is more than Landfall can say';
 
 function description(account: Account): Description {
   if (account.regions.length === 0)
@@ -134,13 +173,13 @@ function description(account: Account): Description {
     provider: 'gcp',
     visibilityGraceMs,
     capabilities: [
-      capability('Instance', { adopt: notAdopted }),
-      capability('Volume', { adopt: notAdopted }),
-      capability('Snapshot', { adopt: notAdopted }),
-      capability('Image', { import: noImport, adopt: notAdopted }),
-      capability('Network', { adopt: notAdopted }),
-      capability('Firewall', { adopt: notAdopted }),
-      capability('Address', { adopt: notAdopted }),
+      capability('Instance'),
+      capability('Volume'),
+      capability('Snapshot'),
+      capability('Image', { import: noImport, ...notAdopted(whyNoImage) }),
+      capability('Network', notAdopted(whyNoNetwork)),
+      capability('Firewall', notAdopted(whyNoFirewall)),
+      capability('Address'),
     ],
     facts: {
       regions: regions.join(', '),

@@ -19,6 +19,7 @@ export const accessConfig = { type: 'ONE_TO_ONE_NAT', name: 'External NAT' };
 export const addressLife: KindLife<'Address', 'addresses'> = {
   kind: 'Address',
   collection: 'addresses',
+  adoptable: true,
   check({ spec, location }) {
     kindLabels(spec);
     if (spec.attachedTo === undefined) return;

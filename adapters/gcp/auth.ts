@@ -1,4 +1,4 @@
-import { type AuthClient, GoogleAuth, OAuth2Client } from 'google-auth-library';
+import { type AuthClient, GoogleAuth, type GoogleAuthOptions, OAuth2Client } from 'google-auth-library';
 
 /** What a token is asked for. */
 export const scopes = ['https://www.googleapis.com/auth/cloud-platform'];
@@ -7,12 +7,15 @@ export const scopes = ['https://www.googleapis.com/auth/cloud-platform'];
  * Google's own search for credentials, a client that has them, or a token as it is: the library does not renew one, so it is
  * for tests and short tasks.
  */
-export function openAuth(credentials: AuthClient | { accessToken: string } | undefined): GoogleAuth {
-  if (credentials === undefined) return new HearingAuth({ scopes });
-  if (!('accessToken' in credentials)) return new HearingAuth({ authClient: credentials });
+export function openAuth(
+  credentials: AuthClient | { accessToken: string } | undefined,
+  beforeCall?: () => Promise<void>,
+): GoogleAuth {
+  if (credentials === undefined) return new HearingAuth({ scopes }, beforeCall);
+  if (!('accessToken' in credentials)) return new HearingAuth({ authClient: credentials }, beforeCall);
   const authClient = new OAuth2Client();
   authClient.setCredentials({ access_token: credentials.accessToken });
-  return new HearingAuth({ authClient });
+  return new HearingAuth({ authClient }, beforeCall);
 }
 
 /**
@@ -20,7 +23,29 @@ export function openAuth(credentials: AuthClient | { accessToken: string } | und
  * `cause`. So a refusal that says when to come again is thrown here.
  */
 class HearingAuth extends GoogleAuth {
+  readonly #beforeCall: (() => Promise<void>) | undefined;
+
+  constructor(options: GoogleAuthOptions<AuthClient>, beforeCall: (() => Promise<void>) | undefined) {
+    super(options);
+    this.#beforeCall = beforeCall;
+  }
+
+  /**
+   * The library's clients ask for credentials before a call, beside it and with nobody to hear a refusal: it would end the
+   * process. So it is the call itself that is refused where there are none; the next one looks for them again.
+   */
+  override async getClient(): Promise<AuthClient> {
+    try {
+      return await super.getClient();
+    } catch (error) {
+      const none = new OAuth2Client();
+      none.fetch = () => Promise.reject(error);
+      return none;
+    }
+  }
+
   override async fetch<T>(...request: Parameters<AuthClient['fetch']>) {
+    await this.#beforeCall?.();
     const response = await super.fetch<T>(...request);
     if (!response.headers.has('retry-after') || response.ok) return response;
     const { status, headers } = response;

@@ -1,3 +1,5 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import {
   AddressesClient,
   DisksClient,
@@ -13,10 +15,10 @@ import {
   SubnetworksClient,
   ZoneOperationsClient,
 } from '@google-cloud/compute';
-import type { AuthClient } from 'google-auth-library';
+import type { AuthClient, GoogleAuth } from 'google-auth-library';
 import { ProviderError } from '../errors.ts';
 import { openAuth } from './auth.ts';
-import { toProviderError } from './errors.ts';
+import { refusalOf, toProviderError } from './errors.ts';
 
 export interface GcpAdapterOptions {
   /** Name of the site, for people. */
@@ -39,6 +41,8 @@ export interface GcpAdapterOptions {
   removeWaitMs?: number;
   /** A single request may take this long, in milliseconds. */
   requestTimeoutMs?: number;
+  /** Waited for before each request to the provider; rejects with a ProviderError where none may be sent. */
+  beforeCall?: () => Promise<void>;
   /** Told what a list could not read; a process warning when absent. */
   warn?: (message: string, error: Error) => void;
 }
@@ -73,6 +77,12 @@ export interface Account {
   removeWaitMs: number;
   warn: (message: string, error: Error) => void;
   clients: Clients;
+  /**
+   * What Compute Engine answers to a GET of a path of the project, as it wrote it: signed and sent as the library's own calls are, without
+   * its messages, which take longer than all else where an answer has hundreds of objects.
+   * @throws ProviderError, as of any read.
+   */
+  read(path: string, query: Record<string, string | number | undefined>): Promise<unknown>;
   /** How every call is made. */
   call: { timeout: number; retry: null; autoPaginate: false };
   /** @throws ProviderError `Denied` when neither the site nor the credentials name one. */
@@ -84,7 +94,9 @@ export interface Account {
 }
 
 export function openAccount(options: GcpAdapterOptions): Account {
-  const clients = openClients(options);
+  const auth = openAuth(options.credentials, options.beforeCall);
+  const clients = openClients(options, auth);
+  const timeout = options.requestTimeoutMs ?? 30_000;
   const project = async () => options.project ?? reading(clients.instances.getProjectId());
   return {
     regions: options.regions,
@@ -95,8 +107,17 @@ export function openAccount(options: GcpAdapterOptions): Account {
     removeWaitMs: options.removeWaitMs ?? 120_000,
     warn: options.warn ?? ((message) => process.emitWarning(message, 'GcpSite')),
     clients,
+    async read(path, query) {
+      const url = new URL(
+        `/compute/v1/projects/${await project()}/${path}`,
+        options.endpoint ?? 'https://compute.googleapis.com',
+      );
+      for (const [name, value] of Object.entries(query))
+        if (value !== undefined) url.searchParams.set(name, String(value));
+      return reading(readJson(auth, url, timeout));
+    },
     // One try, always: the workflows retry, from one bucket per account (R15), and have to hear of a lost answer (A8).
-    call: { timeout: options.requestTimeoutMs ?? 30_000, retry: null, autoPaginate: false },
+    call: { timeout, retry: null, autoPaginate: false },
     project,
     inProject: async (call) => call(await project()),
     checkRegion(region) {
@@ -108,14 +129,32 @@ export function openAccount(options: GcpAdapterOptions): Account {
   };
 }
 
-function openClients({ endpoint, credentials }: GcpAdapterOptions): Clients {
+/** Connections are kept for the next page, as the library keeps its own. */
+const agents = { http: new HttpAgent({ keepAlive: true }), https: new HttpsAgent({ keepAlive: true }) };
+
+/** @throws an error like the library's for a refusal, a connection that fails and what is no JSON. */
+async function readJson(auth: GoogleAuth, url: URL, timeout: number): Promise<unknown> {
+  try {
+    const response = await auth.fetch({
+      url,
+      timeout,
+      responseType: 'stream',
+      agent: ({ protocol }) => (protocol === 'http:' ? agents.http : agents.https),
+    });
+    return JSON.parse(await response.text());
+  } catch (error) {
+    throw refusalOf(error);
+  }
+}
+
+function openClients({ endpoint }: GcpAdapterOptions, auth: GoogleAuth): Clients {
   const at = endpoint ? new URL(endpoint) : undefined;
   const secure = at?.protocol !== 'http:';
   const settings = {
     fallback: true as const,
     ...(at ? { apiEndpoint: at.hostname, port: Number(at.port) || (secure ? 443 : 80) } : {}),
     ...(secure ? {} : { protocol: 'http' }),
-    auth: openAuth(credentials),
+    auth,
   };
   const clients = {};
   for (const [name, Client] of Object.entries(classes)) {

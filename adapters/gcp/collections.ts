@@ -1,7 +1,7 @@
 import type { protos } from '@google-cloud/compute';
 import type { Listed, Location, Stamp, Target } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
-import { type Account, finding, reading } from './clients.ts';
+import { type Account, finding } from './clients.ts';
 import { type Answer, type OperationRef, operationOf } from './operation.ts';
 import { regionOf, zonesOf } from './places.ts';
 import {
@@ -11,6 +11,8 @@ import {
   nameFilter,
   objectName,
   readDescription,
+  stampFilter,
+  stampLabels,
   stampOf,
 } from './stamp.ts';
 
@@ -104,7 +106,8 @@ export function thingOf<C extends Collection>(collection: C, scope: string, body
     body;
   const labels = (fields.labels ?? {}) as Labels;
   const named = { collection, scope, name: fields.name ?? '' };
-  const stamp: Thing['stamp'] = stampOf(labels) ?? readDescription(fields.description);
+  const said = labels[stampLabels.released] === undefined ? readDescription(fields.description) : undefined;
+  const stamp: Thing['stamp'] = stampOf(labels) ?? said;
   return {
     ...named,
     ref: refOf(named),
@@ -117,22 +120,27 @@ export function thingOf<C extends Collection>(collection: C, scope: string, body
   };
 }
 
-/** What is global is still of one region: its description says which, or where its contents are kept. */
+/**
+ * What is global is still of one region: its description says which, or where its contents are kept; where these are in several
+ * regions (`us`), the disk that it is of.
+ */
 function locationOf(scope: string, stamp: Described | undefined, body: object): Location {
   const [level, place = ''] = scope.split('/');
   if (level === 'zones') return { region: regionOf(place), zone: place };
   if (level === 'regions') return { region: place };
-  const { storageLocations } = body as { storageLocations?: string[] | null };
-  return { region: stamp?.region ?? storageLocations?.[0] ?? 'global' };
+  const { storageLocations, sourceDisk } = body as Pick<
+    Bodies['snapshots'],
+    'storageLocations' | 'sourceDisk'
+  >;
+  const kept = storageLocations?.[0];
+  const [, diskZone] = /\/zones\/([^/]+)\//.exec(sourceDisk ?? '') ?? [];
+  const ofDisk = diskZone && regionOf(diskZone);
+  return { region: stamp?.region ?? (kept?.includes('-') ? kept : (ofDisk ?? kept ?? 'global')) };
 }
 
 /** What every client of Google's library has, whatever its collection. */
 interface Client<B> {
   get(request: object, options: object): Promise<[B]>;
-  list(
-    request: object,
-    options: object,
-  ): Promise<[B[], unknown, { nextPageToken?: string | null; warning?: { code?: unknown } | null }]>;
   delete(request: object, options: object): Answer;
   setLabels(request: object, options: object): Answer;
 }
@@ -158,20 +166,28 @@ export async function read<C extends Collection>(
   return body && thingOf(collection, scope, body);
 }
 
+/** A list's answer. */
+interface Page<B> {
+  items?: B[];
+  nextPageToken?: string;
+  warning?: { code?: string };
+}
+
 /** One of Google's pages. A place that cannot be reached is told inside a 200 answer: then silence means nothing (A11). */
 export async function readPage<C extends Collection>(
   account: Account,
   collection: C,
   scope: string,
-  filter: string,
+  filter: string | undefined,
   pageToken?: string,
+  maxResults?: number,
 ): Promise<{ things: Thing<C>[]; token?: string; reached: boolean }> {
-  const request = { ...(await placed(account, scope)), filter, pageToken };
-  const [bodies, , answer] = await reading(clientOf(account, collection).list(request, account.call));
+  const query = { filter, pageToken, maxResults };
+  const page = (await account.read(`${scope}/${collection}`, query)) as Page<Bodies[C]>;
   return {
-    things: bodies.map((body) => thingOf(collection, scope, body)),
-    token: answer?.nextPageToken || undefined,
-    reached: answer?.warning?.code !== 'UNREACHABLE',
+    things: (page.items ?? []).map((body) => thingOf(collection, scope, body)),
+    token: page.nextPageToken || undefined,
+    reached: page.warning?.code !== 'UNREACHABLE',
   };
 }
 
@@ -217,6 +233,24 @@ export async function find<C extends Collection>(
   return [...new Map(ours.map((thing) => [thing.ref, thing])).values()].sort(
     (a, b) => (b.stamp?.attempt ?? 0) - (a.stamp?.attempt ?? 0),
   );
+}
+
+/**
+ * The same for what was adopted, which has kept its name: by the labels of its kind.
+ * @throws ProviderError `Unavailable` when nothing was found and a place could not be reached.
+ */
+export async function findAdopted<C extends Collection>(
+  account: Account,
+  collection: C,
+  { kind, stamp, location }: Pick<Target, 'kind' | 'stamp' | 'location'>,
+): Promise<Thing<C>[]> {
+  const scopes = await scopesOf(account, collection, location);
+  const filter = `${stampFilter(stamp)} AND labels.${stampLabels.kind} = "${kind.toLowerCase()}"`;
+  const listed = await Promise.all(scopes.map((scope) => readAll(account, collection, scope, filter)));
+  const found = listed.flatMap(({ things }) => things).filter((thing) => isOf(thing.stamp, stamp));
+  const away = scopes.filter((_, index) => listed[index]?.reached === false);
+  if (found.length === 0 && away.length > 0) throw unreachable(away);
+  return found;
 }
 
 async function readAll<C extends Collection>(

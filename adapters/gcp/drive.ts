@@ -10,6 +10,8 @@ export type Next = 'converged' | 'waiting' | OperationRef;
 
 /** What was seen was older than what is: nothing was done, and another look tells. */
 const stale = ['conditionNotMet', 'resourceNotReady', 'alreadyExists', 'oneAccessConfig', 'notAttached'];
+/** The same, told by an operation that had begun. */
+const staleWhenDone = 'CONDITION_NOT_MET';
 
 /**
  * Brings something to what is wanted, one operation at a time: each is waited for, and the heartbeat names it. Not seeing what is
@@ -35,7 +37,10 @@ export async function drive<T>(
       operation = undefined;
       since = Date.now();
       // An answer, not a failed look: waiting longer would not change it.
-      if (error) return operationFailed(error);
+      if (error) {
+        const failed = operationFailed(error);
+        if (providerCodeOf(failed) !== staleWhenDone) return failed;
+      }
     }
     const seen = await work.look();
     context.signal.throwIfAborted();

@@ -73,6 +73,25 @@ interface SdkError {
   cause?: { code?: unknown; response?: { headers?: Headers } };
 }
 
+/** What the library's calls throw where its authorized fetch throws this: a refusal's status and words, all else as the cause. */
+export function refusalOf(thrown: unknown): Error {
+  const { status, message } = (thrown ?? {}) as { status?: unknown; message?: string };
+  const error = new Error(message ?? String(thrown), { cause: thrown });
+  if (typeof status !== 'number') return error;
+  error.message = wordsOf(error.message);
+  return Object.assign(error, { httpStatusCode: status });
+}
+
+/** Of Google's refusals the words; what is from a proxy between as it is. */
+function wordsOf(body: string): string {
+  try {
+    const { error } = JSON.parse(body) as { error?: { message?: string } };
+    return error?.message ?? body;
+  } catch {
+    return body.slice(0, 1000);
+  }
+}
+
 /**
  * The library's error as one of the table in `adapters/errors.ts`.
  * @param changing whether the call could have changed something: then no answer means `OutcomeUnknown` (A8).

@@ -9,17 +9,27 @@ import type {
   Want,
 } from '../contract.ts';
 import { isProviderError, ProviderError } from '../errors.ts';
+import { mayBeMade } from '../kinds.ts';
 import { untilVisible } from '../wait.ts';
 import type { Account } from './clients.ts';
-import { type Collection, deathOf, find, notOurs, refOf, scopesOf, type Thing } from './collections.ts';
+import {
+  type Collection,
+  deathOf,
+  find,
+  findAdopted,
+  notOurs,
+  refOf,
+  scopesOf,
+  type Thing,
+} from './collections.ts';
 import { drive, type Next } from './drive.ts';
 import { naming } from './made.ts';
 import { type Answer, insertOnce, type OperationRef, resumedOperation } from './operation.ts';
 import { zoneFor } from './places.ts';
 import { graceLeftMs, removeStages } from './remove.ts';
-import { objectName, partOfName } from './stamp.ts';
+import { objectName, partOfName, stampLabels } from './stamp.ts';
 
-type OtherKind = Exclude<Kind, 'Instance'>;
+export type OtherKind = Exclude<Kind, 'Instance'>;
 
 /** The object that stands for a resource, and what was made for it. */
 export interface Seen<C extends Collection> {
@@ -42,14 +52,19 @@ export interface KindLife<K extends OtherKind, C extends Collection> {
   standsOn?: string;
   /** Starts the next operation towards what is wanted. */
   step(account: Account, want: Want<K>, seen: Seen<C>): Promise<Next>;
-  details(seen: Seen<C>): Details[K];
+  details(seen: Seen<C>, account: Account): Details[K] | Promise<Details[K]>;
+  /** One that exists can be adopted: it has labels by which it is found. */
+  adoptable?: boolean;
   /** Fields of the spec that differ. */
   diff(seen: Seen<C>, want: Want<K>): string[];
   /** What uses it, where Google would delete it all the same. */
   usedBy?(account: Account, main: Thing<C>): Promise<string | undefined>;
 }
 
-/** The adapter of one kind: everything is found by its name, which is the same for every call of an attempt. */
+/**
+ * The adapter of one kind: what we made is found by its name, which is the same for every call of an attempt; what was adopted by
+ * its reference and its labels.
+ */
 export function kindAdapter<K extends OtherKind, C extends Collection>(
   account: Account,
   life: KindLife<K, C>,
@@ -62,7 +77,7 @@ export function kindAdapter<K extends OtherKind, C extends Collection>(
     },
     async observe(target, want): Promise<Observation<K>> {
       const seen = await look(account, life, target);
-      if (seen) return present(life, seen, want);
+      if (seen) return present(account, life, seen, want);
       const left = graceLeftMs(account, target);
       return left > 0
         ? { presence: 'unsettled', retryAfterMs: Math.min(left, account.pollMs) }
@@ -71,7 +86,7 @@ export function kindAdapter<K extends OtherKind, C extends Collection>(
     ensure: (want, context) => ensure(account, life, want, context),
     async remove(target, context) {
       const stages = [life.childCollection, life.collection].flatMap((collection) =>
-        collection ? [{ find: () => find(account, collection, target), usersGo: false }] : [],
+        collection ? [{ find: () => findAny(account, life, collection, target), usersGo: false }] : [],
       );
       const used = life.usedBy && (await inUse(account, life, target));
       if (used) throw used;
@@ -88,7 +103,7 @@ async function ensure<K extends OtherKind, C extends Collection>(
 ): Promise<Present<K>> {
   account.checkRegion(want.location.region);
   life.check(want);
-  const name = objectName(want.stamp);
+  const name = want.adopted?.ref ?? objectName(want.stamp);
   try {
     const resumed = resumedOperation(context.resumed);
     const start =
@@ -102,7 +117,7 @@ async function ensure<K extends OtherKind, C extends Collection>(
       throw new ProviderError('OutcomeUnknown', `${name} was asked for and cannot be seen yet`, {
         providerCode: 'notVisible',
       });
-    const made = present(life, seen, want);
+    const made = await present(account, life, seen, want);
     return converged ? made : { ...made, state: made.state === 'ready' ? 'creating' : made.state };
   } catch (error) {
     throw await naming(account, error, want.stamp, async () =>
@@ -125,6 +140,7 @@ async function insert<K extends OtherKind, C extends Collection>(
   want: Want<K>,
   context: CallContext,
 ): Promise<OperationRef | undefined> {
+  mayBeMade(want as Want<Kind>);
   const scope = await scopeFor(account, life, want);
   const name = objectName(want.stamp);
   const ask = () => {
@@ -165,14 +181,33 @@ async function scopeFor<K extends OtherKind, C extends Collection>(
   return scope;
 }
 
+/** What is looked for: a target, or a want, which says itself whether it was adopted. */
+type Sought = Pick<Target, 'stamp' | 'location' | 'ref'> & { spec?: unknown; adopted?: { ref: string } };
+
+/** By name, and where there is nothing of such a name, what was adopted. What is known to be none is not asked for. */
+async function findAny<K extends OtherKind, C extends Collection, D extends Collection>(
+  account: Account,
+  { kind, collection: main, adoptable }: KindLife<K, C>,
+  collection: D,
+  sought: Sought,
+): Promise<Thing<D>[]> {
+  const { stamp, location, adopted, ref = adopted?.ref } = sought;
+  const found = await find(account, collection, { stamp, location, ref });
+  const mayBeAdopted = adoptable && collection === (main as Collection) && !(sought.spec && !adopted);
+  return found.length > 0 || !mayBeAdopted
+    ? found
+    : findAdopted(account, collection, { kind, stamp, location });
+}
+
 /** Everything of the target, the main objects and their children. */
 async function all<K extends OtherKind, C extends Collection>(
   account: Account,
-  { collection, childCollection }: KindLife<K, C>,
-  target: Pick<Target, 'stamp' | 'location' | 'ref'>,
+  life: KindLife<K, C>,
+  target: Sought,
 ): Promise<Thing[]> {
+  const { collection, childCollection } = life;
   const found = await Promise.all([
-    find(account, collection, target),
+    findAny(account, life, collection, target),
     childCollection ? find(account, childCollection, { ...target, ref: undefined }) : [],
   ]);
   return found.flat();
@@ -182,7 +217,7 @@ async function all<K extends OtherKind, C extends Collection>(
 async function look<K extends OtherKind, C extends Collection>(
   account: Account,
   life: KindLife<K, C>,
-  target: Pick<Target, 'stamp' | 'location' | 'ref'>,
+  target: Sought,
 ): Promise<Seen<C> | undefined> {
   const things = await all(account, life, target);
   const main = things.find((thing) => isMain(life, thing)) as Thing<C> | undefined;
@@ -194,14 +229,16 @@ async function look<K extends OtherKind, C extends Collection>(
   return { main, children };
 }
 
-const isMain = ({ collection }: { collection: Collection }, thing: Thing): boolean =>
-  thing.collection === collection && partOfName(thing.name) === '';
+const isMain = ({ collection, kind }: { collection: Collection; kind: Kind }, thing: Thing): boolean =>
+  thing.collection === collection &&
+  (partOfName(thing.name) === '' || thing.labels[stampLabels.kind] === kind.toLowerCase());
 
-function present<K extends OtherKind, C extends Collection>(
+export async function present<K extends OtherKind, C extends Collection>(
+  account: Account,
   life: KindLife<K, C>,
   seen: Seen<C>,
   want?: Want<K>,
-): Present<K> {
+): Promise<Present<K>> {
   const { main } = seen;
   const shown = {
     presence: 'present' as const,
@@ -209,7 +246,7 @@ function present<K extends OtherKind, C extends Collection>(
     stamp: bare(main),
     location: main.location,
     state: main.state,
-    details: life.details(seen),
+    details: await life.details(seen, account),
     diff: want ? life.diff(seen, want) : [],
   };
   return shown as unknown as Present<K>;

@@ -3,20 +3,24 @@ import { ProviderError } from '../errors.ts';
 import type { Account } from './clients.ts';
 import { type Collection, readPage, type Thing, wordOf } from './collections.ts';
 import { bare } from './life.ts';
-import { addSize, detailsOf, instanceState, machineOf, type Sizes } from './machine.ts';
+import { addSize, detailsOf, instanceState, machineOf, type Size, type Sizes, sizeKey } from './machine.ts';
 import { zonesOf } from './places.ts';
-import { nameFilter, partOfName, stampFilter } from './stamp.ts';
+import { nameFilter, partOfName, stampFilter, stampLabels } from './stamp.ts';
 
 /** Where a list goes on: one place, one collection, one of Google's pages at a time. */
 interface Cursor {
   /** What was not read yet, as `<scope>/<collection>`; the first is being read. */
   left: string[];
   token?: string;
+  /** What the pages before of the same zone have asked of machine types: none is asked for on every page. */
+  sizes?: [string, Size][];
 }
 
 const ofZones: Collection[] = ['instances', 'disks'];
 const ofRegions: Collection[] = ['addresses', 'subnetworks'];
 const ofAll: Collection[] = ['snapshots', 'images', 'networks', 'firewalls'];
+/** Disks of machines are found by their labels, and so is what was adopted: it has kept its name. */
+const byLabel: Collection[] = ['instances', 'disks', 'snapshots'];
 
 /**
  * One page of everything with the broker's stamp. What could not be read is skipped with `complete: false`, so that a zone
@@ -24,14 +28,15 @@ const ofAll: Collection[] = ['snapshots', 'images', 'networks', 'firewalls'];
  * @throws ProviderError `Invalid` for a page that no list gave.
  */
 export async function listPage(account: Account, broker: string, page?: string): Promise<ListPage> {
-  const { left, token } = page === undefined ? await begin(account) : readCursor(page);
+  const { left, token, sizes: known } = page === undefined ? await begin(account) : readCursor(page);
   const [current = '', ...others] = left;
   const [, scope = '', collection] = /^(.*)\/([a-z]+)$/.exec(current) ?? [];
   const after: Cursor | undefined = others.length > 0 ? { left: others } : undefined;
   try {
-    const found = await readOne(account, broker, collection as Collection, scope, token);
+    const sizes: Sizes = new Map(known);
+    const found = await readOne(account, broker, collection as Collection, scope, sizes, token);
     if (!found.reached) tellUnread(account, current, new Error('Google Cloud could not reach it'));
-    const following = found.token ? { left, token: found.token } : after;
+    const following = found.token ? { left, token: found.token, sizes: [...sizes] } : after;
     return {
       items: found.items,
       nextPage: following && writeCursor(following),
@@ -72,15 +77,15 @@ async function readOne(
   broker: string,
   collection: Collection,
   scope: string,
+  sizes: Sizes,
   token?: string,
 ): Promise<{ items: Listed[]; token?: string; reached: boolean }> {
-  // Disks of machines are found by their labels, and volumes carry those too.
-  const filter = ofZones.includes(collection) ? stampFilter({ broker }) : nameFilter({ broker });
+  const filter = filterFor(collection, broker);
   const page = await readPage(account, collection, scope, filter, token);
   const ours = page.things.filter(
     ({ stamp, location }) => stamp?.broker === broker && account.regions.includes(location.region),
   );
-  const details = collection === 'instances' ? await detailsOfAll(account, ours) : new Map();
+  const details = collection === 'instances' ? await detailsOfAll(account, ours, sizes) : new Map();
   const items = ours.map(
     (thing): Listed => ({
       ref: thing.ref,
@@ -96,18 +101,29 @@ async function readOne(
   return { items, token: page.token, reached: page.reached };
 }
 
+/** An address has labels only some time after it was made: all are read, of which a region has few. */
+function filterFor(collection: Collection, broker: string): string | undefined {
+  if (collection === 'addresses') return undefined;
+  return byLabel.includes(collection) ? stampFilter({ broker }) : nameFilter({ broker });
+}
+
 async function detailsOfAll(
   account: Account,
   things: Thing[],
+  sizes: Sizes,
 ): Promise<Map<string, Pick<Listed, 'state' | 'details'>>> {
-  const sizes: Sizes = new Map();
-  const details = new Map<string, Pick<Listed, 'state' | 'details'>>();
-  for (const { ref, body } of things as Thing<'instances'>[]) {
-    const machine = machineOf(body);
-    await addSize(account, sizes, machine);
-    details.set(ref, { state: instanceState(machine), details: detailsOf(machine, sizes) });
-  }
-  return details;
+  const machines = (things as Thing<'instances'>[]).map(({ ref, body }) => ({
+    ref,
+    machine: machineOf(body),
+  }));
+  const ofSizes = new Map(machines.map(({ machine }) => [sizeKey(machine), machine]));
+  await Promise.all([...ofSizes.values()].map((machine) => addSize(account, sizes, machine)));
+  return new Map(
+    machines.map(({ ref, machine }) => [
+      ref,
+      { state: instanceState(machine), details: detailsOf(machine, sizes) },
+    ]),
+  );
 }
 
 /** The kind that a main object stands for. A disk or a firewall rule may be an instance's instead. */
@@ -122,8 +138,9 @@ const kinds: Record<Collection, Listed['kind']> = {
   addresses: 'Address',
 };
 
-function kindOf({ collection, name }: Thing): Pick<Listed, 'kind' | 'child'> {
+function kindOf({ collection, name, labels }: Thing): Pick<Listed, 'kind' | 'child'> {
   if (collection === 'instances') return { kind: 'Instance', child: false };
+  if (labels[stampLabels.kind]) return { kind: kinds[collection], child: false };
   const part = partOfName(name);
   if (part === 'ssh' || part === undefined) return { kind: 'Instance', child: true };
   return { kind: kinds[collection], child: part !== '' };

@@ -84,20 +84,28 @@ export const deathOfMachine = (zone: string, name: string) => deathOf(machineRef
 
 /** References of what a machine brings with it: its boot disk, and the rule that lets SSH in. A volume is nobody's child. */
 export function childrenOf(machine: Machine): string[] {
-  const stamp = stampOf(machine.labels);
-  const letsSshIn = stamp && machine.tags?.items?.includes(sshTag(stamp));
+  const tags = machine.tags?.items ?? [];
+  // Its name is a digest, which costs more than all else that is read of a machine in a list.
+  const stamp = tags.some(isTagOfOurs) ? stampOf(machine.labels) : undefined;
+  const letsSshIn = stamp && tags.includes(sshTag(stamp));
   return [...bootDisksOf(machine), ...(letsSshIn ? [sshRuleRef(stamp)] : [])];
 }
 
+/** A disk that outlives the machine, as one that was adopted may have it, is somebody else's. */
 export function bootDisksOf(machine: Machine): string[] {
   const scope = `zones/${machine.zone}`;
-  return (machine.disks ?? []).flatMap(({ source, boot }) =>
-    source && boot ? [refOf({ collection: 'disks', scope, name: lastOf(source) })] : [],
+  return (machine.disks ?? []).flatMap(({ source, boot, autoDelete }) =>
+    source && boot && autoDelete ? [refOf({ collection: 'disks', scope, name: lastOf(source) })] : [],
   );
 }
 
-/** vCPUs and memory by zone and machine type. */
-export type Sizes = Map<string, { vcpus: number; memoryGiB: number }>;
+export interface Size {
+  vcpus: number;
+  memoryGiB: number;
+}
+
+/** By zone and machine type. */
+export type Sizes = Map<string, Size>;
 
 export async function addSize(account: Account, sizes: Sizes, machine: Machine): Promise<void> {
   const key = sizeKey(machine);
@@ -110,7 +118,8 @@ export async function addSize(account: Account, sizes: Sizes, machine: Machine):
   sizes.set(key, { vcpus: type?.guestCpus ?? 0, memoryGiB: (type?.memoryMb ?? 0) / 1024 });
 }
 
-const sizeKey = (machine: Machine): string => `${machine.zone}/${lastOf(machine.machineType)}`;
+/** One for all machines of a size: what is asked for once. */
+export const sizeKey = (machine: Machine): string => `${machine.zone}/${lastOf(machine.machineType)}`;
 
 /** `TERMINATED` is Compute Engine's word for stopped. A machine in repair comes back by itself. */
 const powers: Record<string, InstanceDetails['power']> = {
@@ -132,8 +141,13 @@ export function powerOf(machine: Machine): InstanceDetails['power'] {
   return powers[String(machine.status)] ?? 'pending';
 }
 
+/** Nothing that is asked of it can keep it. */
+export function isGoing(machine: Machine): boolean {
+  return machine.status === 'DEPROVISIONING';
+}
+
 export function instanceState(machine: Machine): Present['state'] {
-  if (machine.status === 'DEPROVISIONING') return 'removing';
+  if (isGoing(machine)) return 'removing';
   return powerOf(machine) === 'pending' ? 'creating' : 'ready';
 }
 
@@ -192,6 +206,8 @@ export async function toPresent(account: Account, machine: Machine, want?: Insta
 /** The network tags of ours that the machine should have. */
 export function wantedTags(machine: Machine, want: InstanceWant): string[] {
   const stamp = stampOf(machine.labels);
+  // Who reaches a machine that was adopted its owner has settled; one that we made before let go of has a tag of ours for it.
+  if (want.image === undefined) return (machine.tags?.items ?? []).filter(isTagOfOurs).sort();
   return [...(want.firewalls ?? []).map(lastOf), ...(stamp && wantsSsh(want) ? [sshTag(stamp)] : [])].sort();
 }
 

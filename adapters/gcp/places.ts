@@ -4,7 +4,7 @@ import { type Account, finding } from './clients.ts';
 
 /** The last part of one of Google's links. */
 export function lastOf(link: string | null | undefined): string {
-  return link?.split('/').at(-1) ?? '';
+  return link ? link.slice(link.lastIndexOf('/') + 1) : '';
 }
 
 export function regionOf(zone: string): string {

@@ -10,7 +10,7 @@ import { type OperationRef, readOperation } from './operation.ts';
 import { partOfName } from './stamp.ts';
 
 /** Looks in a row that have to see nothing before a removal is done (A4). */
-const looksForAbsence = 2;
+export const looksForAbsence = 2;
 
 /** What goes together; a stage begins when nothing is left of the ones before it. */
 export interface Stage {

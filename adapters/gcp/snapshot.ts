@@ -6,9 +6,12 @@ import type { KindLife } from './life.ts';
 export const snapshotLife: KindLife<'Snapshot', 'snapshots'> = {
   kind: 'Snapshot',
   collection: 'snapshots',
+  adoptable: true,
   standsOn: '/volume',
-  check({ spec }) {
+  check({ spec, adopted }) {
     kindLabels(spec);
+    // What it is of may be unknown, and nothing is made of it.
+    if (adopted) return;
     wantedRef('disks', spec.volume, '/volume');
   },
   insert: (account, { spec, stamp, location }, { name, requestId }) =>

@@ -6,12 +6,16 @@ import { descriptionOf, objectName } from './stamp.ts';
 
 export const defaultNetwork = 'global/networks/default';
 
-/** In the site's default network nobody else may let SSH in; in a network of ours only its firewalls do. */
+/**
+ * In the site's default network nobody else may let SSH in; in a network of ours only its firewalls do. Who reaches a machine that
+ * was adopted, which has no image, its owner has settled.
+ */
 export function wantsSsh({
   publicAddress,
   network,
-}: Pick<InstanceWant, 'publicAddress' | 'network'>): boolean {
-  return publicAddress && network === undefined;
+  image,
+}: Pick<InstanceWant, 'publicAddress' | 'network' | 'image'>): boolean {
+  return publicAddress && network === undefined && image !== undefined;
 }
 
 /** Name of the rule that lets SSH in to the attempt's machine, and of the network tag by which it finds it. */

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
-import type { InstanceWant, Stamp, Target, Want } from '../contract.ts';
+import { hash } from 'node:crypto';
+import type { InstanceWant, Kind, Stamp, Target, Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 
 /** Labels of an object at Google. */
@@ -17,19 +17,21 @@ export const stampLabels = {
   user: 'landfall-user',
   /** The instance's name as the user gave it: Compute Engine's own is unique in the zone and never changes. */
   name: 'landfall-name',
+  /** Of what was adopted and is no machine, which has kept its name: the kind of the resource, in small letters. */
+  kind: 'landfall-kind',
+  /** Of an address that was released: its description says whose it was, for ever. */
+  released: 'landfall-released',
 } as const;
 
 function digest(stamp: Stamp): string {
-  return createHash('sha256').update(`${stamp.broker}\n${stamp.resource}\n${stamp.attempt}`).digest('hex');
+  return hash('sha256', `${stamp.broker}\n${stamp.resource}\n${stamp.attempt}`);
 }
 
 /**
  * Idempotency token of one attempt: `requestId` has to be a UUID. `after`: the operation that failed before, see `create`.
  */
 export function requestId(stamp: Stamp, after = ''): string {
-  const hex = createHash('sha256')
-    .update(`${digest(stamp)}${after}`)
-    .digest('hex');
+  const hex = hash('sha256', `${digest(stamp)}${after}`);
   return [
     hex.slice(0, 8),
     hex.slice(8, 12),
@@ -44,8 +46,7 @@ export function machineName(stamp: Stamp): string {
   return `landfall-${digest(stamp).slice(0, 40)}`;
 }
 
-const short = (text: string, length: number) =>
-  createHash('sha256').update(text).digest('hex').slice(0, length);
+const short = (text: string, length: number) => hash('sha256', text).slice(0, length);
 
 /**
  * Name of what is made for a resource of any other kind: the same for every call, so that there can be only one, and such that
@@ -107,6 +108,18 @@ export function stampAsLabels(stamp: Stamp): Labels {
     [stampLabels.attempt]: String(stamp.attempt),
   });
 }
+
+/** The stamp of what was adopted: its kind is in no name of ours. */
+export function adoptedAsLabels(stamp: Stamp, kind: Kind): Labels {
+  return { ...stampAsLabels(stamp), [stampLabels.kind]: kind.toLowerCase() };
+}
+
+/** The labels without what is ours. */
+export function withoutStamp(labels: Labels): Labels {
+  return Object.fromEntries(Object.entries(labels).filter(([key]) => !ours.has(key)));
+}
+
+const ours = new Set<string>(Object.values(stampLabels));
 
 /** Name and labels as Google's labels: what may change later. @throws ProviderError `Invalid`. */
 export function mutableLabels(spec: Pick<InstanceWant, 'name' | 'labels'>): Labels {

@@ -7,6 +7,7 @@ import { betterLabels, differsInLabels, kindLabels } from './labels.ts';
 import type { KindLife } from './life.ts';
 import { type OperationRef, operationOf } from './operation.ts';
 import { lastOf } from './places.ts';
+import { stampLabels } from './stamp.ts';
 
 /** `standard` is pd-balanced, as root disks are: pd-standard is a spinning disk, and slow below hundreds of GiB. */
 const types: Record<VolumeWant['type'], string> = { standard: 'pd-balanced', ssd: 'pd-ssd' };
@@ -15,6 +16,7 @@ const types: Record<VolumeWant['type'], string> = { standard: 'pd-balanced', ssd
 export const volumeLife: KindLife<'Volume', 'disks'> = {
   kind: 'Volume',
   collection: 'disks',
+  adoptable: true,
   standsOn: '/snapshot',
   check({ spec, location }) {
     kindLabels(spec);
@@ -66,13 +68,15 @@ export const volumeLife: KindLife<'Volume', 'disks'> = {
       ? attach(account, main, spec.attachedTo ?? '')
       : detach(account, main, attached);
   },
-  details({ main }) {
+  async details({ main }, account) {
     const attached = attachedTo(main);
+    // One that was adopted attached has the name in the guest that somebody else gave it.
+    const named = main.labels[stampLabels.kind] ? await deviceOf(account, main, attached) : main.name;
     return {
       sizeGiB: Number(main.body.sizeGb),
       type: lastOf(main.body.type),
       attachedTo: attached,
-      device: attached && `/dev/disk/by-id/google-${main.name}`,
+      device: attached && named && `/dev/disk/by-id/google-${named}`,
       children: [],
     };
   },
@@ -83,6 +87,17 @@ export const volumeLife: KindLife<'Volume', 'disks'> = {
     return diff;
   },
 };
+
+/** The machine's word for the disk. */
+async function deviceOf(account: Account, disk: Thing<'disks'>, ref = ''): Promise<string | undefined> {
+  const named = parseRef('instances', ref);
+  const machine = named && (await read(account, { ...named, collection: 'instances' }));
+  return diskAt(machine, disk)?.deviceName ?? undefined;
+}
+
+function diskAt(machine: Thing<'instances'> | undefined, disk: Thing<'disks'>) {
+  return machine?.body.disks?.find(({ source }) => source && refOfLink(source) === disk.ref);
+}
 
 function attachedTo({ body }: Thing<'disks'>): string | undefined {
   const [user] = body.users ?? [];
@@ -112,7 +127,7 @@ async function attach(account: Account, disk: Thing<'disks'>, ref: string): Prom
 async function detach(account: Account, disk: Thing<'disks'>, ref: string): Promise<Next> {
   const named = parseRef('instances', ref);
   const machine = named && (await read(account, { ...named, collection: 'instances' }));
-  const attached = machine?.body.disks?.find(({ source }) => source && refOfLink(source) === disk.ref);
+  const attached = diskAt(machine, disk);
   if (!machine || !attached?.deviceName) return 'waiting';
   const request = {
     project: await account.project(),

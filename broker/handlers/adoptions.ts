@@ -1,5 +1,5 @@
 import type { InstanceSpec, Schemas } from '@landfall/model';
-import { adoptInstance, holderOf, siteQueues } from '@landfall/store';
+import { adoptInstance, adoptOther, holderOf, managedAs, siteQueues } from '@landfall/store';
 import { getSite } from '@landfall/store/sites.ts';
 import {
   DiscoveryFailed,
@@ -33,10 +33,31 @@ export const adoptionHandlers = {
     const { name, site, externalReference, labels = {} } = body;
     const { spec: siteSpec } = await getSite(db, organization, site);
     const found = await findUnmanaged(broker, site, body.kind, externalReference);
+    const { kind } = body;
     const refused = found.refused ?? unknownSize(found);
     if (refused !== undefined)
       throw new Problem('conflict', `${externalReference} cannot be adopted: ${refused}.`, {
         errors: [{ pointer: '/externalReference', message: refused, value: externalReference }],
+      });
+    if (kind === 'Volume' || kind === 'Snapshot' || kind === 'Address') {
+      const adopted = await adoptOther(db, {
+        ...requester,
+        kind,
+        project,
+        name,
+        labels,
+        externalReference: found.ref,
+        at: { site, provider: siteSpec.provider, ...found.location },
+        spec: kind === 'Volume' ? { sizeGiB: found.diskGiB } : {},
+        attachedTo: found.attachedTo,
+        volume: found.volume,
+        validateOnly: query.validateOnly,
+      });
+      return adopted ? accepted(adopted.operation, adopted.resource.revision) : { status: 204 };
+    }
+    if (kind !== 'Instance')
+      throw new Problem('unprocessable', `A ${kind} cannot be adopted.`, {
+        errors: [{ pointer: '/kind', message: 'cannot be adopted', value: kind }],
       });
     if (query.validateOnly) return { status: 204 };
     const { region, zone = null, host = null } = found.location;
@@ -59,7 +80,7 @@ export const adoptionHandlers = {
       project,
       name,
       labels,
-      externalReference,
+      externalReference: found.ref,
       offer,
       spec: specOf(found),
     });
@@ -67,8 +88,10 @@ export const adoptionHandlers = {
   },
 } satisfies Partial<Handlers>;
 
-/** Why a machine whose size the provider does not say cannot be had: limits, ledger and policies need it. */
-function unknownSize({ vcpus, memoryGiB }: Unmanaged): string | undefined {
+/** Why what the provider does not say the size of cannot be had: limits, ledger and policies need a machine's, and a volume only grows. */
+function unknownSize({ kind, vcpus, memoryGiB, diskGiB }: Unmanaged): string | undefined {
+  if (kind === 'Volume') return diskGiB ? undefined : 'its provider does not say how large it is';
+  if (kind !== 'Instance') return undefined;
   return vcpus && memoryGiB
     ? undefined
     : 'its provider does not say how many vCPUs and how much memory it has';
@@ -94,15 +117,20 @@ async function findUnmanaged(
   kind: DiscoveryQuery['kind'],
   ref: string,
 ): Promise<Unmanaged> {
-  const holder = await holderOf(broker.db, site, ref);
+  const holder = await holderOfKind(broker, site, kind, ref);
   if (holder)
-    throw new Problem('conflict', `${ref} is instance ${holder.name} of project ${holder.project} already.`, {
-      errors: [{ pointer: '/externalReference', message: 'is managed already', value: ref }],
-    });
+    throw new Problem(
+      'conflict',
+      `${ref} is ${kind.toLowerCase()} ${holder.name} of project ${holder.project} already.`,
+      {
+        errors: [{ pointer: '/externalReference', message: 'is managed already', value: ref }],
+      },
+    );
   let isComplete = true;
   for (let pageToken: string | undefined, pages = 0; pages === 0 || pageToken !== undefined; pages += 1) {
     const answer = await discover(broker, site, kind, { ref, pageToken });
-    const found = answer.items.find((item) => item.ref === ref);
+    // Its reference as the provider's adapter writes it: whoever asks may have written it otherwise (Azure's, in another case).
+    const [found] = answer.items;
     if (found) return found;
     isComplete &&= answer.complete;
     pageToken = answer.nextPageToken;
@@ -124,6 +152,11 @@ async function findUnmanaged(
       },
     ],
   });
+}
+
+async function holderOfKind({ db }: BrokerParts, site: string, kind: DiscoveryQuery['kind'], ref: string) {
+  if (kind === 'Instance') return holderOf(db, site, ref);
+  return managedAs(db, site, kind === 'Image' ? 'CustomImage' : kind, ref);
 }
 
 /** One page of one of the site's queues: a cloud has one, an on-prem site one per host, one after the other. */

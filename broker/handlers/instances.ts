@@ -6,6 +6,9 @@ import {
   findInstanceId,
   getInstance,
   type InstanceChange,
+  releaseInstance,
+  replaceInstance,
+  specInPlace,
 } from '@landfall/store';
 import { listInstances } from '@landfall/store/lists.ts';
 import { siteQueue } from '@landfall/workflows/client.ts';
@@ -111,6 +114,38 @@ export const instanceHandlers = {
   stopInstance: (call, broker) => act(call, broker, 'stop'),
   rebootInstance: (call, broker) => act(call, broker, 'reboot'),
   resizeInstance: (call, broker) => act(call as ActCall, broker, 'resize', { spec: call.body }),
+
+  async replaceInstance({ principal, params, body, query, ifMatch, requester }, { db }) {
+    const { spec, status } = await getInstance(db, params.project, params.instance);
+    if (status.adopted && body.image !== undefined)
+      await checkInstanceSpec(
+        db,
+        principal.organization,
+        params.project,
+        specInPlace({ spec, status }, body),
+        '',
+      );
+    const { instance, operation } = await replaceInstance(db, {
+      ...requester,
+      ...params,
+      replacement: body,
+      ifMatch: ifMatch ?? null,
+      validateOnly: query.validateOnly,
+    });
+    return operation && !query.validateOnly
+      ? accepted(operation, instance.revision)
+      : ({ status: 204 } as const);
+  },
+
+  async releaseInstance({ params, query, ifMatch, requester }, { db }) {
+    const { instance, operation } = await releaseInstance(db, {
+      ...requester,
+      ...params,
+      ifMatch: ifMatch ?? null,
+      validateOnly: query.validateOnly,
+    });
+    return operation && !query.validateOnly ? accepted(operation, instance.revision) : { status: 204 };
+  },
 
   async getInstanceConsole({ params, query }, { db, signals, installation }) {
     const { id, name, project, status } = await getInstance(db, params.project, params.instance);

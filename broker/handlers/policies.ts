@@ -69,10 +69,11 @@ export const policyHandlers = {
   },
   async validatePolicy({ principal, body }, { db }) {
     const file = body.file ?? 'policy.yaml';
-    const { policies, problems } = parsePolicy(body.source, file);
-    const beside = await othersInForce(db, principal.organization, policies);
+    const { policies, partly, problems } = parsePolicy(body.source, file);
+    const given = [...policies, ...partly];
+    const beside = await othersInForce(db, principal.organization, given);
     const catalogue = await catalogueInForce(db, principal.organization);
-    const warnings = checkPolicies([...beside, ...policies], catalogue, { whole: true }).filter(
+    const warnings = checkPolicies([...beside, ...given], catalogue, { whole: true }).filter(
       (problem) => problem.file === file,
     );
     return { status: 200, body: { problems: [...problems, ...warnings] } };

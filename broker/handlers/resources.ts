@@ -8,6 +8,7 @@ import {
   type ResourceKind,
   type ResourcePatch,
   type ResourceSpec,
+  releaseResource,
 } from '@landfall/store';
 import type { BrokerParts } from '../broker.ts';
 import type { Call, Handlers } from '../handler.ts';
@@ -73,6 +74,22 @@ function handlersOf<K extends ResourceKind, P extends string>(kind: K, plural: P
   >;
 }
 
+/** Letting go of one, of the kinds that can go on without Landfall. */
+function releaseOf<K extends 'Volume' | 'Snapshot' | 'Address'>(kind: K) {
+  return {
+    [`release${kind}`]: async (call: unknown, { db }: BrokerParts) => {
+      const { params, query, ifMatch, requester } = input(call);
+      const { resource, operation } = await releaseResource(db, kind, {
+        ...requester,
+        ...params,
+        ifMatch: ifMatch ?? null,
+        validateOnly: query.validateOnly,
+      });
+      return operation && !query.validateOnly ? accepted(operation, resource.revision) : { status: 204 };
+    },
+  } as unknown as Pick<Handlers, `release${K}`>;
+}
+
 /** Volumes, snapshots, networks, firewalls, addresses and images of one's own: alike but for their specs. */
 export const resourceHandlers = {
   ...handlersOf('Volume', 'Volumes'),
@@ -81,4 +98,7 @@ export const resourceHandlers = {
   ...handlersOf('Firewall', 'Firewalls'),
   ...handlersOf('Address', 'Addresses'),
   ...handlersOf('CustomImage', 'CustomImages'),
+  ...releaseOf('Volume'),
+  ...releaseOf('Snapshot'),
+  ...releaseOf('Address'),
 };

@@ -50,9 +50,10 @@ export async function testDatabase(): Promise<TestDatabase> {
   const halt = async (signal: 'SIGINT' | 'SIGKILL' = 'SIGINT'): Promise<void> => {
     const child = server;
     if (!child || child.exitCode !== null) return;
-    const exited = new Promise((resolve) => child.once('exit', resolve));
+    // Until stderr is closed, which its sessions hold too: they outlive a killed server for a moment, and answer.
+    const gone = new Promise((resolve) => child.once('close', resolve));
     child.kill(signal);
-    await exited;
+    await gone;
     server = undefined;
   };
   await start();

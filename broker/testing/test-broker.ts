@@ -5,7 +5,7 @@ import type { Role } from '@landfall/model';
 import { type OutboxRow, openStore, type Store } from '@landfall/store';
 import type { Signals } from '@landfall/workflows/client.ts';
 import { pino } from 'pino';
-import { assembleBroker, type Broker } from '../assemble.ts';
+import { assembleBroker, type Broker, type BrokerOptions } from '../assemble.ts';
 import { type TestDatabase, testDatabase } from './database.ts';
 
 /** The engine's place in tests: remembers what it was told, and can be away. */
@@ -16,7 +16,7 @@ export class RecordedSignals {
   /** Nothing is lost here: the outbox alone is tried. */
   async ensureStarted(): Promise<void> {}
 
-  async signal(row: Pick<OutboxRow, 'workflow' | 'resource'>): Promise<void> {
+  async signal(row: Omit<OutboxRow, 'id'>): Promise<void> {
     if (this.away) throw new Error('the engine is away');
     this.rows.push({ workflow: row.workflow, resource: row.resource });
   }
@@ -67,7 +67,7 @@ export class TestBroker {
     this.agentToken = readFileSync(join(parts.dataDir, 'agent.token'), 'utf8').trim();
   }
 
-  static async start(): Promise<TestBroker> {
+  static async start(options: Pick<BrokerOptions, 'allowedOrigins'> = {}): Promise<TestBroker> {
     const database = await testDatabase();
     const dataDir = mkdtempSync(join(tmpdir(), 'landfall-data-'));
     try {
@@ -82,6 +82,7 @@ export class TestBroker {
         dataDir,
         localSite: true,
         validateResponses: true,
+        ...options,
       });
       const url = await broker.app.listen({ host: '127.0.0.1', port: 0 });
       return new TestBroker({ database, dataDir, store, broker, url, logged }, signals);

@@ -8,7 +8,7 @@ import type { Pending } from '../waiting.ts';
 import { renderDifferences } from './compare.ts';
 import { applyInstance } from './instance.ts';
 import { applyPolicy, applySite, createOnly } from './others.ts';
-import type { ApplyOptions, Outcome } from './outcome.ts';
+import type { ApplyOptions, ApplySession, Outcome } from './outcome.ts';
 import { applyResource } from './resource.ts';
 
 /** One manifest's result. */
@@ -92,7 +92,8 @@ function tellOutcome(session: Session, manifest: Manifest, outcome: Outcome, opt
   if (outcome.notice) session.out(`  ${outcome.notice}\n`);
 }
 
-function applyOne(session: Session, manifest: Manifest, options: ApplyOptions): Promise<Outcome> {
+/** Applies one manifest, by the way of its kind. */
+export function applyOne(session: ApplySession, manifest: Manifest, options: ApplyOptions): Promise<Outcome> {
   const broker = session.brokerFor(manifest.project);
   switch (manifest.kind) {
     case 'Instance':

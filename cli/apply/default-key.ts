@@ -6,8 +6,8 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { answer, type Broker, bodyIfFound, idempotencyKey } from '../connection/broker.ts';
 import { CommandError } from '../errors.ts';
-import type { Session } from '../session.ts';
 import { configDirectory } from '../terminal.ts';
+import type { ApplySession } from './outcome.ts';
 
 /** The private key's file; its public half has `.pub` at its end. */
 export function defaultKeyFile(env: NodeJS.ProcessEnv): string {
@@ -33,7 +33,7 @@ function currentUser(env: NodeJS.ProcessEnv): string {
 }
 
 /** The local public key; made with ssh-keygen when there is none. */
-export function ensureLocalKey(session: Session): string {
+export function ensureLocalKey(session: ApplySession): string {
   const { env } = session.terminal;
   const file = defaultKeyFile(env);
   if (!existsSync(file)) {
@@ -76,7 +76,7 @@ function keyMaterial(publicKey: string): string {
  * another machine, so this one's digest is added to its name.
  */
 export async function ensureProjectKey(
-  session: Session,
+  session: ApplySession,
   broker: Broker,
   agreed: () => Promise<unknown>,
 ): Promise<string> {

@@ -1,22 +1,21 @@
 /** Applies one Instance. */
 import type { Decision, Instance, NewInstanceSpec, Operation } from '@landfall/model';
+import { pricePerHour, pricePerMonth } from '@landfall/model/quantities.ts';
 import { answer, type Broker, body, bodyIfFound, idempotencyKey } from '../connection/broker.ts';
 import { CommandError, exitCodes, ProblemError } from '../errors.ts';
 import { type Manifest, manifestSubject } from '../manifests/manifest.ts';
 import { printable } from '../output/colours.ts';
 import { offerPlace } from '../output/places.ts';
-import { pricePerHour, pricePerMonth } from '../output/quantities.ts';
-import type { Session } from '../session.ts';
 import { compareInstance } from './compare.ts';
 import { ensureProjectKey } from './default-key.ts';
-import { type ApplyOptions, additions, cannotChange, type Outcome } from './outcome.ts';
+import { type ApplyOptions, type ApplySession, additions, cannotChange, type Outcome } from './outcome.ts';
 
 /** Status reports move the ETag too, so a stale one is read again this often. */
 const attempts = 5;
 
 /** Creates the instance, changes what differs, or leaves it. */
 export async function applyInstance(
-  session: Session,
+  session: ApplySession,
   broker: Broker,
   manifest: Manifest,
   options: ApplyOptions,
@@ -56,7 +55,7 @@ export async function applyInstance(
         }),
       );
       const operation = isOperation(changed) ? changed : undefined;
-      return { action: 'configured', differences: change.differences, operation, settles };
+      return { action: 'configured', differences: change.differences, operation, before: instance, settles };
     } catch (error) {
       if (attempt < attempts && error instanceof ProblemError && error.problem.status === 412) continue;
       throw error;
@@ -65,7 +64,7 @@ export async function applyInstance(
 }
 
 async function create(
-  session: Session,
+  session: ApplySession,
   broker: Broker,
   manifest: Manifest,
   options: ApplyOptions,
@@ -83,7 +82,7 @@ async function create(
     spec.sshKeys = [await ensureProjectKey(session, broker, () => post(true))];
   const { body: made } = await post(options.dryRun);
   if (isOperation(made)) return { action: 'created', differences: additions(manifest), operation: made };
-  return { action: 'created', differences: additions(manifest), notice: landing(made) };
+  return { action: 'created', differences: additions(manifest), notice: landing(made), decision: made };
 }
 
 function isOperation(value: Operation | Instance | Decision): value is Operation {

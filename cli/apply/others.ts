@@ -22,11 +22,8 @@ export async function applySite(broker: Broker, manifest: Manifest, options: App
     await answer(client.POST('/v1/sites', { params: writeParams(options), body: input }));
     return { action: 'created', differences: additions(manifest) };
   }
-  const { spec, labels } = existing.body;
-  const changed = [
-    ...labelDifferences(manifest.labels, labels),
-    ...differences(siteWithDefaults({ ...spec }), siteWithDefaults(manifest.spec), 'spec'),
-  ];
+  const { labels } = existing.body;
+  const changed = siteDifferences(manifest, existing.body);
   if (changed.length === 0) return { action: 'unchanged' };
   const provider = changed.filter((difference) => difference.field === 'spec.provider');
   if (provider.length > 0)
@@ -38,6 +35,17 @@ export async function applySite(broker: Broker, manifest: Manifest, options: App
     }),
   );
   return { action: 'configured', differences: changed };
+}
+
+/** What differs from the site there is. */
+export function siteDifferences(
+  manifest: Manifest,
+  { spec, labels }: Pick<Schemas['Site'], 'spec' | 'labels'>,
+): Difference[] {
+  return [
+    ...labelDifferences(manifest.labels, labels),
+    ...differences(siteWithDefaults({ ...spec }), siteWithDefaults(manifest.spec), 'spec'),
+  ];
 }
 
 /** Puts a policy in force. */
@@ -97,17 +105,26 @@ export async function createOnly(
   manifest: Manifest,
   options: ApplyOptions,
 ): Promise<Outcome> {
-  const existing = await find(broker, manifest);
-  if (existing) {
-    const changed = [
-      ...labelDifferences(manifest.labels, existing.body.labels),
-      ...specDifferences(manifest, existing.body),
-    ];
+  const changed = await createdDifferences(broker, manifest);
+  if (changed) {
     if (changed.length === 0) return { action: 'unchanged' };
     throw cannotChange(manifest, changed, `Delete it and apply again, or use another name.`);
   }
   await post(broker, manifest, options);
   return { action: 'created', differences: additions(manifest) };
+}
+
+/** What differs from the organization, project, image or key there is; undefined where there is none. */
+export async function createdDifferences(
+  broker: Broker,
+  manifest: Manifest,
+): Promise<Difference[] | undefined> {
+  const existing = await find(broker, manifest);
+  if (existing === undefined) return undefined;
+  return [
+    ...labelDifferences(manifest.labels, existing.body.labels),
+    ...specDifferences(manifest, existing.body),
+  ];
 }
 
 function specDifferences(manifest: Manifest, existing: Record<string, unknown>): Difference[] {

@@ -62,7 +62,9 @@ export async function applyResource(
         exitCode: exitCodes.conflict,
         hint: 'Apply again when it is gone.',
       });
-    const { changed, patch } = compare(manifest, resource);
+    const { changed, fixed, patch } = compareResource(manifest, resource);
+    if (fixed.length > 0)
+      throw cannotChange(manifest, fixed, 'Delete it and apply again, or give the new one another name.');
     if (changed.length === 0) {
       const { state, message = '' } = resource.status;
       const notice = state === 'Failed' || state === 'Lost' ? { notice: `it is ${state} (${message})` } : {};
@@ -80,15 +82,14 @@ export async function applyResource(
   }
 }
 
-function compare(manifest: Manifest & { kind: ResourceKind }, resource: Resource) {
+/** What differs, what of it cannot change in place, and the merge patch for the rest. */
+export function compareResource(manifest: Manifest & { kind: ResourceKind }, resource: Resource) {
   const actual = withSources(resource.spec);
   const wanted = withSources(manifest.spec);
   for (const field of unowned) if (wanted[field] === undefined) wanted[field] = actual[field];
   const found = differences(actual, wanted, 'spec');
   const root = (field: string): string => field.split('.')[1] ?? '';
   const fixed = found.filter(({ field }) => !changeable[manifest.kind].includes(root(field)));
-  if (fixed.length > 0)
-    throw cannotChange(manifest, fixed, 'Delete it and apply again, or give the new one another name.');
   const labels = labelDifferences(manifest.labels, resource.labels);
   const patch = {
     ...(labels.length > 0
@@ -102,7 +103,7 @@ function compare(manifest: Manifest & { kind: ResourceKind }, resource: Resource
       ? { spec: Object.fromEntries(found.map(({ field }) => [root(field), wanted[root(field)] ?? null])) }
       : {}),
   };
-  return { changed: [...labels, ...found], patch };
+  return { changed: [...labels, ...found], fixed, patch };
 }
 
 /** A firewall rule without sources is one from everywhere. */

@@ -1,147 +1,44 @@
-/** `landfall discover` and `landfall adopt`: what exists at sites without Landfall, and making it Landfall's. */
-import type { Schemas } from '@landfall/model';
+/** `landfall adopt`: makes what exists at a site Landfall's. */
 import { body, idempotencyKey } from '../connection/broker.ts';
 import { CommandError, exitCodes, ProblemError, usageError } from '../errors.ts';
-import { type Kind, kindNamed } from '../kinds.ts';
 import { printable } from '../output/colours.ts';
-import { gib, moment, number } from '../output/quantities.ts';
-import { type Column, renderTable } from '../output/table.ts';
 import type { Session } from '../session.ts';
+import { type AdoptAllFlags, adoptAll } from './adopt-all.ts';
+import { type Discoverable, kindOf, siteNames } from './discover.ts';
+import { labelsOf } from './labels.ts';
 import { finish, type WaitFlags } from './lifecycle.ts';
-
-type Unmanaged = Schemas['Unmanaged'];
-
-const columns: Column<Unmanaged>[] = [
-  { header: 'KIND', cell: (item) => item.kind },
-  { header: 'NAME', cell: (item) => item.name },
-  { header: 'REGION', cell: (item) => item.region },
-  { header: 'SIZE', cell: (item) => sizeOf(item) },
-  { header: 'STATE', state: true, cell: (item) => item.power ?? item.state },
-  { header: 'REFERENCE', cell: (item) => item.externalReference },
-  { header: 'CANNOT BE ADOPTED', cell: (item) => item.refused },
-  { header: 'SITE', wide: true, cell: (item) => item.site },
-  { header: 'ZONE', wide: true, cell: (item) => item.zone },
-  { header: 'HOST', wide: true, cell: (item) => item.host },
-  { header: 'TYPE', wide: true, cell: (item) => item.instanceType },
-  {
-    header: 'ADDRESS',
-    wide: true,
-    cell: ({ addresses }) => addresses.map(({ address }) => address).join(', '),
-  },
-  { header: 'IMAGE', wide: true, cell: (item) => item.image },
-  { header: 'CREATED', wide: true, cell: (item) => moment(item.createdAt, Date.now()) },
-  {
-    header: 'LABELS',
-    wide: true,
-    cell: ({ labels }) =>
-      Object.entries(labels)
-        .map(([key, value]) => `${key}=${value}`)
-        .join(', '),
-  },
-];
-
-/** `2 vCPU, 1 GiB memory, 8 GiB disk`, as far as it is known. */
-function sizeOf({ vcpus, memoryGiB, diskGiB }: Unmanaged): string | undefined {
-  const parts = [
-    vcpus === undefined ? undefined : `${number(vcpus)} vCPU`,
-    memoryGiB === undefined ? undefined : `${gib(memoryGiB)} memory`,
-    diskGiB === undefined ? undefined : `${gib(diskGiB)} disk`,
-  ].filter((part) => part !== undefined);
-  return parts.length > 0 ? parts.join(', ') : undefined;
-}
-
-const discoverable = ['Instance', 'Volume', 'Snapshot', 'Image', 'Network', 'Firewall', 'Address'] as const;
-
-type Discoverable = (typeof discoverable)[number];
-
-/** The API's word for the kind that the user names. */
-function kindOf(word: string): Discoverable {
-  const { kind, singular } = kindNamed(word);
-  const known = kind === 'CustomImage' ? 'Image' : kind;
-  if ((discoverable as readonly string[]).includes(known)) return known as Discoverable;
-  throw usageError(`A ${singular} cannot be discovered; an instance can.`);
-}
-
-/** Lists what exists at sites and is not Landfall's. A site that cannot be read is told, and the others are shown: exit code 1. */
-export async function discover(session: Session, flags: { site?: string; kind?: string }): Promise<number> {
-  const kind = kindOf(flags.kind ?? 'instance');
-  const names = flags.site === undefined ? await siteNames(session) : [flags.site];
-  const found: Unmanaged[] = [];
-  let code: number = exitCodes.ok;
-  for (const site of names) {
-    try {
-      const { items, complete } = await everything(session, site, kind);
-      found.push(...items);
-      if (complete) continue;
-      session.notice(`site/${printable(site)}: a part of it could not be read; there may be more.`);
-    } catch (error) {
-      // Of the only site, nothing else is to be shown.
-      if (flags.site !== undefined || !(error instanceof ProblemError)) throw error;
-      session.notice(`site/${printable(site)}: ${printable(error.message)}`);
-    }
-    code = exitCodes.failed;
-  }
-  if (session.structured) session.outStructured({ items: found });
-  else if (session.format === 'name') for (const item of found) session.out(`${nameOf(item)}\n`);
-  else if (found.length > 0) {
-    // A column for what is rare is shown only where it is needed.
-    const shown = columns.filter(
-      ({ header }) => header !== 'CANNOT BE ADOPTED' || found.some(({ refused }) => refused !== undefined),
-    );
-    session.out(renderTable(shown, found, { wide: session.format === 'wide', paint: session.paint }));
-  } else if (code === exitCodes.ok)
-    session.notice(`Nothing without Landfall at ${names.join(', ') || 'no site'}.`);
-  return code;
-}
-
-const nameOf = ({ kind, externalReference }: Unmanaged): string =>
-  `${kind.toLowerCase()}/${externalReference}`;
-
-async function siteNames(session: Session): Promise<string[]> {
-  const sites = kindNamed('site') as Kind<unknown>;
-  return (await sites.list(session.broker, {})).map((site) => sites.name(site));
-}
-
-async function everything(
-  session: Session,
-  site: string,
-  kind: Discoverable,
-): Promise<{ items: Unmanaged[]; complete: boolean }> {
-  const items: Unmanaged[] = [];
-  let complete = true;
-  for (let pageToken: string | undefined, first = true; first || pageToken !== undefined; first = false) {
-    const page = await body(
-      session.broker.client.GET('/v1/sites/{site}/unmanaged', {
-        params: { path: { site }, query: { kind, ...(pageToken === undefined ? {} : { pageToken }) } },
-      }),
-    );
-    items.push(...page.items);
-    complete &&= page.complete;
-    pageToken = page.nextPageToken;
-  }
-  return { items, complete };
-}
 
 /** Flags of `adopt`. */
 export interface AdoptFlags extends WaitFlags {
-  as: string;
+  as?: string;
   site?: string;
   labels?: string;
   dryRun?: boolean;
 }
 
-/** Makes what exists the project's, under this name. */
+/** Makes what exists the project's: what is named, under a name of its own, or with `--all` everything. */
 export async function adopt(
   session: Session,
-  kindWord: string,
-  reference: string,
-  flags: AdoptFlags,
+  kindWord: string | undefined,
+  reference: string | undefined,
+  { all, as: name, ...flags }: AdoptFlags & AdoptAllFlags & { all?: boolean },
 ): Promise<number> {
-  const kind = kindOf(kindWord);
-  if (kind !== 'Instance') throw usageError(`A ${kindWord} cannot be adopted yet; an instance can.`);
+  if (kindWord === undefined && !all)
+    throw usageError('Adopt what?', '`landfall discover` lists it; --all takes everything.');
+  const kind = kindWord === undefined ? undefined : kindOf(kindWord);
+  if (all) {
+    if (reference !== undefined || name !== undefined)
+      throw usageError('Name one thing with --as, or give --all; not both.');
+    return adoptAll(session, kind, flags);
+  }
+  if (flags.name !== undefined || flags.selector !== undefined)
+    throw usageError('--name and --selector choose among what --all adopts.');
+  if (kind === undefined || reference === undefined)
+    throw usageError('Adopt what?', '`landfall discover` lists it; --all takes everything.');
+  if (name === undefined) throw usageError('Its name from now on? Give it with --as.');
   const { broker } = session;
   const site = flags.site ?? (await siteOf(session, kind, reference));
-  const subject = `instance/${flags.as}`;
+  const subject = `${kind.toLowerCase()}/${name}`;
   const labels = labelsOf(flags.labels);
   try {
     const operation = await body(
@@ -151,7 +48,7 @@ export async function adopt(
           header: idempotencyKey(),
           query: { validateOnly: flags.dryRun ?? false },
         },
-        body: { kind, site, externalReference: reference, name: flags.as, ...(labels ? { labels } : {}) },
+        body: { kind, site, externalReference: reference, name, ...(labels ? { labels } : {}) },
       }),
     );
     const doing = flags.dryRun ? 'can be adopted (dry run)' : 'adopting';
@@ -187,16 +84,4 @@ async function siteOf(session: Session, kind: Discoverable, externalReference: s
     exitCode: exitCodes.notFound,
     hint: 'List what there is: `landfall discover`. Or name the site: --site.',
   });
-}
-
-/** `env=prod,team=web`. */
-function labelsOf(given: string | undefined): Record<string, string> | undefined {
-  if (given === undefined) return undefined;
-  return Object.fromEntries(
-    given.split(',').map((pair) => {
-      const at = pair.indexOf('=');
-      if (at < 1) throw usageError(`--labels must be key=value pairs joined by commas, not "${given}".`);
-      return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
-    }),
-  );
 }

@@ -1,12 +1,12 @@
 /** `landfall apply` and `landfall site add`. */
 import type { Instance } from '@landfall/model';
+import { pricePerHour } from '@landfall/model/quantities.ts';
 import { type Applied, applyAll, startedOperations } from '../apply/apply.ts';
 import { CommandError, exitCodes, usageError } from '../errors.ts';
 import { mainAddress } from '../kind-columns.ts';
 import { instanceKind, notFound } from '../kinds.ts';
 import { type Manifest, manifestSubject } from '../manifests/manifest.ts';
 import { readManifests } from '../manifests/read.ts';
-import { pricePerHour } from '../output/quantities.ts';
 import type { Session } from '../session.ts';
 import { pause } from '../terminal.ts';
 import { operationExitCode, sessionProgress, waitForOperations } from '../waiting.ts';

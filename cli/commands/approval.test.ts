@@ -66,6 +66,7 @@ test('approve and reject send the reason, and tell what became of it', async () 
   const approved = await home.run(`approve approval ${approval.id}`);
   expect(approved).toMatchObject({ code: 0, out: `approval/${approval.id} approved\n` });
   expect(broker.requests.at(-1)).toMatchObject({ path: `/v1/approvals/${approval.id}/approve`, body: {} });
+  expect(await home.run(`approve ${approval.id}`)).toEqual(approved);
   const rejected = await home.run(['reject', `approval/${approval.id}`, '--reason', 'too dear']);
   expect(rejected).toMatchObject({ code: 0, out: `approval/${approval.id} rejected\n` });
   expect(broker.requests.at(-1)!.body).toEqual({ reason: 'too dear' });

@@ -5,6 +5,9 @@ import { approvalKind } from '../kinds.ts';
 import type { Session } from '../session.ts';
 import { kindAndNames } from './get.ts';
 
+/** An id needs no word before it that says what else it could be. */
+const anId = /^[0-9a-f]{8}-[0-9a-f]{4}-/i;
+
 /** Approves or rejects approvals by id. */
 export async function decide(
   session: Session,
@@ -13,7 +16,9 @@ export async function decide(
   given: string[],
   flags: { reason?: string },
 ): Promise<number> {
-  const [kind, ids] = kindAndNames(kindWord, given);
+  const [kind, ids] = anId.test(kindWord)
+    ? [approvalKind, [kindWord, ...given]]
+    : kindAndNames(kindWord, given);
   if (kind !== approvalKind)
     throw usageError(
       `There is nothing to ${verb} about the kind ${kind.singular}; name an approval by its id.`,

@@ -1,9 +1,9 @@
 /** `landfall audit`: intents against inventory against the providers. */
 import type { AuditReport } from '@landfall/model';
+import { counted } from '@landfall/model/quantities.ts';
 import { body, idempotencyKey } from '../connection/broker.ts';
 import { CommandError, exitCodes } from '../errors.ts';
 import { type Paint, printable } from '../output/colours.ts';
-import { counted } from '../output/quantities.ts';
 import { type Column, renderTable } from '../output/table.ts';
 import type { Session } from '../session.ts';
 import { waitForOperations } from '../waiting.ts';

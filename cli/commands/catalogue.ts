@@ -1,9 +1,9 @@
 /** `landfall catalogue check`: what a price file would give; offline. */
 import { resolve } from 'node:path';
+import { count, counted } from '@landfall/model/quantities.ts';
 import { importSkyPilotCsv } from '@landfall/policies';
 import { exitCodes } from '../errors.ts';
 import { printable } from '../output/colours.ts';
-import { count, counted } from '../output/quantities.ts';
 import type { Session } from '../session.ts';
 import { providerOf, readPriceFile } from './price-lists.ts';
 

@@ -1,11 +1,11 @@
 /** `landfall compliance` and `landfall acknowledge`: machines against the rules in force. */
 import type { Schemas } from '@landfall/model';
+import { counted } from '@landfall/model/quantities.ts';
 import { body, idempotencyKey } from '../connection/broker.ts';
 import { exitCodes, usageError } from '../errors.ts';
 import { violation as columns } from '../kind-columns.ts';
 import { violationKind } from '../kinds.ts';
 import type { Paint } from '../output/colours.ts';
-import { counted } from '../output/quantities.ts';
 import { renderTable } from '../output/table.ts';
 import type { Session } from '../session.ts';
 import { waitForOperations } from '../waiting.ts';

@@ -1,12 +1,12 @@
 /** `landfall describe`: everything about one thing, in sections. */
 import type { Decision, Event, Instance, Schemas } from '@landfall/model';
+import { age, count, gib, moment, number, pricePerHour, pricePerMonth } from '@landfall/model/quantities.ts';
 import type { Broker } from '../connection/broker.ts';
 import { exitCodes, usageError } from '../errors.ts';
 import { subject } from '../kind-columns.ts';
 import { eventKind, kindNamed, violationKind } from '../kinds.ts';
 import { type Paint, printable } from '../output/colours.ts';
 import { yaml } from '../output/formats.ts';
-import { age, count, gib, moment, number, pricePerHour, pricePerMonth } from '../output/quantities.ts';
 import { type Column, renderFields, renderTable } from '../output/table.ts';
 import type { Session } from '../session.ts';
 import { getOne, kindAndNames } from './get.ts';
@@ -73,6 +73,10 @@ async function describeInstance(session: Session, broker: Broker, instance: Inst
           ['Labels', labels.join('\n')],
           ['Created', moment(instance.createdAt, now)],
           ['Ready', moment(status.readyAt, now)],
+          [
+            'Last repair',
+            status.lastRepair && `${status.lastRepair.message}\n${moment(status.lastRepair.at, now)}`,
+          ],
           ['Expires', moment(status.expiresAt, now)],
           ['Deletion asked', moment(instance.deletedAt, now)],
           ['Generation', generation],

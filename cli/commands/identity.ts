@@ -1,6 +1,5 @@
 /** `landfall login`, `whoami`, `context` and `token`. */
 import { rmSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import type { Role, Schemas } from '@landfall/model';
 import { body, connect, idempotencyKey } from '../connection/broker.ts';
 import { defaultUrl } from '../connection/connection.ts';
@@ -8,6 +7,7 @@ import { brokerUrl, namedContext, readContexts, writeContexts } from '../connect
 import { CommandError, exitCodes, usageError } from '../errors.ts';
 import { notFound, tokenKind } from '../kinds.ts';
 import { type Column, renderFields, renderTable } from '../output/table.ts';
+import { ask } from '../prompt.ts';
 import type { Session } from '../session.ts';
 import { knownHostsFile } from './ssh.ts';
 
@@ -49,33 +49,6 @@ export async function login(
     `Logged in to ${url} as ${principal.name} (${principal.role} of ${principal.organization}); context "${name}" is current.\n`,
   );
   return exitCodes.ok;
-}
-
-/** One line from the terminal; not shown while it is typed when it is secret. */
-function ask(session: Session, question: string, secret: boolean): Promise<string> {
-  const { stdin, interrupted } = session.terminal;
-  return new Promise((resolve, reject) => {
-    const lines = createInterface({
-      input: stdin,
-      output: secret ? undefined : process.stderr,
-      terminal: true,
-    });
-    const stop = (): void => {
-      lines.close();
-      reject(new CommandError('Interrupted.', { exitCode: exitCodes.interrupted }));
-    };
-    interrupted.addEventListener('abort', stop, { once: true });
-    lines.on('SIGINT', stop);
-    if (secret) session.terminal.err(question);
-    else lines.setPrompt(question);
-    if (!secret) lines.prompt();
-    lines.once('line', (line) => {
-      interrupted.removeEventListener('abort', stop);
-      if (secret) session.terminal.err('\n');
-      lines.close();
-      resolve(line.trim());
-    });
-  });
 }
 
 async function readLine(session: Session): Promise<string> {

@@ -1,12 +1,10 @@
 /** `landfall start|stop|reboot|resize|delete`. */
 import type { Operation } from '@landfall/model';
-import { inOrder } from '../apply/apply.ts';
-import { type Broker, body, bodyIfFound, idempotencyKey } from '../connection/broker.ts';
-import { CommandError, exitCodes, ProblemError, usageError } from '../errors.ts';
-import { instanceKind, type Kind, kindNamed, notFound } from '../kinds.ts';
-import { manifestSubject } from '../manifests/manifest.ts';
+import { type Broker, body, idempotencyKey } from '../connection/broker.ts';
+import { adoptedThing, type Target, targetsOfManifests } from '../deletion.ts';
+import { exitCodes, ProblemError, usageError } from '../errors.ts';
+import { instanceKind, type Kind, notFound } from '../kinds.ts';
 import { readManifests } from '../manifests/read.ts';
-import { printable } from '../output/colours.ts';
 import type { Session } from '../session.ts';
 import { operationExitCode, type Pending, waitForOperations } from '../waiting.ts';
 import { kindAndNames } from './get.ts';
@@ -140,12 +138,6 @@ export interface DeleteFlags extends WaitFlags {
   ignoreNotFound?: boolean;
 }
 
-interface Target {
-  kind: Kind<unknown>;
-  name: string;
-  broker: Broker;
-}
-
 /** Deletes what is named, or what the manifests name (in reverse order of applying). */
 export async function remove(
   session: Session,
@@ -163,7 +155,9 @@ export async function remove(
         kind.kind === 'Operation' ? 'Cancel it: `landfall operation cancel <id>`.' : undefined,
       );
     const subject = `${kind.singular}/${name}`;
-    const adopted = kind === (instanceKind as Kind<unknown>) && (await adoptedMachine(broker, name));
+    const isMachine = kind === (instanceKind as Kind<unknown>);
+    const known = isMachine || kind.inProject ? await kind.get?.(broker, name) : undefined;
+    const adopted = known ? adoptedThing(known) : undefined;
     const result = await subjectOf(subject, () => kind.remove!(broker, name, flags.dryRun === true));
     if (result === false) {
       if (flags.ignoreNotFound) continue;
@@ -180,7 +174,7 @@ export async function remove(
       );
     if (adopted && !session.structured)
       session.notice(
-        `${subject} was adopted: the machine ${adopted} itself ${flags.dryRun ? 'would be' : 'is being'} deleted, with its disk.`,
+        `${subject} was adopted: the ${isMachine ? 'machine' : kind.singular} ${adopted} itself ${flags.dryRun ? 'would be' : 'is being'} deleted${isMachine ? ', with its disk' : ''}.`,
       );
     // Sites and projects can go only when the instances before them in the list are gone.
     const next = targets[index + 1];
@@ -196,16 +190,6 @@ export async function remove(
   return code || finish(session, pending, flags);
 }
 
-/** The machine and its site, of an instance that existed before Landfall and is Landfall's now. */
-async function adoptedMachine(broker: Broker, instance: string): Promise<string | undefined> {
-  const params = { path: { project: broker.project, instance } };
-  const found = await bodyIfFound(
-    broker.client.GET('/v1/projects/{project}/instances/{instance}', { params }),
-  );
-  const { adopted, externalReference, site } = found?.body.status ?? {};
-  return adopted && externalReference ? `${printable(externalReference)} at site/${site}` : undefined;
-}
-
 async function targetsOf(
   session: Session,
   kindWord: string | undefined,
@@ -215,13 +199,7 @@ async function targetsOf(
   if (flags.file.length > 0) {
     if (kindWord !== undefined) throw usageError('Give a kind and names, or -f, not both.');
     const manifests = await readManifests(flags.file, session.terminal);
-    return inOrder(manifests)
-      .reverse()
-      .map((manifest) => {
-        const kind = kindNamed(manifest.kind);
-        if (!kind.remove) throw new CommandError(`${manifestSubject(manifest)} cannot be deleted.`);
-        return { kind, name: manifest.name, broker: session.brokerFor(manifest.project) };
-      });
+    return targetsOfManifests(session, manifests);
   }
   if (kindWord === undefined) throw usageError('Delete what?', 'Give a kind and a name, or -f <file>.');
   const [kind, names] = kindAndNames(kindWord, given);

@@ -130,6 +130,15 @@ test('policy validate warns of what no offer can meet, in all files together', a
   expect(ran.out).toMatch(/^p\.yaml:6:\d+ warning .*\[never-holds\]\n1 file valid\n$/);
 });
 
+test('policy validate warns of the rules beside one with an error', async () => {
+  const never = "  - {name: never, require: 'offer.vcpus > 4 && offer.vcpus < 2'}\n";
+  save('p.yaml', `${FORMATTED.replace('offer.price < 0.5', 'offer.prise < 0.5').trimEnd()}\n${never}`);
+  const ran = await home.run('policy validate -f p.yaml');
+  expect(ran.code).toBe(1);
+  expect(ran.out).toContain("'prise' is not a known attribute");
+  expect(ran.out).toContain('[never-holds]');
+});
+
 test('policy validate gives a JUnit case for each file: valid, with warnings, or with every error', async () => {
   save('good.yaml', FORMATTED);
   save('odd.yaml', FORMATTED.replace('cheap', 'odd').replace('price < 0.5', 'vcpus > 4 && offer.vcpus < 2'));

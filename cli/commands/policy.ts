@@ -126,7 +126,7 @@ export async function validatePolicies(session: Session, flags: PolicyFlags): Pr
     } else {
       const read = parsePolicy(text, file);
       problems.push(...read.problems);
-      policies.push(...read.policies);
+      policies.push(...read.policies, ...read.partly);
     }
   }
   if (policies.length > 0) problems.push(...checkPolicies(policies, loadSnapshot()));
@@ -225,7 +225,7 @@ function runHere(
   const folder = file.startsWith('<') ? cwd : dirname(resolve(cwd, file));
   return runPolicyTests(text, file, {
     catalogue: loadSnapshot(),
-    readOffers: (path) => readFileSync(resolve(folder, path), 'utf8'),
+    readFixture: (path) => readFileSync(resolve(folder, path), 'utf8'),
   });
 }
 

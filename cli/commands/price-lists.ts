@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { Schemas } from '@landfall/model';
+import { age, count, counted } from '@landfall/model/quantities.ts';
 import { answer, body, bodyIfFound, idempotencyKey, pages } from '../connection/broker.ts';
 import { exitCodes, ProblemError, usageError } from '../errors.ts';
 import { printable } from '../output/colours.ts';
-import { age, count, counted } from '../output/quantities.ts';
 import { type Column, renderTable } from '../output/table.ts';
 import type { Session } from '../session.ts';
 import { operationExitCode, operationSubject, waitForOperations } from '../waiting.ts';

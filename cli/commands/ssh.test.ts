@@ -36,17 +36,24 @@ afterEach(async () => {
   home.remove();
 });
 
-test("R12: ssh runs the system's ssh with address, key and a host identity that is the instance's id", async () => {
+test("R12: ssh runs the system's ssh with address, key and a host identity that is the instance's id and attempt", async () => {
   const ran = await home.run(['ssh', 'first', '--', 'cat', '-A', '/etc/os-release']);
   expect(ran).toEqual({ code: 42, out: '', err: '' });
   const { id, status } = broker.instances.get('first')!;
   const config = join(home.folder, 'config');
   expect(readFileSync(join(home.folder, 'arguments'), 'utf8').trim().split('\n')).toEqual([
     ...['-o', `UserKnownHostsFile="${knownHostsFile(home.env, 'environment', broker.url)}"`],
-    ...['-o', `HostKeyAlias=${id}`, '-o', 'StrictHostKeyChecking=accept-new', '-o', 'LogLevel=ERROR'],
+    ...['-o', `HostKeyAlias=${id}.1`, '-o', 'StrictHostKeyChecking=accept-new', '-o', 'LogLevel=ERROR'],
     ...['-i', join(config, 'id_ed25519'), '-p', String(status.ssh!.port), '-l', 'landfall', '127.0.0.1'],
     ...['--', 'cat', '-A', '/etc/os-release'],
   ]);
+});
+
+test("another machine in a lost one's place has a host identity of its own", async () => {
+  broker.instances.get('first')!.status.attempt = 2;
+  await home.run(['ssh', 'first', 'true']);
+  const args = readFileSync(join(home.folder, 'arguments'), 'utf8').trim().split('\n');
+  expect(args).toContain(`HostKeyAlias=${broker.instances.get('first')!.id}.2`);
 });
 
 test('options after the instance belong to the command there', async () => {

@@ -66,8 +66,8 @@ export function knownHostsFile(env: NodeJS.ProcessEnv, source: Connection['sourc
 }
 
 /**
- * The arguments before a command. The host key is kept under the instance's id: addresses and ports are
- * used again by other machines, ids never.
+ * The arguments before a command. The host key is kept under the instance's id and attempt: addresses and ports are
+ * used again by other machines, ids never, and another machine in the place of a lost one has another key.
  */
 export function sshArguments(
   instance: Instance,
@@ -81,7 +81,7 @@ export function sshArguments(
   const knownHosts = `"${knownHostsFile(env, connection.source, connection.url).replaceAll('%', '%%')}"`;
   return [
     ...['-o', `UserKnownHostsFile=${knownHosts}`],
-    ...['-o', `HostKeyAlias=${instance.id}`],
+    ...['-o', `HostKeyAlias=${instance.id}.${instance.status.attempt ?? 1}`],
     ...['-o', 'StrictHostKeyChecking=accept-new'],
     ...['-o', 'LogLevel=ERROR'],
     ...(key ? ['-i', key] : []),

@@ -1,17 +1,13 @@
 /** The broker, over HTTP: the typed client with problems as errors. */
 import { randomUUID } from 'node:crypto';
-import { createClient, type LandfallClient, type Problem } from '@landfall/model';
+import { createClient, type LandfallClient } from '@landfall/model';
+import { type Answer, problemOf } from '@landfall/model/answer.ts';
+import { connectionFailure, failureWords } from '@landfall/model/connection-failure.ts';
 import { CommandError, exitCodes, ProblemError } from '../errors.ts';
 import type { Connection } from './connection.ts';
 
 /** This program's version, sent as its user agent. */
 export const version = '0.1.0';
-
-interface Answer {
-  data?: unknown;
-  error?: unknown;
-  response: Response;
-}
 
 /** A connected broker. */
 export interface Broker {
@@ -66,32 +62,6 @@ async function steadyFetch(
   }
 }
 
-/** The system's code for why a connection failed, which fetch hides in its error's causes. */
-export function connectionFailure(error: unknown): string {
-  const outer = error as Error | undefined;
-  for (
-    let cause = outer as (Error & { code?: unknown }) | undefined;
-    cause;
-    cause = cause.cause as typeof cause
-  ) {
-    if (typeof cause.code === 'string') return cause.code;
-    if (cause.name === 'TimeoutError') return 'ETIMEDOUT';
-  }
-  return outer?.message ?? String(error);
-}
-
-const failureWords: Record<string, string> = {
-  ECONNREFUSED: 'nothing listens there',
-  ECONNRESET: 'the connection broke',
-  UND_ERR_SOCKET: 'the connection broke',
-  ENOTFOUND: 'its name is not known',
-  EAI_AGAIN: 'its name cannot be looked up now',
-  ETIMEDOUT: 'it does not answer in time',
-  UND_ERR_CONNECT_TIMEOUT: 'it does not answer in time',
-  EHOSTUNREACH: 'there is no route to it',
-  ENETUNREACH: 'there is no network',
-};
-
 /** The error for a broker that cannot be reached. */
 export function unreachable(connection: Connection, code: string, cause: unknown): CommandError {
   const { source } = connection;
@@ -132,19 +102,6 @@ export async function bodyIfFound<A extends Answer>(
   if (response.status === 404) return undefined;
   if (!response.ok) throw new ProblemError(problemOf(error, response));
   return { body: data as NonNullable<A['data']>, etag: response.headers.get('etag') ?? '*' };
-}
-
-/** The problem document of an answer; made up when something between us and the broker answered. */
-export function problemOf(error: unknown, response: Response): Problem {
-  if (typeof error === 'object' && error !== null && typeof (error as Problem).title === 'string') {
-    return { ...(error as Problem), status: response.status };
-  }
-  return {
-    type: 'about:blank',
-    title: `The broker's address answered ${response.status} ${response.statusText}`.trim(),
-    status: response.status,
-    detail: typeof error === 'string' && error !== '' ? error.slice(0, 500) : undefined,
-  };
 }
 
 /** Every item of a list, page after page, up to a limit. */

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resolveConnection } from './connection.ts';
@@ -10,6 +10,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'landfall-connection-'));
   env = { LANDFALL_CONFIG_DIR: join(folder, 'config') };
 });
+afterEach(() => rmSync(folder, { recursive: true }));
 const resolve = (flags = {}, cwd = folder) => resolveConnection(flags, { env, cwd });
 
 function localUp(state: object): string {

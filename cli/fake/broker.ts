@@ -132,9 +132,9 @@ export class FakeBroker {
       return undefined;
     }
     if (path === '/v1/events') return list([...this.events].reverse());
-    if (path === '/v1/complianceRuns') return this.#start('comply', null, () => {});
+    if (path === '/v1/complianceRuns') return this.begin('comply', null, () => {});
     if (top === 'violations') return this.#violation(request, first, third);
-    if (path === '/v1/audits') return this.#start('audit', null, () => {}, { result: this.auditReport });
+    if (path === '/v1/audits') return this.begin('audit', null, () => {}, { result: this.auditReport });
     if (top === 'operations') return this.#operation(request, first, third);
     if (top === 'sites')
       return this.#store(
@@ -247,7 +247,8 @@ export class FakeBroker {
   /** An error that the next operation ends with. */
   nextError: Problem | undefined;
 
-  #start(
+  /** Answers an operation that ends after some reads. */
+  begin(
     verb: Operation['verb'],
     resource: Operation['resource'],
     effect: () => void,
@@ -307,7 +308,7 @@ export class FakeBroker {
         generation: 1,
       };
       this.instances.set(made.name, made);
-      return this.#start('create', reference(made), () => {
+      return this.begin('create', reference(made), () => {
         made.status = { ...made.status, ...running };
         made.revision++;
         this.emit('instance.running', `${made.name} runs`, reference(made));
@@ -321,15 +322,19 @@ export class FakeBroker {
       instance.revision++;
       Object.assign(instance.spec, body.spec);
       Object.assign(instance.labels, body.labels);
-      return this.#start('update', reference(instance), () => {});
+      return this.begin('update', reference(instance), () => {});
     }
     if (request.method === 'DELETE') {
       instance.status.state = 'Deleting';
-      return this.#start('delete', reference(instance), () => this.instances.delete(instance.name));
+      return this.begin('delete', reference(instance), () => this.instances.delete(instance.name));
+    }
+    if (action === 'release') {
+      if (request.query.get('validateOnly') === 'true') return { status: 204 };
+      return this.begin('release', reference(instance), () => this.instances.delete(instance.name));
     }
     if (action === 'console') return { status: 200, body: { text: 'booting\nlogin: ' } };
     if (action) {
-      return this.#start(action as Operation['verb'], reference(instance), () => {
+      return this.begin(action as Operation['verb'], reference(instance), () => {
         instance.status.state = action === 'stop' ? 'Stopped' : 'Running';
       });
     }

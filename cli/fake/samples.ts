@@ -171,7 +171,7 @@ export const explainedDecision: Decision = {
       {
         offer: offer('onprem', 'dc1', 'flex', 0.01, { site: 'local', host: 'kvm2' }),
         reason: 'host kvm2 has 1 vCPUs, 4 GiB of memory and 9 GiB of disk free',
-        short: { vcpus: 1, memoryGiB: 0, diskGiB: 1 },
+        short: { vcpus: 1, memoryGiB: 0, diskGiB: 1, gpus: 2 },
         savingPerMonth: 7.88,
       },
     ],

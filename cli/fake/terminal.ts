@@ -25,8 +25,11 @@ export class FakeHome {
   cwd = this.folder;
   interruption = new AbortController();
 
-  /** Runs a command line in it. */
-  async run(line: string | string[], options: { stdin?: string; tty?: boolean } = {}): Promise<Ran> {
+  /** Runs a command line in it. `asked`: standard input is a person's answers. */
+  async run(
+    line: string | string[],
+    options: { stdin?: string; tty?: boolean; asked?: boolean } = {},
+  ): Promise<Ran> {
     const ran: Ran = { code: -1, out: '', err: '' };
     const terminal: Terminal = {
       out: (text) => {
@@ -35,7 +38,9 @@ export class FakeHome {
       err: (text) => {
         ran.err += text;
       },
-      stdin: Readable.from(options.stdin === undefined ? [] : [options.stdin]),
+      stdin: Object.assign(Readable.from(options.stdin === undefined ? [] : [options.stdin]), {
+        isTTY: options.asked === true,
+      }),
       outIsTTY: options.tty === true,
       errIsTTY: options.tty === true,
       columns: 100,

@@ -44,9 +44,10 @@ const site = {
   subscription: 'value',
   project: 'value',
   credentials: { source: 'value', prefix: 'value', path: 'value', command: 'value', profile: 'value' },
+  callsPerSecond: 'value',
   jurisdiction: 'value',
   certifications: 'value',
-  pricing: { vcpuHour: 'value', gibHour: 'value', currency: 'value' },
+  pricing: { vcpuHour: 'value', gibHour: 'value', gpuHour: 'value', currency: 'value' },
   overcommit: { vcpu: 'value' },
   hosts: 'value',
 } satisfies Keys<Required<Schemas['SiteSpec']>>;

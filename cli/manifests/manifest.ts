@@ -84,6 +84,12 @@ export function manifestPath(pointer: string): (string | number)[] {
   return ['spec', ...parts];
 }
 
+/** Line and column, both from 1, of what a JSON pointer into the manifest's request leads to. */
+export function positionIn({ source }: Manifest, pointer: string): { line: number; column: number } {
+  const [line, column] = lineAndColumn(source, manifestPath(pointer), false).split(':').map(Number);
+  return { line: line!, column: column! };
+}
+
 /** Maps pointers of a problem about this manifest's request to places in its file. */
 export function locateIn(manifest: Manifest): (pointer: string) => { place: string; field: string } {
   return (pointer) => {

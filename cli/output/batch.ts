@@ -1,9 +1,9 @@
 /** A decision about many machines for a reader: the sum, where each lands, what finds no place and why. */
 import type { Schemas } from '@landfall/model';
+import { count, counted, gib, number, pricePerHour, pricePerMonth } from '@landfall/model/quantities.ts';
 import { type Paint, plainPaint, printable } from './colours.ts';
 import { noticesOf } from './decision.ts';
 import { offerPlace, providerName } from './places.ts';
-import { count, counted, gib, number, pricePerHour, pricePerMonth } from './quantities.ts';
 import { type Column, renderTable } from './table.ts';
 
 type BatchDecision = Schemas['PlacementBatchDecision'];

@@ -1,9 +1,9 @@
 /** A placement decision for a reader: the answer first, then why. */
 import type { Decision, Offer } from '@landfall/model';
+import { count, gib, number, pricePerHour, pricePerMonth } from '@landfall/model/quantities.ts';
 import { type Paint, plainPaint, printable } from './colours.ts';
 import { changeLines, conditionLines, openingLine, preferenceLines, whyNotCheaper } from './explanation.ts';
 import { offerPlace } from './places.ts';
-import { count, gib, number, pricePerHour, pricePerMonth } from './quantities.ts';
 import { type Column, renderTable } from './table.ts';
 
 const alternativeColumns: Column<{ offer: Offer; winner: Offer }>[] = [
@@ -79,7 +79,8 @@ function answerLines(decision: Decision, subject: string, paint: Paint): string 
         .join('')
     );
   }
-  const size = `${number(winner.vcpus)} vCPU, ${gib(winner.memoryGiB)}, ${winner.architecture}, ${winner.market}`;
+  const gpus = winner.gpuCount ? `, ${number(winner.gpuCount)} ${winner.gpuName ?? 'GPU'}` : '';
+  const size = `${number(winner.vcpus)} vCPU, ${gib(winner.memoryGiB)}${gpus}, ${winner.architecture}, ${winner.market}`;
   const price = `${pricePerHour(winner.pricePerHour, winner.currency)} an hour, ${pricePerMonth(winner.pricePerMonth, winner.currency)} a month`;
   const site = winner.site
     ? `site ${winner.site}`

@@ -1,8 +1,8 @@
 /** What would change a decision, and what it would save. */
 import type { Decision, Offer, Schemas } from '@landfall/model';
+import { counted, gib, number, pricePerMonth, signedPerMonth } from '@landfall/model/quantities.ts';
 import { type Paint, printable } from './colours.ts';
 import { offerPlace } from './places.ts';
-import { counted, gib, number, pricePerMonth, signedPerMonth } from './quantities.ts';
 import { type Column, renderTable } from './table.ts';
 
 type Explanation = Schemas['Explanation'];
@@ -112,11 +112,13 @@ function roomOf({
   vcpus = 0,
   memoryGiB = 0,
   diskGiB = 0,
+  gpus = 0,
 }: NonNullable<Explanation['capacity'][number]['short']>): string {
   return [
     vcpus > 0 ? counted(vcpus, 'vCPU') : '',
     memoryGiB > 0 ? `${gib(memoryGiB)} of memory` : '',
     diskGiB > 0 ? `${gib(diskGiB)} of disk` : '',
+    gpus > 0 ? counted(gpus, 'GPU') : '',
   ]
     .filter((part) => part !== '')
     .join(', ');

@@ -1,3 +1,4 @@
+import { moment, pricePerHour, span } from '@landfall/model/quantities.ts';
 import { CommandError, exitCodeOf, ProblemError } from '../errors.ts';
 import {
   explainedDecision,
@@ -9,7 +10,6 @@ import { coloursWanted, painter, plainPaint, printable } from './colours.ts';
 import { renderDecision } from './decision.ts';
 import { fieldOf, renderFailure, renderProblem } from './problem.ts';
 import { Progress } from './progress.ts';
-import { moment, pricePerHour, span } from './quantities.ts';
 import { nearest } from './suggestion.ts';
 import { renderFields, renderTable } from './table.ts';
 
@@ -115,6 +115,10 @@ describe('a decision', () => {
     expect(text).toMatch(/green .*not met by 12 because a value/);
     expect(text).toMatch(/−50%/);
   });
+  test('says how many GPUs come with the place, and of what model', () => {
+    const winner = { ...sampleDecision.winner!, gpuCount: 2, gpuName: 'A100' };
+    expect(renderDecision({ ...sampleDecision, winner }, { subject: 'x' })).toContain('GiB, 2 A100, ');
+  });
   test('in short leaves out the funnel and the sources, but not what the prices say of themselves', () => {
     const text = renderDecision(sampleDecision, { subject: 'instance/web' });
     expect(text).not.toMatch(/Funnel|Made from/);
@@ -135,7 +139,7 @@ describe('a decision', () => {
     const shown = text.slice(text.indexOf('What would be cheaper or better')).replaceAll(/ +/g, ' ');
     expect(shown.split('\n').slice(1, 7)).toEqual([
       ' IF WHERE LANDS ON PRICE/MONTH SAVES/MONTH',
-      ' host kvm2 had 1 vCPU, 1 GiB of disk more - on-prem dc1, host kvm2 flex $7.30 $7.88',
+      ' host kvm2 had 1 vCPU, 1 GiB of disk, 2 GPUs more - on-prem dc1, host kvm2 flex $7.30 $7.88',
       ' without eu-data/residency eu.yaml:12 AWS us-east-1 t4g.small $12.26 $2.92',
       ' eu-data/green: offer.carbon < 200.0: 200 → above 379 eu.yaml:14 AWS us-east-1 t4g.small $12.26 $2.92',
       ' eu-data/gpus (region=us-east-1): limit 16 → 17 vcpu eu.yaml:20 AWS us-east-1 t4g.small $12.26 $2.92',

@@ -1,7 +1,8 @@
 /** Progress on standard error: one line that changes on a terminal, a line per change elsewhere. */
+
+import { span } from '@landfall/model/quantities.ts';
 import type { Paint } from './colours.ts';
 import { printable } from './colours.ts';
-import { span } from './quantities.ts';
 
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 

@@ -1,8 +1,8 @@
 /** What a change of policies would do, for a reader: the sum in the first line, then request by request. */
 import type { Schemas } from '@landfall/model';
+import { count, counted, pricePerMonth, signedPerMonth } from '@landfall/model/quantities.ts';
 import { type Paint, plainPaint, printable } from './colours.ts';
 import { offerPlace } from './places.ts';
-import { count, counted, pricePerMonth, signedPerMonth } from './quantities.ts';
 import { type Column, renderTable } from './table.ts';
 
 export type WhatIfReport = Schemas['WhatIfReport'];

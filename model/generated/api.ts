@@ -568,6 +568,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/projects/{project}/instances/{instance}/replace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                instance: components["parameters"]["instance"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have another machine made in the place of one that is Lost. Its volumes and addresses follow; what was on its boot disk is gone. */
+        post: operations["replaceInstance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/projects/{project}/instances/{instance}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                instance: components["parameters"]["instance"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let go of it. Its machine stays as it is and is Landfall's no more; the instance ends as Released.
+         * @description Takes Landfall's tags, labels or metadata off the machine and off what was made for it, and changes nothing else of them.
+         *     What the machine lives on (disk, interface, security group, resource group) stays. Its claims are given back. A conflict
+         *     while volumes or addresses are attached to it or another operation of it is under way. Releasing it again answers the same operation.
+         */
+        post: operations["releaseInstance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project}/instances/{instance}/console": {
         parameters: {
             query?: never;
@@ -632,6 +679,27 @@ export interface paths {
         patch: operations["updateVolume"];
         trace?: never;
     };
+    "/v1/projects/{project}/volumes/{resource}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let go of it. It stays as it is at its provider and is Landfall's no more; it ends as Released. */
+        post: operations["releaseVolume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project}/snapshots": {
         parameters: {
             query?: never;
@@ -673,6 +741,27 @@ export interface paths {
         head?: never;
         /** Change labels (JSON merge patch). */
         patch: operations["updateSnapshot"];
+        trace?: never;
+    };
+    "/v1/projects/{project}/snapshots/{resource}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let go of it. It stays as it is at its provider and is Landfall's no more; it ends as Released. */
+        post: operations["releaseSnapshot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/projects/{project}/networks": {
@@ -802,6 +891,27 @@ export interface paths {
         head?: never;
         /** Change labels, attach or detach it (JSON merge patch). `attachedTo: null` detaches. */
         patch: operations["updateAddress"];
+        trace?: never;
+    };
+    "/v1/projects/{project}/addresses/{resource}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let go of it. It stays as it is at its provider and is Landfall's no more; it ends as Released. */
+        post: operations["releaseAddress"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/projects/{project}/customImages": {
@@ -1501,6 +1611,8 @@ export interface components {
             /** @description Google Cloud. The project's id that everything is made in. */
             project?: string;
             credentials?: components["schemas"]["CredentialsSource"];
+            /** @description Clouds. Calls a second that the account is asked at most, by all workers together. Default by provider, see docs/sites.md. */
+            callsPerSecond?: number;
             /** @description e.g. EU, US. Cloud regions have one by themselves. */
             jurisdiction?: string;
             certifications?: string[];
@@ -1516,6 +1628,8 @@ export interface components {
                     vcpus?: number;
                     memoryGiB?: number;
                     diskGiB?: number;
+                    /** @description At most so many of those it has. */
+                    gpus?: number;
                 };
             };
         };
@@ -1535,6 +1649,8 @@ export interface components {
         OnPremPricing: {
             vcpuHour: number;
             gibHour: number;
+            /** @description Of one GPU, whatever its model. Absent: nothing. */
+            gpuHour?: number;
             /**
              * @default USD
              * @enum {string}
@@ -1563,6 +1679,8 @@ export interface components {
                 instances?: number;
                 /** Format: date-time */
                 lastInventoryAt?: string | null;
+                /** @description Of a cloud site: the limit in force, its own or its provider's default. */
+                callsPerSecond?: number;
                 /** @description What can be done there; of an on-prem site what any of its hosts can. Empty until its worker or an agent has said it. Not in lists. */
                 capabilities?: components["schemas"]["Capability"][];
                 /** @description Facts of a cloud site for people. Not in lists. */
@@ -1607,9 +1725,16 @@ export interface components {
             architecture?: components["schemas"]["Architecture"];
             vcpus?: number;
             memoryGiB?: number;
+            /** @description Of a machine its root disk; of anything else its size. */
             diskGiB?: number;
             /** @description The provider's own reference of it. */
             image?: string;
+            /** @description The provider's word for what a volume is. */
+            type?: string;
+            /** @description External reference of the machine that a volume or an address is attached to, Landfall's or not. */
+            attachedTo?: string;
+            /** @description External reference of the volume that a snapshot is of, which may be gone. */
+            volume?: string;
             addresses: {
                 /** @enum {string} */
                 type: "internal" | "external";
@@ -1631,10 +1756,10 @@ export interface components {
         };
         AdoptionInput: {
             /**
-             * @description Only machines are adopted yet.
+             * @description What a site adopts of these its capabilities say.
              * @enum {string}
              */
-            kind: "Instance";
+            kind: "Instance" | "Volume" | "Snapshot" | "Image" | "Network" | "Firewall" | "Address";
             site: components["schemas"]["Name"];
             /** @description As `listUnmanaged` gives it. */
             externalReference: string;
@@ -1645,10 +1770,14 @@ export interface components {
             vcpus: number;
             memoryGiB: number;
             diskGiB: number;
+            /** @description Whole GPUs that can be handed over to guests. Absent: none. */
+            gpus?: number;
         };
         HostRegistration: {
             zone?: string;
             capacity: components["schemas"]["HostCapacity"];
+            /** @description Model of its GPUs: a host offers one. Present where `capacity.gpus` is not 0, and only there. */
+            gpuName?: string;
             /** @enum {string} */
             accel: "kvm" | "tcg";
             architecture: components["schemas"]["Architecture"];
@@ -1668,6 +1797,8 @@ export interface components {
             zone: string;
             capacity: components["schemas"]["HostCapacity"];
             claimed: components["schemas"]["HostCapacity"];
+            /** @description Model of its GPUs; null where it has none. */
+            gpuName?: string | null;
             /** @enum {string} */
             accel: "kvm" | "tcg";
             architecture: components["schemas"]["Architecture"];
@@ -1810,7 +1941,7 @@ export interface components {
             nextPageToken?: string;
         };
         /** @enum {string} */
-        ResourceState: "Pending" | "Creating" | "Ready" | "Updating" | "Deleting" | "Deleted" | "Failed" | "Lost";
+        ResourceState: "Pending" | "Adopting" | "Creating" | "Ready" | "Updating" | "Deleting" | "Deleted" | "Releasing" | "Released" | "Failed" | "Lost";
         ResourceStatus: {
             state: components["schemas"]["ResourceState"];
             message?: string;
@@ -1821,6 +1952,8 @@ export interface components {
             zone?: string;
             host?: string;
             attempt?: number;
+            /** @description It existed before it was Landfall's. */
+            adopted?: boolean;
             /** @description The provider's own id of it. */
             externalReference?: string;
             /** @description External references of what was made for it. */
@@ -1903,12 +2036,24 @@ export interface components {
             zone?: string;
             /** @description On-prem. */
             host?: components["schemas"]["HostName"];
+            /** @description Absent of one that was adopted, where its volume is not the project's. */
+            volume?: components["schemas"]["Name"];
+        };
+        NewSnapshotSpec: {
+            /** @description Where. Not needed where it follows from what it names, or where there is one site. */
+            site?: components["schemas"]["Name"];
+            /** @description Default: what it names is there, else the site's first region. */
+            region?: string;
+            zone?: string;
+            /** @description On-prem. */
+            host?: components["schemas"]["HostName"];
+            /** @description Absent of one that was adopted, where its volume is not the project's. */
             volume: components["schemas"]["Name"];
         };
         SnapshotInput: {
             name: components["schemas"]["Name"];
             labels?: components["schemas"]["Labels"];
-            spec: components["schemas"]["SnapshotSpec"];
+            spec: components["schemas"]["NewSnapshotSpec"];
         };
         SnapshotPatch: {
             labels?: {
@@ -2301,6 +2446,12 @@ export interface components {
             /** @description Only grows. */
             diskGiB?: number;
         };
+        /** @description What an adopted machine's replacement is made from; of every other it is known. */
+        InstanceReplacement: {
+            image?: components["schemas"]["Name"];
+            /** @description Names of the project's keys. */
+            sshKeys?: components["schemas"]["Name"][];
+        };
         InstancePatch: {
             labels?: {
                 [key: string]: string | null;
@@ -2314,7 +2465,7 @@ export interface components {
             };
         };
         /** @enum {string} */
-        InstanceState: "Pending" | "Adopting" | "Provisioning" | "Running" | "Starting" | "Stopping" | "Stopped" | "Rebooting" | "Resizing" | "Deleting" | "Deleted" | "Failed" | "Lost";
+        InstanceState: "Pending" | "Adopting" | "Provisioning" | "Running" | "Starting" | "Stopping" | "Stopped" | "Rebooting" | "Resizing" | "Deleting" | "Deleted" | "Releasing" | "Released" | "Failed" | "Lost";
         InstanceStatus: {
             state: components["schemas"]["InstanceState"];
             /** @description For a person: what it waits for, or why it failed. */
@@ -2329,6 +2480,8 @@ export interface components {
             market?: components["schemas"]["Market"];
             vcpus?: number;
             memoryGiB?: number;
+            /** @description On-prem. GPUs of the host that are handed over to it. */
+            gpus?: number;
             pricePerHour?: number;
             /** @description 730 hours. */
             pricePerMonth?: number;
@@ -2352,6 +2505,11 @@ export interface components {
             reboots?: number;
             expiresAt?: components["schemas"]["Time"];
             readyAt?: components["schemas"]["Time"];
+            /** @description What was found to be otherwise than wanted, and what was done. */
+            lastRepair?: {
+                at: components["schemas"]["Time"];
+                message: string;
+            };
             metrics?: {
                 [key: string]: number;
             };
@@ -2373,7 +2531,7 @@ export interface components {
             updatedAt: components["schemas"]["Time"];
             /**
              * Format: date-time
-             * @description When deletion was asked for.
+             * @description When its deletion or release was asked for.
              */
             deletedAt?: string | null;
         };
@@ -2395,7 +2553,7 @@ export interface components {
             /** @constant */
             kind: "Operation";
             /** @enum {string} */
-            verb: "create" | "adopt" | "update" | "start" | "stop" | "reboot" | "resize" | "delete" | "cancel" | "expire" | "audit" | "comply" | "refreshPrices";
+            verb: "create" | "adopt" | "update" | "start" | "stop" | "reboot" | "resize" | "delete" | "release" | "cancel" | "expire" | "repair" | "replace" | "audit" | "comply" | "refreshPrices";
             resource?: components["schemas"]["ResourceRef"] | null;
             project?: string | null;
             generation?: number;
@@ -2810,6 +2968,7 @@ export interface components {
                     vcpus?: number;
                     memoryGiB?: number;
                     diskGiB?: number;
+                    gpus?: number;
                 };
                 savingPerMonth: number | null;
             }[];
@@ -4619,6 +4778,92 @@ export interface operations {
             "5XX": components["responses"]["Problem"];
         };
     };
+    replaceInstance: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+                /** @description The ETag last read. */
+                "If-Match"?: components["parameters"]["ifMatchOptional"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                instance: components["parameters"]["instance"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InstanceReplacement"];
+            };
+        };
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    releaseInstance: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+                /** @description The ETag last read. */
+                "If-Match"?: components["parameters"]["ifMatchOptional"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                instance: components["parameters"]["instance"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
     getInstanceConsole: {
         parameters: {
             query?: {
@@ -4834,6 +5079,47 @@ export interface operations {
             "5XX": components["responses"]["Problem"];
         };
     };
+    releaseVolume: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+                /** @description The ETag last read. */
+                "If-Match"?: components["parameters"]["ifMatchOptional"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
     listSnapshots: {
         parameters: {
             query?: {
@@ -5016,6 +5302,47 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Operation"];
                 };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    releaseSnapshot: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+                /** @description The ETag last read. */
+                "If-Match"?: components["parameters"]["ifMatchOptional"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
@@ -5577,6 +5904,47 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Operation"];
                 };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    releaseAddress: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+                /** @description The ETag last read. */
+                "If-Match"?: components["parameters"]["ifMatchOptional"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];

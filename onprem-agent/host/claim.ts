@@ -34,12 +34,13 @@ async function claim(index: number, owner: string): Promise<boolean> {
 }
 
 /**
- * Claims an index for `owner` (an absolute data folder): the `preferred` one where it is still free or ours, else the
+ * Claims an index for `owner` (an absolute data folder): the one it has, else the `preferred` one where it is free, else the
  * first whose subnets no route of the host touches, beginning at a place derived from the owner's name.
  */
 export async function claimIndex(owner: string, preferred?: number): Promise<number> {
   await mkdir(claims, { recursive: true });
-  if (preferred !== undefined && (await ownerOf(preferred)) === owner) return preferred;
+  const held = await claimedIndex(owner);
+  if (held !== undefined) return held;
   const routed = await routedDestinations();
   const start = createHash('sha256').update(owner).digest().readUInt16BE(0);
   const candidates = Array.from({ length: highestIndex }, (_, step) => ((start + step) % highestIndex) + 1);

@@ -1,11 +1,15 @@
 import type { Adapter, Description, Location, Quota, SiteOffer } from '@landfall/adapters/contract.ts';
 import { ProviderError } from '@landfall/adapters/errors.ts';
-import { adoptsNothing, capability, incapable, overKinds } from '@landfall/adapters/kinds.ts';
+import { capability, incapable, notAdopted, overAdopting, overKinds } from '@landfall/adapters/kinds.ts';
 import type { Acceleration } from '../host/acceleration.ts';
 import { run } from '../host/command.ts';
+import type { Gpu } from '../host/gpus.ts';
 import type { Host } from '../host/prepare.ts';
+import { adoptMachine } from './adopt.ts';
 import { type Capacity, requireRoom, usedCapacity } from './capacity.ts';
+import { discoverMachines } from './discover.ts';
 import { ensureMachine } from './ensure.ts';
+import { gpusFor } from './hand-over.ts';
 import { requireHeld } from './held-kind.ts';
 import { heldAdapters, heldPlans } from './held-plans.ts';
 import { listThings } from './list.ts';
@@ -15,6 +19,7 @@ import { requireNetworkOf } from './machine-network.ts';
 import { oneSubnet } from './network.ts';
 import { observeMachine } from './observe.ts';
 import { whyUnfiltered } from './packet-filter.ts';
+import { releaseMachine } from './release.ts';
 import { removeMachine } from './remove.ts';
 import { type Setting, type Timing, timingFor } from './setting.ts';
 import { type StartSlots, startSlots } from './start-slots.ts';
@@ -29,6 +34,8 @@ export interface KvmOptions {
   /** The site's one region, this machine's failure domain, and its own name. */
   location: Location & { host: string };
   capacity: Capacity;
+  /** From `findGpus`. */
+  gpus: readonly Gpu[];
   /** Of prices; on-prem offers carry none unless `pricePerHour` is given. */
   currency: string;
   /** Of the whole host, per hour. */
@@ -51,12 +58,9 @@ function slotsFor(uri: string, accel: 'kvm' | 'tcg'): StartSlots {
   return slots;
 }
 
-/** Why nothing of it is found and made ours. */
-const notAdopted = 'what exists on a KVM host without Landfall cannot be adopted yet';
-
 /** The adapter contract over libvirt on this host. Stateless: every answer comes from libvirt and the files (A12). */
 export function createKvmAdapter(options: KvmOptions): Adapter {
-  const { host, acceleration, capacity, location } = options;
+  const { host, acceleration, capacity, gpus, location } = options;
   const setting: Setting = {
     libvirt: libvirtOver(options.virsh ?? virshRunner(host.uri)),
     storage: { ...host.storage, run: options.program ?? run },
@@ -64,6 +68,7 @@ export function createKvmAdapter(options: KvmOptions): Adapter {
     reach: host.reach,
     acceleration,
     capacity,
+    gpus,
     location,
     timing: timingFor(acceleration.accel, options.timing),
     slots: slotsFor(host.uri, acceleration.accel),
@@ -95,6 +100,7 @@ export function createKvmAdapter(options: KvmOptions): Adapter {
             await requireHeld(setting, 'Image', image.own, want.stamp.broker, '/image/custom');
           await requireNetworkOf(setting, spec, want.stamp.broker);
           requireRoom(capacity, usedCapacity(await setting.libvirt.all(), uuid), spec);
+          await gpusFor(setting, uuid, spec.gpu);
         },
         observe: (target, want) => observeMachine(setting, target, want),
         ensure: (want, context) => ensureMachine(setting, want, context),
@@ -102,7 +108,19 @@ export function createKvmAdapter(options: KvmOptions): Adapter {
       },
       ...heldAdapters(setting, plans),
     }),
-    ...adoptsNothing(notAdopted),
+    ...overAdopting({
+      Instance: {
+        discover: (query, context) => discoverMachines(setting, query, context),
+        adopt: (want, context) => adoptMachine(setting, want, context),
+        release: (target, context) => releaseMachine(setting, target, context),
+      },
+      Volume: whyOwnOnly,
+      Snapshot: whyOwnOnly,
+      Image: whyOwnOnly,
+      Network: whyOwnOnly,
+      Firewall: whyOwnOnly,
+      Address: whyNoAddress,
+    }),
     list: (broker, page) => listThings(setting, plans, broker, page),
     async console(target, maxBytes) {
       const own = (await lookUp(setting, target)).filter((found) => matches(stampOf(found), target));
@@ -114,8 +132,12 @@ export function createKvmAdapter(options: KvmOptions): Adapter {
   };
 }
 
+const whyOwnOnly =
+  "of the files and networks of a host only those in the agent's own folder say whose they are, and nobody finds those without it";
+const whyNoAddress = 'a host has no public addresses to give: its machines have those of their networks';
+
 function describeHost(
-  { host, capacity }: KvmOptions,
+  { host, capacity, gpus }: KvmOptions,
   { acceleration, timing, location }: Setting,
   unfiltered: string | undefined,
 ): Description {
@@ -123,18 +145,15 @@ function describeHost(
     provider: 'onprem',
     visibilityGraceMs: timing.visibilityGrace,
     capabilities: [
-      capability('Instance', { spot: 'a host has no spot market', adopt: notAdopted }),
-      capability('Volume', { adopt: notAdopted }),
-      capability('Snapshot', { adopt: notAdopted }),
-      capability('Image', { adopt: notAdopted }),
+      capability('Instance', { spot: 'a host has no spot market' }),
+      capability('Volume', notAdopted(whyOwnOnly)),
+      capability('Snapshot', notAdopted(whyOwnOnly)),
+      capability('Image', notAdopted(whyOwnOnly)),
       // A network promises that its firewalls alone let anything in: none without the other.
       ...(['Network', 'Firewall'] as const).map((kind) =>
-        unfiltered === undefined ? capability(kind, { adopt: notAdopted }) : incapable(kind, unfiltered),
+        unfiltered === undefined ? capability(kind, notAdopted(whyOwnOnly)) : incapable(kind, unfiltered),
       ),
-      incapable(
-        'Address',
-        'a host has no public addresses to give: its machines have those of their networks',
-      ),
+      incapable('Address', whyNoAddress),
     ],
     facts: {
       host: location.host,
@@ -143,13 +162,14 @@ function describeHost(
       libvirt: `${host.libvirt} ${host.libvirtVersion}`,
       vcpus: String(capacity.vcpus),
       memoryGiB: String(capacity.memoryGiB),
+      ...(gpus[0] ? { gpus: `${gpus[0].model}: ${gpus.map(({ address }) => address).join(', ')}` } : {}),
       networks: oneSubnet,
     },
   };
 }
 
 /** The whole host as one row: placement cuts machines of any size out of it. */
-function offerOf({ location, capacity, currency, pricePerHour }: KvmOptions): SiteOffer {
+function offerOf({ location, capacity, gpus, currency, pricePerHour }: KvmOptions): SiteOffer {
   return {
     region: location.region,
     zone: location.zone,
@@ -159,7 +179,8 @@ function offerOf({ location, capacity, currency, pricePerHour }: KvmOptions): Si
     vcpus: capacity.vcpus,
     memoryGiB: capacity.memoryGiB,
     architecture: 'x86_64',
-    gpuCount: 0,
+    ...(gpus[0] ? { gpuName: gpus[0].model } : {}),
+    gpuCount: gpus.length,
     burstable: false,
     pricePerHour,
     currency,

@@ -1,21 +1,26 @@
+import type { Want } from '@landfall/adapters/contract.ts';
 import { ProviderError } from '@landfall/adapters/errors.ts';
 import { requireRoom, usedCapacity } from './capacity.ts';
 import { asProviderError, definition, placing } from './create.ts';
 import type { AttachedDisk, Domain } from './domain-xml.ts';
 import { exclusively } from './exclusive.ts';
+import { gpusFor, hasItsGpus } from './hand-over.ts';
 import { growRootDisk, pathsInside } from './machine-files.ts';
 import { isUp, openNetworkOf, requireNetworkOf } from './machine-network.ts';
 import type { MachineRecord } from './machine-record.ts';
-import { addressOf, leasesOf, readyWhileOff, sameFirewalls, sameLabels } from './observation.ts';
+import { addressOf, hasMemory, leasesOf, readyWhileOff, sameFirewalls, sameLabels } from './observation.ts';
 import { applyFilter } from './packet-filter.ts';
 import { pause } from './pause.ts';
 import type { Setting } from './setting.ts';
-import type { WantedMachine } from './wanted-machine.ts';
+import { invalid, type WantedMachine } from './wanted-machine.ts';
 
 /** Key under which one machine is changed by one call at a time. */
 export function changing(uuid: string): string {
   return `machine:${uuid}`;
 }
+
+/** What is wanted of a machine that is there. */
+type Wanted = Pick<WantedMachine, 'want' | 'spec' | 'uuid' | 'memoryMiB'>;
 
 /** A domain that is certainly ours. */
 export type OwnDomain = Domain & { record: MachineRecord };
@@ -36,6 +41,45 @@ export async function converge(setting: Setting, wanted: WantedMachine, signal: 
   });
 }
 
+/**
+ * The same for a machine that was adopted: labels, reboots, power. Its definition and its disks are its owner's.
+ * @throws ProviderError `Invalid` for another size, or firewalls.
+ */
+export async function convergeAdopted(
+  setting: Setting,
+  want: Want<'Instance'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const uuid = want.adopted?.ref ?? '';
+  await exclusively(changing(uuid), async () => {
+    signal.throwIfAborted();
+    const { spec } = want;
+    const domain = await ownDomain(setting, { want, uuid });
+    const { vcpus, memoryMiB, record } = domain;
+    const fixed = {
+      vcpus: vcpus !== spec.vcpus,
+      memoryGiB: !hasMemory(domain, spec),
+      diskGiB: record.diskGiB !== spec.diskGiB,
+    };
+    for (const [field, differs] of Object.entries(fixed))
+      if (differs)
+        throw invalid(
+          `/${field}`,
+          'the size of a machine that was adopted is its owner’s to change, on its host',
+        );
+    if ((spec.firewalls ?? []).length > 0)
+      throw invalid(
+        '/firewalls',
+        'a firewall holds for machines in its network, and one that was adopted is in none of ours',
+      );
+    const wanted = { want, spec, uuid, memoryMiB };
+    await relabel(setting, wanted);
+    await stopWhereNeeded(setting, wanted, signal);
+    if (spec.power === 'running') await startWhereNeeded(setting, wanted);
+    else await noteOff(setting, wanted);
+  });
+}
+
 /** The first start of a machine that was just made as wanted: there is nothing to compare. */
 export async function startNew(setting: Setting, { uuid, spec }: WantedMachine): Promise<void> {
   await exclusively(changing(uuid), () => start(setting, uuid, spec.network));
@@ -47,14 +91,14 @@ async function start(setting: Setting, uuid: string, network: MachineRecord['net
 }
 
 /** The machine's domain; throws when it is gone or not the stamp's. */
-export async function ownDomain(setting: Setting, wanted: WantedMachine): Promise<OwnDomain> {
+export async function ownDomain(setting: Setting, wanted: Pick<Wanted, 'want' | 'uuid'>): Promise<OwnDomain> {
   const domain = await setting.libvirt.find(wanted.uuid);
   if (!domain) throw new ProviderError('NotFound', `the machine ${wanted.uuid} is gone from this host`);
   requireOwn(domain, wanted);
   return domain as OwnDomain;
 }
 
-export function requireOwn(domain: Domain, { want: { stamp } }: WantedMachine): void {
+export function requireOwn(domain: Domain, { want: { stamp } }: Pick<Wanted, 'want'>): void {
   const found = domain.record?.stamp;
   if (found?.broker === stamp.broker && found.resource === stamp.resource && found.attempt === stamp.attempt)
     return;
@@ -64,16 +108,22 @@ export function requireOwn(domain: Domain, { want: { stamp } }: WantedMachine): 
   );
 }
 
-/** Definition and disk to the wanted size. What runs keeps its old vcpus and memory until its next start. */
+function isOfSize({ gpus }: Setting, domain: Domain, { spec, memoryMiB }: Wanted): boolean {
+  return domain.vcpus === spec.vcpus && domain.memoryMiB === memoryMiB && hasItsGpus(domain, spec, gpus);
+}
+
+/** Definition and disk to the wanted size. What runs keeps its old vcpus, memory and GPUs until its next start. */
 async function resize(setting: Setting, wanted: WantedMachine): Promise<void> {
   const { libvirt } = setting;
   const { spec, uuid } = wanted;
   const domain = await ownDomain(setting, wanted);
   const next = (await libvirt.findInactive(uuid)) ?? domain;
-  if (next.vcpus !== spec.vcpus || next.memoryMiB !== wanted.memoryMiB) {
+  if (!isOfSize(setting, next, wanted)) {
     await exclusively(placing(setting), async () => {
       requireRoom(setting.capacity, usedCapacity(await libvirt.all(), uuid), spec);
-      await libvirt.define(await definition(setting, wanted, domain.record, volumesOf(setting, next)));
+      const gpus = await gpusFor(setting, uuid, spec.gpu);
+      const given = { volumes: volumesOf(setting, next), gpus };
+      await libvirt.define(await definition(setting, wanted, domain.record, given));
     });
   }
   const { diskGiB } = domain.record;
@@ -92,7 +142,7 @@ function volumesOf({ storage }: Setting, { uuid, disks }: Domain): AttachedDisk[
   return disks.filter(({ file }) => !own.includes(file));
 }
 
-async function relabel(setting: Setting, wanted: WantedMachine): Promise<void> {
+async function relabel(setting: Setting, wanted: Wanted): Promise<void> {
   const domain = await ownDomain(setting, wanted);
   if (sameLabels(domain.record.labels, wanted.spec.labels)) return;
   await setting.libvirt.writeRecord(
@@ -117,11 +167,12 @@ async function guard(setting: Setting, wanted: WantedMachine): Promise<void> {
   });
 }
 
-async function stopWhereNeeded(setting: Setting, wanted: WantedMachine, signal: AbortSignal): Promise<void> {
+async function stopWhereNeeded(setting: Setting, wanted: Wanted, signal: AbortSignal): Promise<void> {
   const { spec, uuid } = wanted;
   const domain = await ownDomain(setting, wanted);
   if (domain.id === undefined) return;
-  const wrongSize = domain.vcpus !== spec.vcpus || domain.memoryMiB !== wanted.memoryMiB;
+  // What its owner gives to one that was adopted is not for us to take at a restart.
+  const wrongSize = !domain.record.adopted && !isOfSize(setting, domain, wanted);
   let reboot = false;
   if (spec.power === 'running' && spec.reboots > domain.record.reboots) {
     const { rebooting } = domain.record;
@@ -164,7 +215,7 @@ async function stop(setting: Setting, uuid: string, signal: AbortSignal): Promis
   }
 }
 
-async function startWhereNeeded(setting: Setting, wanted: WantedMachine): Promise<void> {
+async function startWhereNeeded(setting: Setting, wanted: Wanted): Promise<void> {
   const { libvirt } = setting;
   const { uuid } = wanted;
   const state = [...(await libvirt.statistics(uuid)).values()][0]?.state;
@@ -175,7 +226,7 @@ async function startWhereNeeded(setting: Setting, wanted: WantedMachine): Promis
   if (domain.record.reboots !== wanted.spec.reboots) await noteReboots(setting, domain, wanted.spec.reboots);
 }
 
-async function noteOff(setting: Setting, wanted: WantedMachine): Promise<void> {
+async function noteOff(setting: Setting, wanted: Wanted): Promise<void> {
   const domain = await ownDomain(setting, wanted);
   const { record } = domain;
   const { reboots } = wanted.spec;

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { ProviderError } from '@landfall/adapters/errors.ts';
 import { imageOf } from '@landfall/adapters/kinds.ts';
 import { CommandFailed } from '../host/command.ts';
+import type { Gpu } from '../host/gpus.ts';
 import {
   type GoldenImage,
   prepareImage,
@@ -12,6 +13,7 @@ import {
 import { requireRoom, usedCapacity } from './capacity.ts';
 import { type AttachedDisk, type DomainSpec, domainXml } from './domain-xml.ts';
 import { exclusively } from './exclusive.ts';
+import { gpusFor } from './hand-over.ts';
 import { requireHeld } from './held-kind.ts';
 import { domainName, macOf } from './identity.ts';
 import {
@@ -112,6 +114,7 @@ async function makeFilesAndDomain(
   await requireNetworkOf(setting, spec, want.stamp.broker);
   const domains = await setting.libvirt.all();
   requireRoom(setting.capacity, usedCapacity(domains, uuid), spec);
+  const gpus = await gpusFor(setting, uuid, spec.gpu);
   const present = await readSidecar(storage, uuid);
   if (!present) {
     const free = await freeDiskGiB(storage);
@@ -149,15 +152,15 @@ async function makeFilesAndDomain(
     labels: spec.labels,
   };
   if (record.network) await keepAddressFor(setting, record.network.ref, uuid);
-  await setting.libvirt.define(await definition(setting, wanted, record, []));
+  await setting.libvirt.define(await definition(setting, wanted, record, { volumes: [], gpus }));
 }
 
-/** The domain's definition for the wanted size, with the image and the network that the machine was made with, and its volumes. */
+/** The domain's definition for the wanted size, with the image and the network that the machine was made with, and what it is given. */
 export async function definition(
   setting: Setting,
   wanted: WantedMachine,
   record: MachineRecord,
-  volumes: readonly AttachedDisk[],
+  { volumes, gpus }: { volumes: readonly AttachedDisk[]; gpus: readonly Gpu[] },
 ): Promise<string> {
   const image = await publishedImage(setting.storage.here, record.image);
   const folder = join(setting.storage.there, 'images', record.image);
@@ -173,6 +176,7 @@ export async function definition(
     network: await networkNameOf(setting, record),
     isolated: record.network !== undefined,
     volumes: [...volumes],
+    hostDevices: gpus.flatMap(({ functions }) => functions),
     mac: macOf(wanted.uuid),
     boot: boot && {
       kernel: join(folder, boot.kernel),

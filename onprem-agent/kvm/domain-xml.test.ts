@@ -32,6 +32,7 @@ const spec: DomainSpec = {
   isolated: false,
   mac: '52:54:00:a7:ef:50',
   volumes: [{ file: '/v/root.qcow2', target: 'vdc', serial: 'abc' }],
+  hostDevices: ['0000:06:00.0', '0000:06:00.1', '0001:af:1f.7'],
 };
 
 function parsed(change: Partial<DomainSpec> = {}): XmlElement {
@@ -44,6 +45,9 @@ test('what a definition says is read back, the record with every character', () 
     uuid: spec.uuid,
     name: spec.name,
     id: undefined,
+    architecture: 'x86_64',
+    tools: ['urn:landfall:machine:1'],
+    adopters: {},
     vcpus: 2,
     memoryMiB: 192,
     mac: spec.mac,
@@ -52,6 +56,7 @@ test('what a definition says is read back, the record with every character', () 
       { file: spec.seed, target: 'vdb', serial: 'seed' },
       ...spec.volumes,
     ],
+    hostDevices: spec.hostDevices,
     networks: ['landfall'],
     record,
   });
@@ -70,6 +75,18 @@ test('a direct boot names kernel, ramdisk and command line; else the disk boots'
   const boot = { kernel: '/i/vmlinuz', initrd: '/i/initrd', commandLine: 'root=/dev/vda quiet' };
   expect(child(parsed({ boot }), 'os', 'kernel')?.text).toBe('/i/vmlinuz');
   expect(child(parsed(), 'os', 'boot')?.attributes.dev).toBe('hd');
+});
+
+test('what the host hands over has ports of its own beside those for hot-plug', () => {
+  const ports = (change: Partial<DomainSpec>) =>
+    child(parsed(change), 'devices')?.children.filter(
+      ({ attributes }) => attributes.model === 'pcie-root-port',
+    ).length;
+  expect(ports({})).toBe((ports({ hostDevices: [] }) ?? 0) + 3);
+});
+
+test('what is no PCI address is not rendered', () => {
+  expect(() => domainXml({ ...spec, hostDevices: ['0000:06:00.0; x'] })).toThrow('not a PCI address');
 });
 
 test('a domain without our record is read as not ours', () => {

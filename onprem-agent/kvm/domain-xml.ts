@@ -1,4 +1,10 @@
-import { type MachineRecord, readRecord, renderRecord } from './machine-record.ts';
+import {
+  type MachineRecord,
+  namespacesIn,
+  readAdopters,
+  readRecord,
+  renderRecord,
+} from './machine-record.ts';
 import { child, element, type Markup, parseXml, type XmlElement } from './xml.ts';
 
 /** A domain as we define it. Paths are as libvirt sees them and always inside our own storage folder. */
@@ -19,6 +25,8 @@ export interface DomainSpec {
   mac: string;
   /** Volumes that are attached to it. */
   volumes: AttachedDisk[];
+  /** PCI addresses of what the host hands over to it, `0000:06:00.0`. */
+  hostDevices: string[];
   boot?: { kernel: string; initrd: string; commandLine: string };
 }
 
@@ -32,7 +40,7 @@ export interface AttachedDisk {
   serial: string;
 }
 
-/** Ports for hot-plugged disks and NICs; q35 takes those only behind a root port. */
+/** Ports for hot-plugged disks and NICs; q35 takes those only behind a root port, as it takes what the host hands over. */
 const rootPorts = 8;
 
 /** On the root bus itself: a port for each device of the boot costs a guest under emulation tens of milliseconds apiece. */
@@ -88,7 +96,7 @@ function bootElements({ boot }: DomainSpec): Markup[] {
 function devices(spec: DomainSpec): Markup[] {
   return [
     element('controller', { type: 'pci', model: 'pcie-root' }),
-    ...Array.from({ length: rootPorts }, () =>
+    ...Array.from({ length: rootPorts + spec.hostDevices.length }, () =>
       element('controller', { type: 'pci', model: 'pcie-root-port' }),
     ),
     element('controller', { type: 'usb', model: 'none' }),
@@ -116,6 +124,7 @@ function devices(spec: DomainSpec): Markup[] {
       rootBus(5),
     ]),
     ...spec.volumes.map(diskElement),
+    ...spec.hostDevices.map(hostDeviceElement),
     element('serial', { type: 'pty' }, [element('log', { file: spec.consoleLog, append: 'on' })]),
     element('console', { type: 'pty' }),
     element('channel', { type: 'unix' }, [
@@ -139,6 +148,19 @@ export function diskElement({ file, target, serial }: AttachedDisk): Markup {
   ]);
 }
 
+/** `managed`: libvirt takes the device from its driver when the machine starts, and gives it back afterwards. */
+function hostDeviceElement(address: string): Markup {
+  const [, domain, bus, slot, number] = address.match(pciForm) ?? [];
+  if (domain === undefined) throw new TypeError(`not a PCI address: ${address}`);
+  const at = { domain: `0x${domain}`, bus: `0x${bus}`, slot: `0x${slot}`, function: `0x${number}` };
+  return element('hostdev', { mode: 'subsystem', type: 'pci', managed: 'yes' }, [
+    element('driver', { name: 'vfio' }),
+    element('source', {}, [element('address', at)]),
+  ]);
+}
+
+const pciForm = /^([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])$/;
+
 /** A domain as libvirt tells of it. */
 export interface Domain {
   uuid: string;
@@ -149,10 +171,18 @@ export interface Domain {
   memoryMiB: number;
   mac?: string;
   disks: AttachedDisk[];
+  /** PCI addresses of what the host hands over to it, `0000:06:00.0`. */
+  hostDevices: string[];
   /** Names of the libvirt networks it has an interface in. */
   networks: string[];
+  /** Of the guest, in libvirt's word. */
+  architecture?: string;
   /** Absent: not ours. */
   record?: MachineRecord;
+  /** Name spaces in its metadata: of the tools that keep something there. */
+  tools: string[];
+  /** Adopters that show themselves, and since when. */
+  adopters: Record<string, string>;
 }
 
 const unitsInKiB: Record<string, number> = { KiB: 1, MiB: 1024, GiB: 1024 * 1024 };
@@ -162,6 +192,7 @@ export function readDomains(text: string): Domain[] {
   return parseXml(text).map((domain) => {
     const uuid = child(domain, 'uuid')?.text;
     const memory = child(domain, 'memory');
+    const metadata = child(domain, 'metadata');
     const devices = child(domain, 'devices')?.children ?? [];
     if (domain.name !== 'domain' || uuid === undefined)
       throw new SyntaxError(`not a domain definition: <${domain.name}>`);
@@ -173,10 +204,16 @@ export function readDomains(text: string): Domain[] {
       memoryMiB: (Number(memory?.text ?? 0) * (unitsInKiB[memory?.attributes.unit ?? 'KiB'] ?? 1)) / 1024,
       mac: child(domain, 'devices', 'interface', 'mac')?.attributes.address,
       disks: devices.filter(({ name }) => name === 'disk').map(readDisk),
+      hostDevices: devices
+        .filter(({ name, attributes }) => name === 'hostdev' && attributes.type === 'pci')
+        .map(readHostDevice),
       networks: devices
         .filter(({ name }) => name === 'interface')
         .flatMap((nic) => child(nic, 'source')?.attributes.network ?? []),
-      record: readRecord(child(domain, 'metadata')),
+      architecture: child(domain, 'os', 'type')?.attributes.arch,
+      record: readRecord(metadata),
+      tools: namespacesIn(metadata).map(([namespace]) => namespace),
+      adopters: readAdopters(metadata),
     };
   });
 }
@@ -187,4 +224,15 @@ function readDisk(disk: XmlElement): AttachedDisk {
     target: child(disk, 'target')?.attributes.dev ?? '',
     serial: child(disk, 'serial')?.text ?? '',
   };
+}
+
+function readHostDevice(device: XmlElement): string {
+  const {
+    domain = '0',
+    bus = '0',
+    slot = '0',
+    function: number = '0',
+  } = child(device, 'source', 'address')?.attributes ?? {};
+  const hex = (text: string, digits: number) => Number(text).toString(16).padStart(digits, '0');
+  return `${hex(domain, 4)}:${hex(bus, 2)}:${hex(slot, 2)}.${hex(number, 1)}`;
 }

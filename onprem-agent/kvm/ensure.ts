@@ -1,12 +1,13 @@
 import type { CallContext, Present, Want } from '@landfall/adapters/contract.ts';
 import { ProviderError } from '@landfall/adapters/errors.ts';
-import { awaitAnswer, changing, converge, requireOwn, startNew } from './converge.ts';
+import { imageOf } from '@landfall/adapters/kinds.ts';
+import { awaitAnswer, changing, converge, convergeAdopted, requireOwn, startNew } from './converge.ts';
 import { createMachine } from './create.ts';
 import { exclusively } from './exclusive.ts';
 import { readSidecar } from './machine-files.ts';
 import { presentDomain, sightOf } from './observation.ts';
 import type { Setting } from './setting.ts';
-import { type WantedMachine, wantedMachine } from './wanted-machine.ts';
+import { checkCommon, type WantedMachine, wantedMachine } from './wanted-machine.ts';
 
 /** A guest that does not answer after so long gives its start slot to others, and goes on booting. */
 const slotLimitMs = 60_000;
@@ -15,6 +16,8 @@ const slotLimitMs = 60_000;
 export async function ensureMachine(setting: Setting, want: Want, context: CallContext): Promise<Present> {
   const { signal } = context;
   signal.throwIfAborted();
+  const { adopted } = want as Want<'Instance'>;
+  if (adopted) return ensureAdopted(setting, want as Want<'Instance'>, adopted.ref, context);
   const wanted = wantedMachine(want, setting);
   context.heartbeat({ uuid: wanted.uuid });
   const beat = setInterval(() => context.heartbeat({ uuid: wanted.uuid }), setting.timing.heartbeat);
@@ -28,6 +31,24 @@ export async function ensureMachine(setting: Setting, want: Want, context: CallC
     if (wanted.spec.power === 'stopped') await converge(setting, wanted, signal);
     else await startAndWait(setting, wanted, starts, signal);
     return await observed(setting, wanted);
+  } finally {
+    clearInterval(beat);
+  }
+}
+
+async function ensureAdopted(
+  setting: Setting,
+  want: Want<'Instance'>,
+  ref: string,
+  { signal, heartbeat }: CallContext,
+): Promise<Present> {
+  checkCommon(want, setting);
+  // What it is made from is not known: there is nothing to make it anew from.
+  if (!(await setting.libvirt.find(ref))) imageOf(want);
+  const beat = setInterval(() => heartbeat({ uuid: ref }), setting.timing.heartbeat);
+  try {
+    await convergeAdopted(setting, want, signal);
+    return await observed(setting, { want, spec: want.spec, uuid: ref });
   } finally {
     clearInterval(beat);
   }
@@ -69,7 +90,10 @@ async function startAndWait(
   }
 }
 
-async function observed(setting: Setting, wanted: WantedMachine): Promise<Present> {
+async function observed(
+  setting: Setting,
+  wanted: Pick<WantedMachine, 'want' | 'spec' | 'uuid'>,
+): Promise<Present> {
   const sight = await sightOf(setting, wanted.uuid);
   if (!sight) {
     const message = `the domain ${wanted.uuid} was defined and is not to be seen`;

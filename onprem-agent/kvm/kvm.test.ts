@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Adapter, InstanceWant, Present, Target, Want } from '@landfall/adapters/contract.ts';
@@ -88,11 +88,12 @@ step('libvirt killed and started again finds the guest running, untouched', asyn
 });
 
 step(
-  'taking the host down without its guests leaves them running, and the next preparation finds them',
+  'taking the host down without its guests leaves them running, and the next preparation finds them, even if its record is lost',
   async () => {
     const bootId = await inGuest('cat /proc/sys/kernel/random/boot_id');
     await lowerHost(lab.folder, { guests: false });
     await expect(adapter.observe(target)).rejects.toMatchObject({ code: 'Unavailable' });
+    await rm(join(lab.folder, 'libvirt/host.json'));
     await prepareHost({ dataFolder: lab.folder, libvirt: 'private' });
     adapter = createKvmAdapter(testOptions(lab.host));
     expect(await adapter.ensure(want(), context())).toMatchObject({ ref: born.ref, diff: [] });

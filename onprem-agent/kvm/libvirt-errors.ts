@@ -8,6 +8,8 @@ const noConnection =
 
 /** What libvirt's words mean, first match wins. */
 const meanings: Array<[RegExp, 'CapacityExhausted' | 'NotFound' | 'Conflict' | 'Denied' | 'Invalid']> = [
+  // A device that cannot be handed over, whoever has it or why: there may be others elsewhere.
+  [/vfio|PCI device '?[0-9a-f]{4}:|device [0-9a-f]{4}:\S+ not found/i, 'CapacityExhausted'],
   [
     /cannot set up guest memory|cannot allocate memory|no space left on device|not enough (free )?memory/i,
     'CapacityExhausted',

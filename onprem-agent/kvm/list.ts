@@ -97,7 +97,7 @@ async function listMachines(setting: Setting, machines: Found[]): Promise<Map<st
         providerKind: 'domain',
         child: false,
         createdAt,
-        details: detailsOf(sight, refs),
+        details: detailsOf(setting, sight, refs),
       });
     }
     for (const { file, providerKind } of children) {

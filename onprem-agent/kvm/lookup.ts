@@ -17,7 +17,7 @@ export function stampOf({ domain, sidecar }: Found): Stamp | undefined {
 }
 
 /** Does a stamp belong to the target's broker and resource, and to its attempt where one is named? */
-export function matches(stamp: Stamp | undefined, { stamp: wanted }: Target): boolean {
+export function matches(stamp: Stamp | undefined, { stamp: wanted }: Pick<Target, 'stamp'>): boolean {
   return (
     stamp?.broker === wanted.broker &&
     stamp.resource === wanted.resource &&
@@ -25,7 +25,7 @@ export function matches(stamp: Stamp | undefined, { stamp: wanted }: Target): bo
   );
 }
 
-/** Everything a target may mean: by its stamp's UUID, by its reference, and without an attempt by looking at all stamps. */
+/** Everything a target may mean: by its stamp's UUID, by its reference, and else by looking at all stamps. */
 export async function lookUp(setting: Setting, target: Target): Promise<Found[]> {
   const uuids = new Set<string>();
   const { broker, resource, attempt } = target.stamp;
@@ -39,6 +39,14 @@ export async function lookUp(setting: Setting, target: Target): Promise<Found[]>
       if (matches((await readSidecar(setting.storage, uuid))?.stamp, target)) uuids.add(uuid);
     }
   }
+  const found = await readAll(setting, uuids);
+  // One that was adopted has kept its UUID: without a reference only its record tells of it.
+  if (found.length > 0 || attempt === undefined) return found;
+  const adopted = (await setting.libvirt.all()).filter(({ record }) => matches(record?.stamp, target));
+  return readAll(setting, new Set(adopted.map(({ uuid }) => uuid)));
+}
+
+async function readAll(setting: Setting, uuids: Set<string>): Promise<Found[]> {
   const found: Found[] = [];
   for (const uuid of uuids) {
     const [domain, sidecar] = await Promise.all([

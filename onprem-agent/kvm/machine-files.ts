@@ -148,6 +148,11 @@ export async function removeFiles(storage: Storage, uuid: string): Promise<void>
   await rm(folder, { recursive: true, force: true });
 }
 
+/** Takes away the note of whose a machine's files are. They stay. */
+export async function removeSidecar(storage: Storage, uuid: string): Promise<void> {
+  await rm(join(machineFolder(storage.here, uuid), sidecarFile), { force: true });
+}
+
 /** The last bytes of a machine's console log, the rotated part included; empty where there is none. */
 export async function consoleTail(storage: Storage, uuid: string, maxBytes: number): Promise<string> {
   const folder = machineFolder(storage.here, uuid);

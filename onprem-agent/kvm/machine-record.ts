@@ -12,8 +12,10 @@ export interface MachineRecord {
   name: string;
   /** ISO time. */
   createdAt: string;
-  /** User to log in as. */
+  /** User to log in as; empty where it is not known. */
   user: string;
+  /** It was there before it was ours: its definition and its disks are not by us, and nothing in it answers to us. */
+  adopted?: boolean;
   image: string;
   instanceType: string;
   diskGiB: number;
@@ -28,6 +30,32 @@ export interface MachineRecord {
   /** UUIDs of the Firewalls that hold for it. */
   firewalls: string[];
   labels: Record<string, string>;
+}
+
+/** Begins the name space of the mark by which one adopter shows itself to the others; the rest is its broker and resource. */
+const adopterNamespace = 'urn:landfall:adopter:';
+
+/** Name of an adopter's mark. */
+export function adopterOf({ broker, resource }: Stamp): string {
+  return `${adopterNamespace}${encodeURIComponent(broker)}:${encodeURIComponent(resource)}`;
+}
+
+/** The marks of adopters in a parsed `<metadata>`: their names, and when they were written. */
+export function readAdopters(metadata: XmlElement | undefined): Record<string, string> {
+  return Object.fromEntries(
+    namespacesIn(metadata)
+      .filter(([namespace]) => namespace.startsWith(adopterNamespace))
+      .map(([namespace, one]) => [namespace, one.attributes.at ?? '']),
+  );
+}
+
+/** The elements of a parsed `<metadata>` by their name spaces: each is of some tool. */
+export function namespacesIn(metadata: XmlElement | undefined): [string, XmlElement][] {
+  return (metadata?.children ?? []).flatMap((one) =>
+    Object.entries(one.attributes)
+      .filter(([name]) => name.startsWith('xmlns'))
+      .map(([, namespace]): [string, XmlElement] => [namespace, one]),
+  );
 }
 
 /**
@@ -46,6 +74,7 @@ export function renderRecord(record: MachineRecord, form: 'qualified' | 'bare' =
     name: record.name,
     createdAt: record.createdAt,
     user: record.user,
+    adopted: record.adopted ? 'yes' : undefined,
     image: record.image,
     instanceType: record.instanceType,
     diskGiB: record.diskGiB,
@@ -73,14 +102,17 @@ export function readRecord(metadata: XmlElement | undefined): MachineRecord | un
   if (!machine) return undefined;
   const { broker, project, resource, attempt, name, createdAt, user, image, instanceType, diskGiB, reboots } =
     machine.attributes;
-  if (!broker || project === undefined || !resource || !attempt || name === undefined || !createdAt || !user)
+  const adopted = machine.attributes.adopted === 'yes';
+  if (!broker || project === undefined || !resource || !attempt || name === undefined || !createdAt)
     return undefined;
+  if (!user && !adopted) return undefined;
   const { rebooting, rebootingFrom, readyOn, network, subnet, firewalls } = machine.attributes;
   return {
     stamp: { broker, project, resource, attempt: Number(attempt) },
     name,
     createdAt,
-    user,
+    user: user ?? '',
+    ...(adopted ? { adopted } : {}),
     image: image ?? '',
     instanceType: instanceType ?? 'custom',
     diskGiB: Number(diskGiB ?? 0),

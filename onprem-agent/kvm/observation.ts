@@ -1,6 +1,7 @@
 import type { Address, InstanceDetails, InstanceWant, Present, Stamp } from '@landfall/adapters/contract.ts';
 import type { DomainStatistics } from './domain-statistics.ts';
 import type { Domain } from './domain-xml.ts';
+import { gpusOf, hasItsGpus } from './hand-over.ts';
 import { macOf } from './identity.ts';
 import { existingChildren, type Sidecar } from './machine-files.ts';
 import type { Setting } from './setting.ts';
@@ -59,17 +60,22 @@ function powerOf({ domain, statistics }: Sight): InstanceDetails['power'] {
   }
 }
 
-export function detailsOf(sight: Sight, children: string[]): InstanceDetails {
+export function detailsOf({ gpus }: Setting, sight: Sight, children: string[]): InstanceDetails {
   const { domain, statistics } = sight;
+  const handedOver = gpusOf(domain, gpus).length;
   const address = addressOf(sight);
   const addresses: Address[] = address === undefined ? [] : [{ type: 'internal', address }];
   return {
     power: powerOf(sight),
     vcpus: domain.vcpus,
     memoryGiB: domain.memoryMiB / 1024,
+    ...(handedOver > 0 ? { gpus: handedOver } : {}),
     instanceType: domain.record?.instanceType ?? 'custom',
     addresses,
-    ssh: address === undefined ? undefined : { host: address, port: 22, user: domain.record?.user ?? 'root' },
+    ssh:
+      address === undefined || domain.record?.user === ''
+        ? undefined
+        : { host: address, port: 22, user: domain.record?.user ?? 'root' },
     reboots: domain.record?.reboots ?? 0,
     children,
     metrics: domain.id === undefined ? undefined : statistics?.metrics,
@@ -78,23 +84,34 @@ export function detailsOf(sight: Sight, children: string[]): InstanceDetails {
 
 export function stateOf({ domain }: Sight, power?: 'running' | 'stopped'): 'creating' | 'ready' {
   const readyOn = domain.record?.readyOn;
+  // Nothing in it has to answer to us.
+  if (domain.record?.adopted) return 'ready';
   if (domain.id !== undefined) return readyOn === domain.id ? 'ready' : 'creating';
   // Off: usable once it was, or when off is what is wanted.
   return readyOn !== undefined || power === 'stopped' ? 'ready' : 'creating';
 }
 
 /** Which wanted fields differ from what is seen. */
-function diffOf(sight: Sight, details: InstanceDetails, spec: InstanceWant): string[] {
+function diffOf({ gpus }: Setting, sight: Sight, details: InstanceDetails, spec: InstanceWant): string[] {
   const { record } = sight.domain;
   const diff: string[] = [];
   if (details.power !== spec.power) diff.push('power');
   if (details.vcpus !== spec.vcpus) diff.push('vcpus');
-  if (sight.domain.memoryMiB !== Math.round(spec.memoryGiB * 1024)) diff.push('memoryGiB');
+  if (!hasMemory(sight.domain, spec)) diff.push('memoryGiB');
+  if (!record?.adopted && !hasItsGpus(sight.domain, spec, gpus)) diff.push('gpu');
   if (record?.diskGiB !== spec.diskGiB) diff.push('diskGiB');
   if (record?.reboots !== spec.reboots) diff.push('reboots');
   if (!sameFirewalls(record?.firewalls ?? [], spec.firewalls ?? [])) diff.push('firewalls');
   if (!sameLabels(record?.labels ?? {}, spec.labels)) diff.push('labels');
   return diff;
+}
+
+/** A size that is no whole number of MiB, which ours never are, libvirt rounds up for as long as the machine runs. */
+export function hasMemory(
+  { memoryMiB }: Pick<Domain, 'memoryMiB'>,
+  { memoryGiB }: Pick<InstanceWant, 'memoryGiB'>,
+): boolean {
+  return Math.abs(memoryMiB - memoryGiB * 1024) < 1;
 }
 
 /** In any order. */
@@ -117,6 +134,7 @@ export async function presentDomain(
   const { uuid } = sight.domain;
   const files = await existingChildren(setting.storage, uuid);
   const details = detailsOf(
+    setting,
     sight,
     files.map(({ file }) => childRef(uuid, file)),
   );
@@ -127,7 +145,7 @@ export async function presentDomain(
     location: setting.location,
     state: stateOf(sight, spec?.power),
     details,
-    diff: spec ? diffOf(sight, details, spec) : [],
+    diff: spec ? diffOf(setting, sight, details, spec) : [],
   };
 }
 

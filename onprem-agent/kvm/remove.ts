@@ -45,6 +45,7 @@ function requireOurs(found: Found, target: Target): void {
   throw new ProviderError(
     'Denied',
     `${what} do not carry this broker's stamp for ${target.stamp.resource}: left alone`,
+    { providerCode: 'NotOurs' },
   );
 }
 

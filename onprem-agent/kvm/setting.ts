@@ -1,5 +1,6 @@
 import type { Location } from '@landfall/adapters/contract.ts';
 import type { Acceleration } from '../host/acceleration.ts';
+import type { Gpu } from '../host/gpus.ts';
 import type { Reach } from '../host/reach.ts';
 import type { Capacity } from './capacity.ts';
 import type { Storage } from './machine-files.ts';
@@ -47,6 +48,8 @@ export interface Setting {
   reach: Reach;
   acceleration: Acceleration;
   capacity: Capacity;
+  /** Those of the host that are for guests; which of them a guest has libvirt knows. */
+  gpus: readonly Gpu[];
   location: Location & { host: string };
   timing: Timing;
   slots: StartSlots;

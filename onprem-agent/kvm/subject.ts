@@ -28,7 +28,7 @@ export interface TestHost {
 export async function raiseTestHost(): Promise<TestHost> {
   if (process.getuid?.() !== 0)
     throw new Error('tests with real guests need root: they make a network namespace');
-  const folder = await mkdtemp(join(tmpdir(), 'landfall-kvm-'));
+  const folder = await mkdtemp(join(tmpdir(), `landfall-kvm-${process.pid}-`));
   const close = async () => {
     await lowerHost(folder, { guests: true, files: true });
     await rm(folder, { recursive: true, force: true });
@@ -48,6 +48,7 @@ export function testOptions(host: Host): KvmOptions {
     acceleration: { accel: 'tcg', reason: 'tests run everywhere' },
     location: { region: 'lab', zone: 'rack-1', host: 'host-1' },
     capacity: { vcpus: 16, memoryGiB: 8 },
+    gpus: [],
     currency: 'USD',
     timing: { poll: 200, shutdownAgain: 1500, shutdown: 30_000 },
   };

@@ -59,6 +59,18 @@ const cases: Array<[string, boolean, ProviderErrorCode]> = [
   ['error: Cannot recv data: Connection reset by peer', true, 'OutcomeUnknown'],
   ['error: Cannot recv data: Connection reset by peer', false, 'Unavailable'],
   ["error: cannot set up guest memory 'pc.ram': Cannot allocate memory", true, 'CapacityExhausted'],
+  [
+    'error: Requested operation is not valid: PCI device 0000:06:00.0 is in use by driver QEMU, domain x',
+    true,
+    'CapacityExhausted',
+  ],
+  [
+    "error: Failed to bind PCI device '0000:06:00.0' to vfio-pci: Permission denied",
+    true,
+    'CapacityExhausted',
+  ],
+  ['error: Device 0000:06:00.0 not found: could not access it', true, 'CapacityExhausted'],
+  ['error: internal error: qemu: vfio 0000:06:00.0: group 7 is not viable', true, 'CapacityExhausted'],
   ["error: failed to get domain 'x'", true, 'NotFound'],
   ['error: operation failed: domain x already exists with uuid y', true, 'Conflict'],
   ['error: XML error: nonsense', true, 'Invalid'],
@@ -85,6 +97,18 @@ test('nothing but a UUID reaches a command line', async () => {
   };
   expect(await libvirtOver(virsh).find('x; destroy y')).toBeUndefined();
   expect(calls).toEqual([]);
+});
+
+test('all are read as they run, or as they start next', async () => {
+  const uuid = '00000000-0000-4000-8000-000000000001';
+  const virsh: VirshRunner = async ([verb = '']) => {
+    if (verb === 'list') return `${uuid}\n`;
+    const name = verb === `dumpxml ${uuid} --inactive` ? 'next' : 'now';
+    return `<domain><name>${name}</name><uuid>${uuid}</uuid></domain>`;
+  };
+  const libvirt = libvirtOver(virsh);
+  expect((await libvirt.all()).map(({ name }) => name)).toEqual(['now']);
+  expect((await libvirt.allInactive()).map(({ name }) => name)).toEqual(['next']);
 });
 
 test('a domain that vanishes while all are read is left out, the others stay', async () => {

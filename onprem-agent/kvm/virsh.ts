@@ -7,6 +7,7 @@ import { type MachineRecord, recordNamespace, recordPrefix, renderRecord } from 
 import { callsOver } from './virsh-calls.ts';
 import { disksOver, type LibvirtDisks } from './virsh-disks.ts';
 import { type LibvirtNetworks, networksOver } from './virsh-networks.ts';
+import { element } from './xml.ts';
 
 /**
  * Runs `virsh` with arguments and answers its standard output; throws CommandFailed. The one seam to libvirt: tests put
@@ -26,6 +27,8 @@ export interface Libvirt extends LibvirtDisks, LibvirtNetworks {
   /** The definition that the next start will use. */
   findInactive(uuid: string): Promise<Domain | undefined>;
   all(): Promise<Domain[]>;
+  /** All with the definitions that their next starts will use. */
+  allInactive(): Promise<Domain[]>;
   statistics(uuid?: string): Promise<Map<string, DomainStatistics>>;
   define(xml: string): Promise<void>;
   start(uuid: string): Promise<void>;
@@ -35,7 +38,11 @@ export interface Libvirt extends LibvirtDisks, LibvirtNetworks {
   /** Pulls the plug. */
   destroy(uuid: string): Promise<void>;
   undefine(uuid: string): Promise<void>;
-  writeRecord(uuid: string, record: MachineRecord, running: boolean): Promise<void>;
+  writeRecord(uuid: string, record: MachineRecord | undefined, running: boolean): Promise<void>;
+  /** Writes an adopter's mark, when it was written as its text, or takes it away. */
+  writeAdopter(uuid: string, adopter: string, at: string | undefined, running: boolean): Promise<void>;
+  /** UUIDs of the domains that libvirt forgets when they stop. */
+  transient(): Promise<Set<string>>;
 }
 
 /** Wraps a runner in typed calls. Stateless. */
@@ -49,13 +56,16 @@ export function libvirtOver(virsh: VirshRunner): Libvirt {
     return text === undefined ? undefined : readDomains(text)[0];
   }
 
+  async function dumpAll(...flags: string[]): Promise<Domain[]> {
+    const uuids = ((await look(['list', '--all', '--uuid'])) ?? '').split('\n').map((line) => line.trim());
+    return dumpMany(uuids.filter(isUuid), flags, dump, virsh);
+  }
+
   return {
     find: (uuid) => dump(uuid),
     findInactive: (uuid) => dump(uuid, '--inactive'),
-    async all() {
-      const uuids = ((await look(['list', '--all', '--uuid'])) ?? '').split('\n').map((line) => line.trim());
-      return dumpMany(uuids.filter(isUuid), dump, virsh);
-    },
+    all: () => dumpAll(),
+    allInactive: () => dumpAll('--inactive'),
     async statistics(uuid) {
       const groups = ['--state', '--cpu-total', '--balloon', '--block', '--interface', '--vcpu'];
       const text = await look(['domstats', ...groups, ...(uuid === undefined ? [] : [uuid])], noDomain);
@@ -73,18 +83,20 @@ export function libvirtOver(virsh: VirshRunner): Libvirt {
       ),
     async writeRecord(uuid, record, running) {
       const flags = running ? ['--live', '--config'] : ['--config'];
-      const xml = renderRecord(record, 'bare').text;
-      await change([
-        'metadata',
-        uuid,
-        '--uri',
-        recordNamespace,
-        '--key',
-        recordPrefix,
-        '--set',
-        xml,
-        ...flags,
-      ]);
+      const what = record === undefined ? ['--remove'] : ['--set', renderRecord(record, 'bare').text];
+      const key = ['--key', recordPrefix];
+      const already = record === undefined ? /metadata not found/i : undefined;
+      await change(['metadata', uuid, '--uri', recordNamespace, ...key, ...what, ...flags], already);
+    },
+    async writeAdopter(uuid, adopter, at, running) {
+      const flags = running ? ['--live', '--config'] : ['--config'];
+      const what = at === undefined ? ['--remove'] : ['--set', element('adopter', { at }).text];
+      const key = ['--key', 'adopter'];
+      await change(['metadata', uuid, '--uri', adopter, ...key, ...what, ...flags], /metadata not found/i);
+    },
+    async transient() {
+      const uuids = (await look(['list', '--all', '--transient', '--uuid'])) ?? '';
+      return new Set(uuids.split('\n').map((line) => line.trim()));
     },
     ...disksOver(calls),
     ...networksOver(calls),
@@ -100,18 +112,21 @@ const dumpsPerCall = 50;
 /** Definitions of many domains with few processes; one that vanishes meanwhile is left out. */
 async function dumpMany(
   uuids: string[],
-  dump: (uuid: string) => Promise<Domain | undefined>,
+  flags: string[],
+  dump: (uuid: string, ...flags: string[]) => Promise<Domain | undefined>,
   virsh: VirshRunner,
 ): Promise<Domain[]> {
   const found: Domain[] = [];
   for (let from = 0; from < uuids.length; from += dumpsPerCall) {
     const some = uuids.slice(from, from + dumpsPerCall);
     try {
-      found.push(...readDomains(await virsh([some.map((uuid) => `dumpxml ${uuid}`).join('; ')])));
+      found.push(
+        ...readDomains(await virsh([some.map((uuid) => ['dumpxml', uuid, ...flags].join(' ')).join('; ')])),
+      );
     } catch (error) {
       if (!(error instanceof CommandFailed) || !noDomain.test(error.stderr)) throw libvirtError(error, false);
       for (const uuid of some) {
-        const domain = await dump(uuid);
+        const domain = await dump(uuid, ...flags);
         if (domain) found.push(domain);
       }
     }

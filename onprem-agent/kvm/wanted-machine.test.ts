@@ -17,6 +17,8 @@ const wrong: Array<[string, Partial<InstanceWant>]> = [
   ['/vcpus', { vcpus: 1.5 }],
   ['/memoryGiB', { memoryGiB: 0 }],
   ['/diskGiB', { diskGiB: 0 }],
+  ['/gpu/count', { gpu: { name: 'T4', count: 1.5 } }],
+  ['/gpu/count', { gpu: { name: 'T4', count: 0 } }],
   ['/name', { name: '' }],
   ['/sshKeys/1', { sshKeys: ['ssh-ed25519 AAAA', 'ssh-ed25519 AAAA\nssh-rsa BBBB'] }],
   ['/image', { image: { name: 'windows', architecture: 'x86_64', user: 'root' } }],

@@ -55,6 +55,8 @@ export function wantedMachine(want: Want, setting: Setting): WantedMachine {
     throw invalid('/memoryGiB', `memory is at least ${leastMemoryGiB} GiB`);
   if (!Number.isInteger(spec.diskGiB) || spec.diskGiB < 1)
     throw invalid('/diskGiB', 'the disk is a whole number of GiB from 1');
+  if (spec.gpu && (!Number.isInteger(spec.gpu.count) || spec.gpu.count < 1))
+    throw invalid('/gpu/count', 'a machine has a whole number of GPUs from 1, or no gpu');
   if (!Number.isInteger(spec.reboots) || spec.reboots < 0)
     throw invalid('/reboots', 'reboots is a whole number from 0');
   spec.sshKeys.forEach((key, index) => {

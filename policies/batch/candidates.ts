@@ -1,27 +1,38 @@
 /** Makes a {@link Batch} of requests, prices, sites and policies: the one place where a batch meets placement. */
 import { setImmediate } from 'node:timers/promises';
 import { combinations } from '../cel/columnar.ts';
-import { celRequest, EVALUATION, reads } from '../cel/schema.ts';
-import type { GroupKey } from '../file/policy.ts';
+import { type CelRequest, celRequest } from '../cel/schema.ts';
+import type { Domain, GroupKey } from '../file/policy.ts';
 import { memo } from '../memo.ts';
 import { isSetAside } from '../place/available.ts';
 import type { Circumstances } from '../place/circumstances.ts';
 import type { CompiledRule } from '../place/compiled.ts';
-import { gpusOf, requestProblems } from '../place/fit.ts';
+import { gpusOf } from '../place/fit.ts';
 import { candidateValue, groupName, isRequestKey } from '../place/groups.ts';
 import { rulesInForce } from '../place/in-force.ts';
 import { cloudTable, type OfferTable } from '../place/offers.ts';
 import { measuredType, onpremOffers } from '../place/onprem.ts';
 import { requestPart } from '../place/request-parts.ts';
+import { isTurned, ownStandingRules, rulesAgainst, type TurnedRule } from '../place/standing-rules.ts';
 import type { EstateMachine, PlacedOffer, PlacementRequest } from '../place/types.ts';
-import { besideOwn } from './beside.ts';
+import { type Affinity, affinityOf, waitsForever } from './affinity.ts';
 import { breather } from './breather.ts';
 import { keptApart } from './company.ts';
 import { type Asked, Coupling, coupledAttributes, isCoupled, isSure, type Offered } from './coupling.ts';
+import { mayHold, namesHosts, readsNames, readsOf, readsWholeRequest } from './distinctions.ts';
 import { type Group, Grouping, type Parting } from './groups.ts';
 import { type Menu, menuFrom, menuOf, picked } from './menu.ts';
+import { type Part, partsOf, type Unsound } from './parts.ts';
 import { type Pools, poolsOf } from './pools.ts';
-import { type ApartRule, type Batch, type Cell, cellOf, type MachineClass, type Options } from './problem.ts';
+import {
+  type ApartRule,
+  type Batch,
+  type Cell,
+  cellOf,
+  type MachineClass,
+  type Options,
+  type SetsOf,
+} from './problem.ts';
 import type { BatchInput } from './types.ts';
 
 /** A batch, and the way back from its numbers to requests and offers. */
@@ -29,8 +40,7 @@ export interface Candidates {
   batch: Batch;
   /** The requests of each class: places in the input, in order. */
   members: number[][];
-  /** Requests that make no sense, or that a batch cannot look at, with why. */
-  unsound: { request: number; reasons: string[] }[];
+  unsound: Unsound[];
   /** The offer of a class's option; on-prem, on that host. */
   offer: (machines: number, option: number, host: number) => PlacedOffer;
   notices: string[];
@@ -50,18 +60,11 @@ interface Kind {
   menus: Map<string, Menu>;
 }
 
-/** Requests that nothing tells apart: one of them, how many machines they are, and their places in the input. */
-interface Part {
-  request: PlacementRequest;
-  count: number;
-  members: number[];
-}
-
-/** Lets the event loop turn as it goes: for thousands of kinds of requests it takes a second. */
-export async function candidatesOf(input: BatchInput, now: Date): Promise<Candidates> {
+/** Lets the event loop turn as it goes: for thousands of kinds of requests it takes a second. Throws the signal's reason. */
+export async function candidatesOf(input: BatchInput, now: Date, signal?: AbortSignal): Promise<Candidates> {
   const gathering = new Gathering(input, now);
   await setImmediate();
-  return gathering.gather();
+  return gathering.gather(signal);
 }
 
 class Gathering {
@@ -75,11 +78,15 @@ class Gathering {
   readonly #notices: string[];
   readonly #namesMatter: boolean;
   readonly #hostTables = new Map<string, OfferTable>();
+  /** By row: the machines of a batch share a few hundred. */
+  readonly #cloudOffers = new Map<number, PlacedOffer>();
   readonly #grouping: Grouping;
   readonly #partings = new Map<string, Parting>();
   /** What groups mean to the coupled rules, by what those read of a request, then by meaning. */
   readonly #cells = new Map<string, { asked: Asked; cells: Cell[]; menus: Set<Menu> }>();
   readonly #numbers: ReadonlyMap<CompiledRule, number>;
+  readonly #affinities: readonly CompiledRule[];
+  readonly #turned = new Map<string, readonly TurnedRule[]>();
   /** What coupled rules group machines by that the request says. */
   readonly #requestKeys: GroupKey[];
 
@@ -91,8 +98,9 @@ class Gathering {
     this.#estate = (input.estate ?? []).filter((m) => !own.has(JSON.stringify([m.project, m.name])));
     const rules = policies.rules.filter((rule) => rule.mode === 'enforce' && !rule.readsResource);
     const coupled = rules.filter(isCoupled);
+    const known = [...rules, ...ownStandingRules(this.#estate)];
     const namesHost =
-      rules.some((rule) => readsOf(rule).has('host') || namesHosts(rule, this.#estate)) ||
+      known.some((rule) => readsOf(rule).has('host') || namesHosts(rule, this.#estate)) ||
       requests.some(({ request }) => request.hosts.length > 0);
     this.#pools = poolsOf(sites, input.setAside, namesHost);
     this.#numbers = new Map(policies.rules.map((rule, i) => [rule, i]));
@@ -102,9 +110,10 @@ class Gathering {
       ),
     ];
     const apart = coupled.filter((rule) => rule.effect === 'antiAffinity');
-    this.#coupling = new Coupling(this.#estate, apart, this.#pools.names);
     this.#clouds = cloudTable(catalogue, sites);
-    const attributes = coupledAttributes(coupled);
+    this.#coupling = new Coupling(this.#estate, apart, this.#pools.names, this.#clouds);
+    this.#affinities = rules.filter((rule) => rule.effect === 'affinity');
+    const attributes = coupledAttributes([...coupled, ...this.#affinities]);
     this.#grouping = new Grouping({
       clouds: this.#clouds,
       places:
@@ -116,27 +125,21 @@ class Gathering {
       numbers: this.#numbers,
       poolAt: (offer) => this.#poolAt(offer),
     });
-    this.#namesMatter = rules.some(readsNames);
+    this.#namesMatter = known.some(readsNames);
     this.#notices = requests.length === 0 ? [] : onpremOffers(requests[0]!.request, sites).notices;
   }
 
-  async gather(): Promise<Candidates> {
-    const pause = breather();
-    const parted = await this.#parted(pause);
-    const { unsound } = parted;
-    const found: Kind[] = [];
-    for (const { request } of parted.parts) {
+  async gather(signal: AbortSignal | undefined): Promise<Candidates> {
+    const pause = breather(signal);
+    const parted = await partsOf(this.#input.requests, this.#namesMatter, pause);
+    const affinities = this.#affinitiesAmong(parted.parts);
+    const { parts, unsound, rowOf } = this.#able(parted, affinities);
+    const kinds: Kind[] = [];
+    for (const [c, { request }] of parts.entries()) {
       await pause();
-      found.push(this.#kindOf(request));
+      const together = affinities.filter(({ isDrawn }) => isDrawn[rowOf[c]!]);
+      kinds.push(this.#kindOf(request, new Set(together.map(({ rule }) => rule))));
     }
-    const beside = this.#besideOwn(parted.parts, found);
-    parted.parts.forEach(({ members }, c) => {
-      for (const request of beside[c]!.length > 0 ? members : [])
-        unsound.push({ request, reasons: beside[c]! });
-    });
-    const keep = [...found.keys()].filter((c) => beside[c]!.length === 0);
-    const kinds = keep.map((c) => found[c]!);
-    const parts = keep.map((c) => parted.parts[c]!);
     const wanted = parts.map(({ request }) => request);
     const { rules: apart, setsOf } = this.#apart(wanted, kinds);
     const classes: MachineClass[] = [];
@@ -148,6 +151,7 @@ class Gathering {
         size: [request.vcpus, request.memoryGiB, request.diskGiB, gpusOf(request)],
         options: this.#optionsOf(request, kind),
         apart: setsOf[c]!,
+        together: togetherSets(affinities, rowOf[c]!),
         spreads: this.#coupling.sureSpreads(kind.coupled, { request, names: new Map() }),
         loose: kind.coupled.some((rule) => rule.effect === 'spread' && !isSure(rule)),
       });
@@ -156,7 +160,7 @@ class Gathering {
     const { hosts, pools } = this.#pools;
     const { limits, spreads } = this.#coupling;
     return {
-      batch: { classes, limits, spreads, apart, hosts, pools },
+      batch: { classes, limits, spreads, apart, together: affinities.map((a) => a.together), hosts, pools },
       members: parts.map(({ members }) => members),
       unsound,
       offer: (c, option, host) => this.#offer(wanted[c]!, classes[c]!.options, option, host),
@@ -164,44 +168,84 @@ class Gathering {
     };
   }
 
-  /** Requests that no rule and no price tells apart, together. */
-  async #parted(
-    pause: () => Promise<void> | undefined,
-  ): Promise<{ parts: Part[]; unsound: Candidates['unsound'] }> {
-    const parts = new Map<string, Part>();
-    const unsound: Candidates['unsound'] = [];
-    for (const [i, { request, count }] of this.#input.requests.entries()) {
-      await pause();
-      const reasons = requestProblems(request);
-      if (!Number.isSafeInteger(count) || count < 1)
-        reasons.push(`count must be a whole number of at least 1, not ${count}`);
-      if (reasons.length > 0) {
-        unsound.push({ request: i, reasons });
-        continue;
-      }
-      const { name, ...rest } = request;
-      const key = JSON.stringify(this.#namesMatter ? request : rest);
-      const part = memo(parts, key, () => ({ request, count: 0, members: [] }));
-      part.members.push(i);
-      part.count += count;
-    }
-    return { parts: [...parts.values()], unsound };
+  #enforced(request: PlacementRequest, cel: CelRequest): CompiledRule[] {
+    const { rules } = rulesInForce(this.#input.policies, [], request, cel, this.#now);
+    return rules.filter((rule) => rule.mode === 'enforce');
   }
 
-  #kindOf(request: PlacementRequest): Kind {
-    const cel = celRequest(request);
-    const { rules } = rulesInForce(this.#input.policies, [], request, cel, this.#now);
-    const enforced = rules.filter((rule) => rule.mode === 'enforce');
+  #contextOf(request: PlacementRequest): Circumstances {
+    return {
+      request,
+      cel: celRequest(request),
+      now: this.#now,
+      estate: this.#estate,
+      sites: this.#input.sites,
+    };
+  }
+
+  /** Anti-affinity of machines that stand, of which some are to be apart from the request's. */
+  #turnedAgainst(request: PlacementRequest): readonly TurnedRule[] {
+    if (this.#estate.length === 0) return [];
+    const { name, project, organization, labels } = request;
+    const known = JSON.stringify([this.#namesMatter ? name : '', project, organization, labels]);
+    return memo(this.#turned, known, () => {
+      return rulesAgainst(this.#input.policies, this.#contextOf(request));
+    });
+  }
+
+  /** The affinity rules by which some machines of the batch are to be with others of it. */
+  #affinitiesAmong(parts: readonly Part[]): Affinity[] {
+    if (this.#affinities.length === 0) return [];
+    const all = parts.map(({ request, count }) => {
+      const context = this.#contextOf(request);
+      return { context, count, rules: new Set(this.#enforced(request, context.cel)) };
+    });
+    const found = this.#affinities.flatMap((rule) => {
+      const members = all.map(({ context, count, rules }) => {
+        return { context, count, held: rules.has(rule) && this.#maySpeak(rule, context) };
+      });
+      const { by } = rule.clause as { by: Domain };
+      return affinityOf(rule, members, this.#now, (m) => this.#coupling.domainOf(m, by)) ?? [];
+    });
+    this.#coupling.together = found.map(({ rule }) => rule);
+    return found;
+  }
+
+  /** The parts without those that wait for each other, which are told with the others that cannot be looked at. `rowOf`: where they were. */
+  #able(
+    { parts, unsound }: { parts: Part[]; unsound: Unsound[] },
+    affinities: readonly Affinity[],
+  ): { parts: Part[]; unsound: Candidates['unsound']; rowOf: number[] } {
+    const waits = waitsForever(affinities, parts.length);
+    const left = parts.flatMap(({ members }, row) => {
+      const reasons = waits[row]!.map(
+        ({ policy, rule }) =>
+          `affinity ${policy}/${rule} wants it beside machines of this batch of which none may be the first: place one of them first`,
+      );
+      return reasons.length === 0 ? [] : members.map((request) => ({ request, reasons }));
+    });
+    const rowOf = [...parts.keys()].filter((row) => waits[row]!.length === 0);
+    return { parts: rowOf.map((row) => parts[row]!), unsound: [...unsound, ...left], rowOf };
+  }
+
+  /** `together`: the affinity rules by which it is to be with others of the batch. */
+  #kindOf(request: PlacementRequest, together: ReadonlySet<CompiledRule>): Kind {
+    const context = this.#contextOf(request);
+    const { cel } = context;
+    const enforced = this.#enforced(request, cel);
+    const turned = this.#turnedAgainst(request);
     // The conditions but for the sizes, which offers are held against one by one.
     const { architecture, market, instanceType, gpuName, providers, sites, regions, zones, hosts } = request;
-    const conditions = [
-      [architecture, market, instanceType, gpuName, providers, sites, regions, zones, hosts],
-      enforced.some(readsWholeRequest) ? request : '',
-    ];
-    const said = (rule: CompiledRule) => [this.#numbers.get(rule), requestPart(rule, cel)];
-    const key = JSON.stringify([conditions, enforced.map(said)]);
-    return memo(this.#kinds, key, () =>
-      this.#evaluate(request, enforced, (rules) => JSON.stringify([conditions, rules.map(said)])),
+    const conditions = [architecture, market, instanceType, gpuName, providers, sites, regions, zones, hosts];
+    const said = (rule: CompiledRule) => `${this.#numbers.get(rule)} ${requestPart(rule, cel)}`;
+    // A rule about other machines that has no say here says the same of all such requests.
+    const isWhole = (rule: CompiledRule): boolean =>
+      readsWholeRequest(rule) && !together.has(rule) && this.#maySpeak(rule, context);
+    const keyOf = (rules: readonly CompiledRule[]): string =>
+      JSON.stringify([conditions, turned.length > 0 || rules.some(isWhole) ? request : '', rules.map(said)]);
+    const drawn = [...together].map((rule) => this.#numbers.get(rule));
+    return memo(this.#kinds, JSON.stringify([keyOf(enforced), drawn]), () =>
+      this.#evaluate(request, [...enforced, ...turned], together, keyOf),
     );
   }
 
@@ -209,18 +253,17 @@ class Gathering {
   #evaluate(
     request: PlacementRequest,
     rules: readonly CompiledRule[],
+    together: ReadonlySet<CompiledRule>,
     keyOf: (rules: readonly CompiledRule[]) => string,
   ): Kind {
-    const context: Circumstances = {
-      request: { ...request, ...NO_SIZE },
-      cel: celRequest(request),
-      now: this.#now,
-      estate: this.#estate,
-      sites: this.#input.sites,
-    };
-    // Limits and spread are the batch's own matter; anti-affinity is also towards machines that exist.
-    const single = rules.filter((rule) => !isCoupled(rule) || rule.effect === 'antiAffinity');
-    const coupled = rules.filter((rule) => isCoupled(rule) && this.#maySpeak(rule, context));
+    const context = { ...this.#contextOf(request), request: { ...request, ...NO_SIZE } };
+    // Limits and spread are the batch's own matter, and affinity where others of the batch will do; anti-affinity is also
+    // towards machines that exist.
+    const isShared = (rule: CompiledRule): boolean => isCoupled(rule) || together.has(rule);
+    const single = rules.filter((rule) => !isShared(rule) || rule.effect === 'antiAffinity');
+    const coupled = rules.filter(
+      (rule) => isShared(rule) && !isTurned(rule) && this.#maySpeak(rule, context),
+    );
     const held = this.#coupling.apart.map((rule) => coupled.includes(rule));
     const common = { context, single, coupled, held, menus: new Map<string, Menu>() };
     if (coupled.some(({ gate }) => (gate?.offerAttributes.size ?? 0) > 0))
@@ -229,7 +272,7 @@ class Gathering {
         everywhere: null,
         clouds: this.#grouping.under(this.#clouds, single, coupled, context),
       };
-    const inForce = coupled.filter(({ gate }) => gate?.run(this.#clouds, context.cel).all !== 'false');
+    const inForce = coupled.filter((rule) => mayHold(rule, this.#clouds, context));
     // Which sizes are worth choosing depends on what quotas count.
     const counted = inForce.map(({ clause }) => (clause.effect === 'quota' ? clause.resource : ''));
     const shared = JSON.stringify([keyOf(single), [...new Set(counted)].sort()]);
@@ -242,8 +285,8 @@ class Gathering {
     return { ...common, everywhere: { inForce, parting }, clouds };
   }
 
-  #maySpeak(rule: CompiledRule, { cel }: Circumstances): boolean {
-    return rule.gate === null || rule.gate.run(this.#clouds, cel).all !== 'false' || readsOf(rule).size > 0;
+  #maySpeak(rule: CompiledRule, context: Circumstances): boolean {
+    return mayHold(rule, this.#clouds, context) || readsOf(rule).size > 0;
   }
 
   #poolAt(offer: (attribute: 'site' | 'host') => unknown): Offered['pool'] {
@@ -297,35 +340,16 @@ class Gathering {
     return menuFrom(dishes, groups);
   }
 
-  /** For each part, the affinity rules that want it beside other machines of the batch, for a person. */
-  #besideOwn(parts: readonly Part[], kinds: readonly Kind[]): string[][] {
-    const reasons = parts.map(() => [] as string[]);
-    const rules = new Set(kinds.flatMap(({ single }) => single.filter((r) => r.effect === 'affinity')));
-    for (const rule of rules) {
-      const members = parts.map(({ request, count }, c) => {
-        const { single, context } = kinds[c]!;
-        return { request, count, context, held: single.includes(rule) && this.#maySpeak(rule, context) };
-      });
-      besideOwn(rule, members, this.#now).forEach((is, c) => {
-        if (is)
-          reasons[c]!.push(
-            `affinity ${rule.policy}/${rule.rule} wants it beside machines of this batch, and a batch sees only those that exist: place one of them first`,
-          );
-      });
-    }
-    return reasons;
-  }
-
   #apart(
     wanted: readonly PlacementRequest[],
     kinds: readonly Kind[],
-  ): { rules: ApartRule[]; setsOf: Map<number, number>[] } {
-    const setsOf = wanted.map(() => new Map<number, number>());
+  ): { rules: ApartRule[]; setsOf: SetsOf[] } {
+    const setsOf = wanted.map(() => new Map<number, readonly [number, number]>());
     const rules = this.#coupling.apart.map((rule, r) => {
       const company = wanted.map((request, c) => ({ request, held: kinds[c]!.held[r]! }));
-      const { rule: apart, setOf } = keptApart(rule, company, this.#now);
-      setOf.forEach((set, c) => {
-        if (set >= 0) setsOf[c]!.set(r, set);
+      const { rule: apart, setsOf: found } = keptApart(rule, company, this.#now);
+      found.forEach((sets, c) => {
+        if (sets !== null) setsOf[c]!.set(r, sets);
       });
       return apart;
     });
@@ -335,53 +359,24 @@ class Gathering {
   #offer(request: PlacementRequest, options: Options, option: number, host: number): PlacedOffer {
     const row = options.offer[option]!;
     const { pool } = cellOf(options, option);
-    const offer = pool < 0 ? this.#clouds.offer(row) : this.#hostTable(request).offer(row);
+    const offer =
+      pool < 0
+        ? { ...memo(this.#cloudOffers, row, () => this.#clouds.offer(row)) }
+        : this.#hostTable(request).offer(row);
     const score = options.score[option]!;
-    return {
-      ...offer,
-      ...(pool >= 0 && { host: this.#pools.hosts[host]!.name, instanceType: measuredType(request) }),
-      ...(score !== offer.pricePerHour && { scorePerHour: score }),
-    };
+    if (pool >= 0) {
+      offer.host = this.#pools.hosts[host]!.name;
+      offer.instanceType = measuredType(request);
+    }
+    if (score !== offer.pricePerHour) offer.scorePerHour = score;
+    return offer;
   }
 }
 
-/** Attributes of an offer that a rule's verdict reads. */
-function readsOf(rule: CompiledRule): ReadonlySet<string> {
-  return new Set([...(rule.gate?.offerAttributes ?? []), ...(rule.passes?.offerAttributes ?? [])]);
-}
-
-/** Whether a rule that reads no host in its expressions can yet tell two hosts of one pool apart. */
-function namesHosts({ clause }: CompiledRule, estate: readonly EstateMachine[]): boolean {
-  switch (clause.effect) {
-    case 'budget':
-    case 'quota':
-    case 'spread':
-      return clause.group.includes('host');
-    case 'affinity':
-    case 'antiAffinity':
-      return clause.by === 'host' && estate.some((machine) => machine.host !== null);
-    default:
-      return false;
-  }
-}
-
-function readsNames(rule: CompiledRule): boolean {
-  const { clause } = rule;
-  const texts = [
-    rule.gateText,
-    'expression' in clause ? clause.expression : null,
-    clause.effect === 'gravity' ? clause.gibPerMonth : null,
-    ...rule.exceptions.map((e) => e.matchText),
-  ].filter((text) => text !== null);
-  if (texts.some((text) => reads(EVALUATION.parse(text).ast).request.has('name'))) return true;
-  if (clause.effect !== 'affinity' && clause.effect !== 'antiAffinity') return false;
-  const to = reads(EVALUATION.parse(clause.to).ast);
-  return to.request.has('name') || to.resource.has('name');
-}
-
-/** Rules whose verdict `requestPart` does not tell: they look at the request as a whole. */
-function readsWholeRequest({ effect }: CompiledRule): boolean {
-  return ['affinity', 'antiAffinity', 'labels', 'ttl', 'window'].includes(effect);
+/** The sets of a kind in each rule that concerns it. */
+function togetherSets(affinities: readonly Affinity[], row: number): SetsOf {
+  const sets = affinities.map(({ setsOf }, rule) => [rule, setsOf[row]!] as const);
+  return new Map(sets.filter(([, [held, free]]) => held >= 0 || free >= 0));
 }
 
 /** What offers of any size fit, so that sizes can be looked at one by one. */

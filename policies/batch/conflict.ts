@@ -3,14 +3,23 @@ import { type Batch, cellOf, type Placed, ROOM } from './problem.ts';
 import { Relaxation } from './relaxation.ts';
 import type { Obstacle } from './rows.ts';
 import { Tally } from './tally.ts';
+import { standingsOf } from './together.ts';
 
 /** Some machine is without a place if the programme says that at least this much of one is. */
 const SOME = 1e-6;
 
+/** What together keeps machines from their places; `irreducible`: without any one of it more of them would fit. */
+export interface Proof {
+  obstacles: Obstacle[];
+  irreducible: boolean;
+}
+
 /**
  * What keeps a class from its places, as many of the others as `has` says having theirs: a set of obstacles without any one of
  * which more of it would fit (the deletion filter: Chinneck and Dravnieks, "Locating minimal infeasible constraint
- * sets in linear programs", 1991, over the relaxation). Null: only whole machines do not fit, so nothing was proven.
+ * sets in linear programs", 1991, over the relaxation). Each is tried in the order in which the programme has it, limits before hosts,
+ * so that of several such sets it is the same one each time. After so many ms what was not tried stays in the set. Null: only whole
+ * machines do not fit, so nothing was proven.
  */
 export function conflictOf(
   highs: Highs,
@@ -18,7 +27,9 @@ export function conflictOf(
   c: number,
   has: readonly number[],
   seed: number,
-): Obstacle[] | null {
+  within: number,
+): Proof | null {
+  const until = performance.now() + within;
   const relaxation = new Relaxation(highs, batch, { unplaced: true }, seed);
   try {
     batch.classes.forEach((machines, i) => {
@@ -34,13 +45,19 @@ export function conflictOf(
     relaxation.only([...priced.values()]);
     if (left() <= SOME) return null;
     const needed: Obstacle[] = [];
+    let irreducible = true;
     for (const obstacle of priced.values()) {
+      if (performance.now() > until) {
+        needed.push(obstacle);
+        irreducible = false;
+        continue;
+      }
       const back = relaxation.drop(obstacle);
       if (left() > SOME) continue;
       back();
       needed.push(obstacle);
     }
-    return needed;
+    return { obstacles: needed, irreducible };
   } finally {
     relaxation.dispose();
   }
@@ -53,7 +70,7 @@ export function obstaclesNow(batch: Batch, c: number, placed: readonly Placed[])
   const found = new Map<string, Obstacle>();
   const note = (kind: Obstacle['kind'], index: number): unknown =>
     found.set(`${kind} ${index}`, { kind, index });
-  const { options, apart } = batch.classes[c]!;
+  const { options, apart, together } = batch.classes[c]!;
   for (let option = 0; option < options.length; option++) {
     const cell = cellOf(options, option);
     const full = tally.full(c, option);
@@ -61,7 +78,8 @@ export function obstaclesNow(batch: Batch, c: number, placed: readonly Placed[])
     if (full.pool) note('pool', cell.pool);
     if (full.pool || full.limits.length > 0) continue;
     for (const { group } of cell.spreads) note('spread', group);
-    for (const { rule } of cell.apart) if (apart.has(rule)) note('apart', rule);
+    for (const { rule } of standingsOf(apart, cell.apart)) note('apart', rule);
+    for (const { rule } of standingsOf(together, cell.together)) note('together', rule);
   }
   return [...found.values()];
 }
@@ -75,6 +93,8 @@ export function wordsOf(batch: Batch, { kind, index }: Obstacle): string {
       return batch.spreads[index]!.words;
     case 'apart':
       return batch.apart[index]!.words;
+    case 'together':
+      return batch.together[index]!.words;
     case 'pool': {
       const { words, hosts } = batch.pools[index]!;
       const free = ROOM.map((_, d) => hosts.reduce((t, h) => t + batch.hosts[h]!.free[d]!, 0));

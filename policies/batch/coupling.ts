@@ -1,6 +1,8 @@
+import { combinations } from '../cel/columnar.ts';
 import type { OfferAttribute } from '../cel/schema.ts';
 import type { Clause, Domain, GroupKey } from '../file/policy.ts';
 import { memo } from '../memo.ts';
+import { rowReader } from '../place/circumstances.ts';
 import type { CompiledRule } from '../place/compiled.ts';
 import {
   candidateValue,
@@ -12,11 +14,11 @@ import {
   type Place,
 } from '../place/groups.ts';
 import { type LimitClause, machineUse } from '../place/limits.ts';
-import { HOURS_PER_MONTH } from '../place/offers.ts';
+import { HOURS_PER_MONTH, type OfferTable } from '../place/offers.ts';
 import type { EstateMachine, PlacementRequest } from '../place/types.ts';
-import { ALONE, type Cell, type Limit, type SpreadGroup, THE_HOST } from './problem.ts';
+import { ALONE, type Cell, type Limit, type SpreadGroup, THE_HOST, UNKNOWN } from './problem.ts';
 
-/** Whether a rule looks at more than one machine of a batch. */
+/** Whether a rule looks at more than one machine of a batch; affinity does only where it chooses some of it. */
 export function isCoupled(rule: CompiledRule): boolean {
   return ['budget', 'quota', 'spread', 'antiAffinity'].includes(rule.effect);
 }
@@ -35,7 +37,7 @@ export function coupledAttributes(rules: readonly CompiledRule[]): OfferAttribut
   for (const { clause } of rules) {
     if (clause.effect === 'budget' || clause.effect === 'quota' || clause.effect === 'spread')
       for (const key of offerKeys(clause.group)) found.add(key);
-    if (clause.effect === 'spread' || clause.effect === 'antiAffinity')
+    if (clause.effect === 'spread' || clause.effect === 'antiAffinity' || clause.effect === 'affinity')
       for (const attribute of DOMAIN_READS[clause.by]) found.add(attribute);
   }
   return [...found].sort();
@@ -57,11 +59,13 @@ export function isSure({ clause, gate, missing }: CompiledRule): boolean {
   );
 }
 
-/** Whether an offer is out because it is not known which domain of a spread rule it is in, as for one machine. */
+/** Whether an offer is out because it is not known which domain of a spread or affinity rule it is in, as for one machine. */
 export function lacksDomain(rule: CompiledRule, offer: (attribute: OfferAttribute) => unknown): boolean {
   const { clause } = rule;
   return (
-    clause.effect === 'spread' && rule.missing !== 'pass' && domainOf(placeOf(offer), clause.by) === null
+    (clause.effect === 'spread' || clause.effect === 'affinity') &&
+    rule.missing !== 'pass' &&
+    domainOf(placeOf(offer), clause.by) === null
   );
 }
 
@@ -79,30 +83,20 @@ function placeOf(offer: (attribute: OfferAttribute) => unknown): Place {
 /** A request, and an offer, as coupled rules ask about them; what was read once is kept with them. */
 export interface Asked {
   request: PlacementRequest;
-  names: Map<CompiledRule, string>;
+  names: Map<CompiledRule, number>;
 }
 
 export interface Offered {
   offer: (attribute: OfferAttribute) => unknown;
   pool: { index: number; hosts: number } | null;
-  names: Map<CompiledRule, string>;
+  names: Map<CompiledRule, number>;
   domains: Map<Domain, number | null>;
 }
 
 const NOWHERE: Offered = { offer: () => undefined, pool: null, names: new Map(), domains: new Map() };
 
-/** Equal for one group of a rule. The request's part and the offer's are read once each: pairs of them are many. */
-function nameOf(
-  rule: CompiledRule,
-  keys: readonly GroupKey[],
-  { request, names: askedNames }: Asked,
-  { offer, names: offeredNames }: Offered,
-): string {
-  const values = (of: (key: GroupKey) => boolean): string =>
-    groupName(keys.filter(of).map((key) => candidateValue(request, offer, key)));
-  const asked = memo(askedNames, rule, () => values(isRequestKey));
-  return asked + memo(offeredNames, rule, () => values((key) => !isRequestKey(key)));
-}
+/** More than there are names of the one part of a group. */
+const NAMES = 2 ** 26;
 
 /** Turns coupled rules into limits and groups as offers are met, with what the machines that exist use of them. */
 export class Coupling {
@@ -110,15 +104,27 @@ export class Coupling {
   readonly spreads: SpreadGroup[] = [];
   /** The coupled anti-affinity rules, in the order of `Batch.apart`. */
   readonly apart: CompiledRule[];
+  /** The affinity rules that couple machines of the batch, in the order of `Batch.together`. */
+  together: readonly CompiledRule[] = [];
   readonly #estate: readonly EstateMachine[];
-  readonly #limitOf = new Map<CompiledRule, Map<string, number>>();
-  readonly #spreadOf = new Map<CompiledRule, Map<string, number>>();
+  readonly #limitOf = new Map<CompiledRule, Map<number, number>>();
+  readonly #spreadOf = new Map<CompiledRule, Map<number, number>>();
+  readonly #names = new Map<string, number>();
   readonly #domains = new Map<string, number>();
+  readonly #clouds: OfferTable;
+  /** By region, the zones that are offered. */
+  readonly #zones = new Map<string, number[]>();
 
   /** `hosts`: names as `site/host`, in the order of `Batch.hosts`, whose numbers are their domains. */
-  constructor(estate: readonly EstateMachine[], apart: CompiledRule[], hosts: readonly string[]) {
+  constructor(
+    estate: readonly EstateMachine[],
+    apart: CompiledRule[],
+    hosts: readonly string[],
+    clouds: OfferTable,
+  ) {
     this.#estate = estate;
     this.apart = apart;
+    this.#clouds = clouds;
     for (const [h, host] of hosts.entries()) this.#domains.set(`host ${host}`, h);
   }
 
@@ -131,7 +137,7 @@ export class Coupling {
     );
   }
 
-  /** What an offer means to the coupled rules that have a say over it. A domain that is not known counts in none. */
+  /** What an offer means to the coupled rules that have a say over it. To spread, a domain that is not known counts in none. */
   cell(rules: readonly CompiledRule[], asked: Asked, offered: Offered): Cell {
     const limits: number[] = [];
     const spreads: Cell['spreads'][number][] = [];
@@ -146,14 +152,39 @@ export class Coupling {
     const apart = this.apart.flatMap((rule, index) => {
       if (rule.clause.effect !== 'antiAffinity') return [];
       const domain = this.#domain(rule.clause.by, offered);
-      return domain === null ? [] : [{ rule: index, domain }];
+      const held = rules.includes(rule);
+      if (domain !== null) return [{ rule: index, domain, held }];
+      // It may be in any zone of its region. A rule that lets pass what is not known asks nothing there.
+      return rule.missing === 'pass'
+        ? []
+        : this.#zonesAround(offered).map((zone) => ({ rule: index, domain: zone, held }));
     });
-    return { pool: offered.pool?.index ?? -1, limits, spreads, apart };
+    const together = this.together.flatMap((rule, index) => {
+      if (rule.clause.effect !== 'affinity') return [];
+      const domain = this.#domain(rule.clause.by, offered);
+      return [{ rule: index, domain: domain ?? UNKNOWN, held: domain !== null && rules.includes(rule) }];
+    });
+    return { pool: offered.pool?.index ?? -1, limits, spreads, apart, together };
+  }
+
+  /** Equal for one group of a rule. The request's part and the offer's are read once each: pairs of them are many, and numbers faster than texts. */
+  #numberOf(
+    rule: CompiledRule,
+    keys: readonly GroupKey[],
+    { request, names: askedNames }: Asked,
+    { offer, names: offeredNames }: Offered,
+  ): number {
+    const part = (of: (key: GroupKey) => boolean): number => {
+      const name = groupName(keys.filter(of).map((key) => candidateValue(request, offer, key)));
+      return memo(this.#names, name, () => this.#names.size);
+    };
+    const asked = memo(askedNames, rule, () => part(isRequestKey));
+    return asked * NAMES + memo(offeredNames, rule, () => part((key) => !isRequestKey(key)));
   }
 
   #limit(rule: CompiledRule, clause: LimitClause, asked: Asked, offered: Offered): number {
-    const known = memo(this.#limitOf, rule, () => new Map<string, number>());
-    return memo(known, nameOf(rule, clause.group, asked, offered), () => {
+    const known = memo(this.#limitOf, rule, () => new Map<number, number>());
+    return memo(known, this.#numberOf(rule, clause.group, asked, offered), () => {
       const { name, words: of } = this.#group(clause.group, asked, offered);
       const group = machinesByGroup(this.#estate, clause.group).get(name) ?? [];
       const used = group.reduce((t, machine) => t + machineUse(clause, machine), 0);
@@ -178,8 +209,8 @@ export class Coupling {
     asked: Asked,
     offered: Offered,
   ): number {
-    const known = memo(this.#spreadOf, rule, () => new Map<string, number>());
-    return memo(known, nameOf(rule, clause.group, asked, offered), () => {
+    const known = memo(this.#spreadOf, rule, () => new Map<number, number>());
+    return memo(known, this.#numberOf(rule, clause.group, asked, offered), () => {
       const { name, words: of } = this.#group(clause.group, asked, offered);
       const existing = new Map<number, number>();
       let existingAlone = 0;
@@ -196,6 +227,22 @@ export class Coupling {
       const words = `spread ${rule.policy}/${rule.rule}: at least ${min} ${by}s and at most ${round(maxShare * 100)}% in one${of}`;
       return this.spreads.push({ words, min, maxShare, existing, existingAlone, sure: isSure(rule) }) - 1;
     });
+  }
+
+  #zonesAround({ offer }: Offered): number[] {
+    const region = domainOf(placeOf(offer), 'region') as string;
+    return memo(this.#zones, region, () =>
+      combinations(this.#clouds, DOMAIN_READS.zone)
+        .first.map((row) => placeOf(rowReader(this.#clouds, row)))
+        .filter((place) => domainOf(place, 'region') === region)
+        .flatMap((place) => this.domainOf(place, 'zone') ?? []),
+    );
+  }
+
+  /** The domain of a place; null: not known, or its own. */
+  domainOf(place: Place, by: Domain): number | null {
+    const at = domainOf(place, by);
+    return typeof at === 'string' ? this.#number(by, at) : null;
   }
 
   #domain(by: Domain, { offer, pool, domains }: Offered): number | null {

@@ -76,10 +76,10 @@ class Market {
       if (saves <= EPSILON) break;
       if (pool[option]! >= 0) noteWish(this.#toPools[pool[option]!]!, size, { of, option, saves });
       else {
-        const full = this.#tally.full(of.class, option).limits;
-        if (full.length === 1)
+        const full = this.#tally.onlyFull(of.class, option);
+        if (full >= 0)
           noteWish(
-            memo(this.#toLimits, full[0]!, () => new Map<number, Wish[]>()),
+            memo(this.#toLimits, full, () => new Map<number, Wish[]>()),
             size,
             { of, option, saves },
           );
@@ -202,25 +202,37 @@ class Market {
     const left = limits.map((l) => this.#tally.left(l));
     const free = host < 0 ? left : [...this.#tally.free(host), ...left];
     const found: Trade[] = [];
-    for (const into of [...coming.map((one) => [one]), ...pairs(coming)]) {
+    /** False: it promises no more than those at hand, which are tried before it. */
+    const look = (...into: Side[]): boolean => {
       const saves = into.reduce((t, s) => t + s.saves, 0);
+      const least = found[TRIES - 1]?.saves ?? EPSILON;
+      if (saves <= least) return false;
       const short = free.map((n, d) => into.reduce((t, s) => t + s.needs[d]!, 0) - n);
       const frees = into.length === 1 ? into[0]!.frees : into.flatMap((one) => one.frees);
-      const out = this.#makeRoom(short, going, frees, saves);
-      if (out !== null) found.push({ into, ...out });
-    }
-    return found.sort((a, b) => b.saves - a.saves).slice(0, TRIES);
+      const out = this.#makeRoom(short, going, frees, saves, least);
+      if (out === null) return true;
+      found.push({ into, ...out });
+      found.sort((a, b) => b.saves - a.saves).splice(TRIES);
+      return true;
+    };
+    for (const one of coming) look(one);
+    // Those that come are in order: after one that promises too little, all do.
+    coming.forEach((one, i) => {
+      for (let j = i + 1; j < coming.length && look(one, coming[j]!); j++);
+    });
+    return found;
   }
 
   /**
    * Those that go so that what is short is there: one after the other the one that loses least for what it gives of
-   * that. Null: there are none, or they would lose what there is to save.
+   * that. Null: there are none, or they would leave no more than `least` to save.
    */
   #makeRoom(
     short: number[],
     going: readonly Side[][],
     frees: readonly number[],
     saves: number,
+    least: number,
   ): { out: Side[]; saves: number } | null {
     const out: Side[] = [];
     const taken = going.map(() => 0);
@@ -242,10 +254,10 @@ class Market {
       const side = going[best]![taken[best]!++]!;
       out.push(side);
       saves -= loses;
-      if (saves <= EPSILON) return null;
+      if (saves <= least) return null;
       for (let d = 0; d < short.length; d++) short[d]! -= side.needs[d]!;
     }
-    return saves > EPSILON ? { out, saves } : null;
+    return saves > least ? { out, saves } : null;
   }
 
   #try({ host }: Scarce, { into, out }: Trade, here: Placed[]): boolean {
@@ -264,7 +276,7 @@ class Market {
     let change = 0;
     for (const { of } of [...into, ...out]) {
       // Two sides may be of one place with one machine; and the entry is gone from the books with its last.
-      if (of.count < 1) return fail();
+      if (of.count < 1 || !tally.mayGo(of)) return fail();
       const { class: c, option, host: at } = of;
       add(c, option, at, -1);
       change -= score(c, option);
@@ -319,8 +331,4 @@ function noteWish(bySize: Map<number, Wish[]>, size: number, wish: Wish): void {
     const worse = kept[0]!.saves < kept[1]!.saves ? 0 : 1;
     if (wish.saves > kept[worse]!.saves) kept[worse] = wish;
   }
-}
-
-function pairs<T>(of: readonly T[]): T[][] {
-  return of.flatMap((a, i) => of.slice(i + 1).map((b) => [a, b]));
 }

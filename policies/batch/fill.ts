@@ -165,6 +165,7 @@ function rivals(tally: Tally, c: number, option: number): Placed[] {
 }
 
 function tryEjection(tally: Tally, c: number, option: number, p: Placed, order: Ordering): boolean {
+  if (!tally.mayGo(p)) return false;
   tally.add(p.class, p.option, p.host, -1);
   if (put(tally, c, option, 1) === 1) {
     const open = tally.open[p.class]!;
@@ -197,11 +198,13 @@ export function improve(tally: Tally, order: Ordering): void {
       const { score } = classes[c]!.options;
       for (const p of tally.placedOf(c)) {
         let { count } = p;
+        if (!tally.mayGo(p)) continue;
         for (const option of order(c)) {
           if (score[option]! >= score[p.option]! - 1e-12 || count === 0 || looks > EFFORT) break;
           // One by one: the new place may take more of a limit, so that not all that were taken away could go back.
           for (let went = true; went && count > 0; ) {
             looks++;
+            if (!tally.couldMove(p, option)) break;
             tally.add(c, p.option, p.host, -1);
             went = put(tally, c, option, 1) === 1;
             if (went) count--;

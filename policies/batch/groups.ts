@@ -7,8 +7,8 @@ import type { CompiledRule } from '../place/compiled.ts';
 import { evaluateRules } from '../place/evaluate.ts';
 import type { OfferTable } from '../place/offers.ts';
 import type { SurchargeClass } from '../place/surcharges.ts';
-import { gateHolds } from '../place/verdicts.ts';
 import { lacksDomain, type Offered } from './coupling.ts';
+import { heldAt } from './distinctions.ts';
 import type { Picked } from './menu.ts';
 
 /** Offers that only size and price tell apart: one place, one surcharge, and the same coupled rules. */
@@ -16,8 +16,6 @@ export interface Group {
   table: OfferTable;
   /** Cheapest first, one of each size; those that some request may want are left once `worthwhile` has looked at them. */
   rows: number[];
-  /** Which sizes are among the rows. */
-  sizes: Uint8Array;
   of: SurchargeClass;
   coupled: readonly CompiledRule[];
   offered: Offered;
@@ -68,7 +66,7 @@ export class Grouping {
     context: Circumstances,
   ): Group[] {
     const local = coupled.map((rule) => (rule.gate?.offerAttributes.size ?? 0) > 0);
-    const gates = coupled.map((rule) => gateHolds(rule, table, context));
+    const gates = coupled.map((rule) => heldAt(rule, table, context));
     const key = (row: number): string => gates.map((holds, i) => (local[i] && holds(row) ? 1 : 0)).join('');
     return this.#part(table, single, context, local.includes(true) ? key : null, (group, row) => {
       const inForce = coupled.filter((_, i) => gates[i]!(row));
@@ -109,29 +107,25 @@ export class Grouping {
     const { clouds, places, includeUnconfigured } = this.#given;
     const { compliantBits, classes } = evaluateRules(table, single, context, includeUnconfigured);
     const { codes: sizeAt, first } = combinations(table, ['vcpus', 'memoryGiB', 'gpuCount']);
-    const sizesThere = first.length;
+    /** By group and size, whether there is one: of thousands of groups, one array is sooner made. */
+    let seen = new Uint8Array(0);
     const known = memo(this.#offered, table, () => new Map<number, Offered>());
     const found: Group[] = [];
     const aside = table === clouds ? this.#given.aside : [];
     for (const of of classes) {
       const open = of.bits.map((word, w) => word & compliantBits[w]!);
-      /** By place, or by place and gates; null: the offers are out. A million rows come by here: an array is faster. */
-      const byPlace: (Group | null)[] = [];
-      const byGate = new Map<string, Group | null>();
-      const groupAt = (row: number, place: number): Group | null => {
+      /** By place, or by place and gates, which of those found; -1: the offers are out. A million rows come by here: an array is faster. */
+      const byPlace: number[] = [];
+      const byGate = new Map<string, number>();
+      const groupAt = (row: number, place: number): number => {
         const offered = memo(known, place, () => this.#offeredAt(table, row));
-        const sizes = new Uint8Array(sizesThere);
-        const group = made(
-          { table, rows: [], sizes, of, coupled: [], offered, meaning: -1, sifted: false },
-          row,
-        );
-        if (group !== null) found.push(group);
-        return group;
+        const group = made({ table, rows: [], of, coupled: [], offered, meaning: -1, sifted: false }, row);
+        return group === null ? -1 : found.push(group) - 1;
       };
       for (let row = nextBit(open, 0); row >= 0; row = nextBit(open, row + 1)) {
         if (aside.some((is) => is(row))) continue;
         const place = table === clouds ? places[row]! : row;
-        let group: Group | null | undefined;
+        let group: number | undefined;
         if (gateKey !== null) {
           const key = `${place} ${gateKey(row)}`;
           group = byGate.get(key);
@@ -146,9 +140,11 @@ export class Grouping {
             byPlace[place] = group;
           }
         }
-        if (group === null || group.sizes[sizeAt[row]!] === 1) continue;
-        group.sizes[sizeAt[row]!] = 1;
-        group.rows.push(row);
+        const size = group * first.length + sizeAt[row]!;
+        if (group < 0 || seen[size] === 1) continue;
+        if (size >= seen.length) seen = longer(seen, 2 * size + 1024);
+        seen[size] = 1;
+        found[group]!.rows.push(row);
       }
     }
     return found;
@@ -158,4 +154,10 @@ export class Grouping {
     const offer = rowReader(table, row);
     return { offer, pool: this.#given.poolAt(offer), names: new Map(), domains: new Map() };
   }
+}
+
+function longer(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
+  const made = new Uint8Array(length);
+  made.set(bytes);
+  return made;
 }

@@ -11,6 +11,9 @@ export function loadHighs(): Promise<Highs> {
   return LOADING.highs;
 }
 
+/** A bound of a row or column that is none. */
+export const INFINITE = 1e30;
+
 /** A linear or mixed-integer programme that grows: minimize cost · x between bounds of columns and rows. */
 export class LinearProgramme {
   readonly rowLower: number[] = [];
@@ -32,9 +35,9 @@ export class LinearProgramme {
     return this.rowLower.length - 1;
   }
 
-  /** `entries` are row, value, row, value, …; no row twice. */
-  column(cost: number, lower: number, upper: number, integer: boolean, entries: readonly number[]): number {
-    this.#entries.push([...entries]);
+  /** `entries` are row, value, row, value, …; no row twice. They are the programme's from here on. */
+  column(cost: number, lower: number, upper: number, integer: boolean, entries: number[]): number {
+    this.#entries.push(entries);
     this.cost.push(cost);
     this.lower.push(lower);
     this.upper.push(upper);
@@ -189,6 +192,12 @@ export class LinearSolver {
     this.#programme.rowLower[row] = lower;
     this.#programme.rowUpper[row] = upper;
     if (row < this.#rows) this.#model.changeRowBounds(row, lower, upper);
+  }
+
+  /** Has a column be at most so much, here and in the programme. */
+  atMost(column: number, upper: number): void {
+    this.#programme.upper[column] = upper;
+    if (column < this.#columns) this.#model.changeColBounds(column, 0, upper);
   }
 
   dispose(): void {

@@ -63,11 +63,9 @@ export function menuOf(request: PlacementRequest, groups: readonly Group[]): Men
 
 function dishesOf(request: PlacementRequest, group: Group, at: number): Dish[] {
   const { table } = group;
-  const [vcpus, memory, gpus] = [
-    table.numbers('vcpus'),
-    table.numbers('memoryGiB'),
-    table.numbers('gpuCount'),
-  ];
+  const vcpus = table.numbers('vcpus');
+  const memory = table.numbers('memoryGiB');
+  const gpus = table.numbers('gpuCount');
   const prices = table.numbers('pricePerHour');
   const counted = countedBy(group);
   if (!group.sifted) {
@@ -80,7 +78,10 @@ function dishesOf(request: PlacementRequest, group: Group, at: number): Dish[] {
   // The least of each that an offer so far takes, where a quota counts it.
   let [v, m, g] = counted.map((is) => (is ? Number.POSITIVE_INFINITY : 0)) as [number, number, number];
   for (const row of group.rows) {
-    const [ownVcpus, ownMemory, ownGpus, price] = [vcpus[row]!, memory[row]!, gpus[row]!, prices[row]!];
+    const ownVcpus = vcpus[row]!;
+    const ownMemory = memory[row]!;
+    const ownGpus = gpus[row]!;
+    const price = prices[row]!;
     if (ownVcpus < request.vcpus || ownMemory < request.memoryGiB || ownGpus < wantedGpus) continue;
     if (price > most) break;
     if (found.length > 0 && ownVcpus >= v && ownMemory >= m && ownGpus >= g) continue;
@@ -114,7 +115,9 @@ function worthwhile(
   const [exactVcpus, exactMemory, exactGpus] = counted;
   const kept: number[] = [];
   for (const row of rows) {
-    const [v, m, g] = [vcpus![row]!, memory![row]!, gpus![row]!];
+    const v = vcpus![row]!;
+    const m = memory![row]!;
+    const g = gpus![row]!;
     let covered = false;
     for (let i = 0; i < kept.length && !covered; i++) {
       const other = kept[i]!;

@@ -38,15 +38,22 @@ export function mergedOf(batch: Batch): Merged | null {
         cells: memo(shared, options.cells, () => options.cells.map((cell) => sharedPart(batch, cell))),
       },
       apart: new Map(),
+      together: new Map(),
       spreads: [],
       loose: false,
     };
   });
-  return { batch: { ...batch, classes, spreads: [], apart: [] }, members };
+  return { batch: { ...batch, classes, spreads: [], apart: [], together: [] }, members };
 }
 
 function sharedPart(batch: Batch, { pool, limits }: Cell): Cell {
-  return { pool, limits: limits.filter((l) => batch.limits[l]!.shared), spreads: [], apart: [] };
+  return {
+    pool,
+    limits: limits.filter((l) => batch.limits[l]!.shared),
+    spreads: [],
+    apart: [],
+    together: [],
+  };
 }
 
 /** Joining is worth it when at most this part of the classes is left. */

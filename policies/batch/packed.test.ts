@@ -1,7 +1,7 @@
 import { packed, unpacked } from './packed.ts';
 import { randomBatch } from './testing/random-batches.ts';
 
-const shape = { classes: 5, count: 3, clouds: 4, hosts: 3, ownPools: false, scarcity: 1 };
+const shape = { classes: 5, count: 3, clouds: 4, hosts: 3, ownPools: false, scarcity: 1, together: true };
 
 test('a batch that was packed and handed to another thread is the same batch, and shares what it shared', () => {
   for (let seed = 1; seed <= 50; seed++) {

@@ -1,5 +1,5 @@
 /** A batch on its way to another thread: its cells as numbers in a row. As tens of thousands of objects they took a tenth of the time that solving takes. */
-import type { Batch, Cell } from './problem.ts';
+import type { Batch, Cell, Neighbourhood } from './problem.ts';
 
 /** What {@link unpacked} makes a batch of again. */
 export interface Packed {
@@ -40,9 +40,9 @@ export function unpacked({ batch, cells, cellsOf }: Packed): Batch {
 
 const NO_CELLS: readonly Cell[] = [];
 const NO_SPREADS: Cell['spreads'] = [];
-const NOT_APART: Cell['apart'] = [];
+const NO_NEIGHBOURS: readonly Neighbourhood[] = [];
 
-/** Of each cell its pool, and then its limits, spreads and rules of anti-affinity, the number of each before them. */
+/** Of each cell its pool, and then its limits, spreads and rules of anti-affinity and affinity, the number of each before them. */
 function numbersOf(cells: readonly (Cell | undefined)[]): Int32Array {
   const numbers: number[] = [];
   // By index: a list has holes where none of its classes can go.
@@ -52,11 +52,13 @@ function numbersOf(cells: readonly (Cell | undefined)[]): Int32Array {
       numbers.push(NONE);
       continue;
     }
-    const { pool, limits, spreads, apart } = cell;
+    const { pool, limits, spreads, apart, together } = cell;
     numbers.push(pool, limits.length, ...limits, spreads.length);
     for (const { group, domain } of spreads) numbers.push(group, domain);
     numbers.push(apart.length);
-    for (const { rule, domain } of apart) numbers.push(rule, domain);
+    for (const { rule, domain, held } of apart) numbers.push(rule, domain, held ? 1 : 0);
+    numbers.push(together.length);
+    for (const { rule, domain, held } of together) numbers.push(rule, domain, held ? 1 : 0);
   }
   return Int32Array.from(numbers);
 }
@@ -64,10 +66,12 @@ function numbersOf(cells: readonly (Cell | undefined)[]): Int32Array {
 function cellsFrom(numbers: Int32Array): readonly Cell[] {
   const cells: Cell[] = [];
   let at = 0;
-  const pairs = <T>(empty: readonly T[], make: (first: number, domain: number) => T): readonly T[] => {
+  const list = <T>(empty: readonly T[], make: () => T): readonly T[] => {
     const count = numbers[at++]!;
-    if (count === 0) return empty;
-    return Array.from({ length: count }, () => make(numbers[at++]!, numbers[at++]!));
+    return count === 0 ? empty : Array.from({ length: count }, make);
+  };
+  const neighbourhood = (): Neighbourhood => {
+    return { rule: numbers[at++]!, domain: numbers[at++]!, held: numbers[at++]! === 1 };
   };
   for (let i = 0; at < numbers.length; i++) {
     const pool = numbers[at++]!;
@@ -75,9 +79,10 @@ function cellsFrom(numbers: Int32Array): readonly Cell[] {
     const count = numbers[at++]!;
     const limits = Array.from(numbers.subarray(at, at + count));
     at += count;
-    const spreads = pairs(NO_SPREADS, (group, domain) => ({ group, domain }));
-    const apart = pairs(NOT_APART, (rule, domain) => ({ rule, domain }));
-    cells[i] = { pool, limits, spreads, apart };
+    const spreads = list(NO_SPREADS, () => ({ group: numbers[at++]!, domain: numbers[at++]! }));
+    const apart = list(NO_NEIGHBOURS, neighbourhood);
+    const together = list(NO_NEIGHBOURS, neighbourhood);
+    cells[i] = { pool, limits, spreads, apart, together };
   }
   return cells;
 }

@@ -177,6 +177,17 @@ describe('placing a batch', () => {
     expect(decision.shadowPrices[0]!.words).toContain('quota p/q: 3 instances for region us-east-1, 1 used');
   });
 
+  it('counts no offer of which it is not known whether a rule has a say over it, where the rule lets such pass', async () => {
+    const rule = `name: q, when: 'offer.zone == "us-east-1a"', quota: {group: [region], resource: instances, limit: 1}`;
+    const catalogue = catalogueOf([row('us-east-1', null, 0.05), row('eu-central-1', 'eu-central-1a', 0.2)]);
+    const strict = await exact(batch([[{}, 2]], { policies: rules(`{${rule}}`), catalogue }));
+    expect(tally(strict, 'region')).toEqual({ 'us-east-1': 1, 'eu-central-1': 1 });
+    const policies = rules(`{${rule}, missing: pass}`);
+    expect(tally(await exact(batch([[{}, 2]], { policies, catalogue })), 'region')).toEqual({
+      'us-east-1': 2,
+    });
+  });
+
   it('takes a dearer machine that takes less of a quota, when all fit only so', async () => {
     const policies = rules('{name: q, quota: {group: [region], resource: vcpu, limit: 6}}');
     const catalogue = catalogueOf([
@@ -370,36 +381,6 @@ describe('placing a batch', () => {
       instanceType: 'kvm-2-4-2gpu',
     });
     expect(decision.conflicts[0]!.because.join()).toContain('GPUs free');
-  });
-
-  it('leaves out, with the rule, what affinity wants beside other machines of the batch', async () => {
-    const policies = rules(
-      `{name: near, when: 'has(request.labels.app)', affinity: {to: 'resource.labels.app == request.labels.app', by: zone}}`,
-    );
-    const app = (name: string): Partial<PlacementRequest> => ({ name, labels: { app: name } });
-    const input = batch(
-      [
-        [app('twins'), 2],
-        [app('alone'), 1],
-        [{ name: 'free' }, 2],
-      ],
-      { policies },
-    );
-    const decision = await exact(input);
-    expect(decision.unplaced).toEqual([{ request: 0, count: 2 }]);
-    expect(decision.conflicts).toEqual([
-      {
-        requests: [0],
-        because: [expect.stringMatching(/^affinity p\/near wants it beside/)],
-        irreducible: true,
-      },
-    ]);
-    // With one of them there, the others stand beside it.
-    const estate = [machine({ labels: { app: 'twins' }, region: 'eu-central-1', zone: 'eu-central-1b' })];
-    const beside = await exact({ ...input, estate });
-    expect(beside.unplaced).toEqual([]);
-    const twins = { ...beside, placements: beside.placements.filter((p) => p.request === 0) };
-    expect(tally(twins, 'zone')).toEqual({ 'eu-central-1b': 2 });
   });
 
   it('leaves a request that makes no sense unplaced, with the reason', async () => {

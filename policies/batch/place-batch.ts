@@ -1,7 +1,8 @@
 import { HOURS_PER_MONTH } from '../place/offers.ts';
 import type { Candidates } from './candidates.ts';
 import { candidatesOf } from './candidates.ts';
-import { conflictsOf } from './explain.ts';
+import { circlesIn } from './circles.ts';
+import { conflictsNow, conflictsOf } from './explain.ts';
 import type { Limit } from './problem.ts';
 import { type Answer, solveGreedy } from './solve.ts';
 import { openSolver } from './solver.ts';
@@ -10,6 +11,7 @@ import type {
   BatchInput,
   BatchOptions,
   BatchPlacement,
+  Conflict,
   ShadowPrice,
   Unplaced,
 } from './types.ts';
@@ -17,12 +19,12 @@ import type {
 /**
  * Places many machines at once, under limits and rules they share: first as few without a place as can be, then the
  * least score. Yields an answer as soon as there is one that holds, with its gap to the least possible score, and then
- * better ones, until the gap is as wanted or the node limit is spent; leaving the loop ends the search. Equal inputs,
- * options and seeds give equal answers; no clock is asked. Requests that make no sense are unplaced, with the reasons
- * as their conflict.
+ * better ones, until the gap is as wanted or the node limit is spent; leaving the loop ends the search. Where machines are left
+ * without a place the last comes once more, with what is in their way proven: answers before it name what is full. Equal inputs,
+ * options and seeds give equal answers, proofs aside, which take two seconds at most. Requests that make no sense are unplaced, with
+ * the reasons as their conflict.
  *
- * Affinity is towards machines that exist: a request that a rule wants beside others of the batch is left out, with that
- * as its conflict. A strict preference is
+ * Machines that are to be with others of the batch choose their places together (see `together.ts`). A strict preference is
  * kept as if it were a rule wherever an offer meets it: such a machine is left out rather than put elsewhere.
  */
 export async function* placeBatch(
@@ -34,9 +36,15 @@ export async function* placeBatch(
   signal?.throwIfAborted();
   const solver = openSolver();
   try {
-    const candidates = await candidatesOf(input, now);
-    for await (const answer of solver.solve(candidates.batch, { gap, nodeLimit, seed }, signal))
-      yield await decisionOf(input, now, candidates, answer, seed);
+    const candidates = await candidatesOf(input, now, signal);
+    let last: Answer | null = null;
+    for await (const answer of solver.solve(candidates.batch, { gap, nodeLimit, seed }, signal)) {
+      last = answer;
+      yield decisionOf(input, candidates, answer, conflictsNow(input, now, candidates, answer));
+    }
+    if (last!.unplaced === 0) return;
+    const conflicts = await conflictsOf(input, now, candidates, last!, seed, signal);
+    yield decisionOf(input, candidates, last!, conflicts);
   } finally {
     await solver.close();
   }
@@ -53,16 +61,16 @@ export async function bestBatch(input: BatchInput, options: BatchOptions = {}): 
 export async function placeGreedy(input: BatchInput): Promise<BatchDecision> {
   const now = input.now ?? new Date();
   const candidates = await candidatesOf(input, now);
-  return decisionOf(input, now, candidates, solveGreedy(candidates.batch), 1);
+  const answer = solveGreedy(candidates.batch);
+  return decisionOf(input, candidates, answer, await conflictsOf(input, now, candidates, answer, 1));
 }
 
-async function decisionOf(
+function decisionOf(
   input: BatchInput,
-  now: Date,
   candidates: Candidates,
   answer: Answer,
-  seed: number,
-): Promise<BatchDecision> {
+  conflicts: Conflict[],
+): BatchDecision {
   const { batch, unsound } = candidates;
   const { placements, unplaced } = byRequest(input, candidates, answer);
   const pricePerHour = placements.reduce((t, p) => t + p.offer.pricePerHour * p.count, 0);
@@ -77,14 +85,23 @@ async function decisionOf(
     scorePerHour: answer.score,
     bound: answer.bound,
     gap: answer.gap,
-    conflicts: await conflictsOf(input, now, candidates, answer, seed),
+    conflicts,
     shadowPrices: shadowPricesOf(candidates, answer),
     classes: batch.classes.length,
     options: batch.classes.reduce((t, c) => t + c.options.length, 0),
-    notices: candidates.notices,
+    notices: [...candidates.notices, ...circleNotices(candidates, answer)],
     catalogue: { version: input.catalogue.version, date: input.catalogue.date },
     policies: input.policies.policies.map(({ name, version }) => ({ name, version })),
   };
+}
+
+/** That a better answer may have been missed; the gap is true all the same. */
+function circleNotices({ batch }: Candidates, { gap, unplaced, unplacedBound }: Answer): string[] {
+  if (batch.together.length === 0 || (gap < 1e-9 && unplaced <= unplacedBound)) return [];
+  return circlesIn(batch).map(
+    (words) =>
+      `${words}: some are to be with each other in a circle, of which a better answer may have been missed; the gap holds`,
+  );
 }
 
 /** Deals the machines of each class out to its requests, in order. */

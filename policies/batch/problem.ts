@@ -17,13 +17,18 @@ export interface MachineClass {
   /** What one takes of an on-prem host, and its disk for quotas. */
   size: Room;
   options: Options;
-  /** The rules of {@link Batch.apart} that concern it, as the number of its set in each. */
-  apart: ReadonlyMap<number, number>;
+  /** The rules of {@link Batch.apart} that concern it. */
+  apart: SetsOf;
+  /** The rules of {@link Batch.together} that concern it. */
+  together: SetsOf;
   /** The spread groups its machines are counted in wherever they go; each is `sure`. */
   spreads: readonly number[];
   /** Its machines may be counted in other spread groups, too, depending on where they go. */
   loose: boolean;
 }
+
+/** By rule, the set of a class's machines: where the rule has a say over their place, and where not; -1 = none. */
+export type SetsOf = ReadonlyMap<number, readonly [held: number, free: number]>;
 
 /** Where the machines of one class may go, lowest score first. Classes may share the arrays. */
 export interface Options {
@@ -54,7 +59,16 @@ export interface Cell {
   pool: number;
   limits: readonly number[];
   spreads: readonly { group: number; domain: number }[];
-  apart: readonly { rule: number; domain: number }[];
+  apart: readonly Neighbourhood[];
+  together: readonly Neighbourhood[];
+}
+
+/** Where a cell is to a rule about other machines. */
+export interface Neighbourhood {
+  rule: number;
+  domain: number;
+  /** The rule has a say over machines there. */
+  held: boolean;
 }
 
 /** The domain of a cell in a pool of several hosts, where the domain is the host itself. */
@@ -62,6 +76,9 @@ export const THE_HOST = -1;
 
 /** The domain of a machine that is in one of its own, as a cloud's is where domains are hosts. */
 export const ALONE = -2;
+
+/** The domain, to rules of affinity, of a machine whose own is not known: it is beside nobody. */
+export const UNKNOWN = -3;
 
 /** A budget or a quota for one group of machines. */
 export interface Limit {
@@ -96,6 +113,25 @@ export interface ApartRule {
   pairs: readonly (readonly [number, number])[];
 }
 
+/**
+ * An affinity rule that some machines follow beside others of the batch. Each stands in a domain with one that it is to be
+ * with, and the answer can be made machine by machine: see `together.ts`.
+ */
+export interface TogetherRule {
+  words: string;
+  sets: readonly TogetherSet[];
+}
+
+/** Machines that are alike to an affinity rule, and to those who are to be with them. */
+export interface TogetherSet {
+  /** The sets that it is to be with a machine of; its own is among them where it may be with its like. Null: the rule has no say over it. */
+  beside: readonly number[] | null;
+  /** Domains with machines that it is to be with and that exist. */
+  existing: ReadonlySet<number>;
+  /** It may be the first of those that it is to be with: it is one itself, and none exists. */
+  mayBeFirst: boolean;
+}
+
 /** An on-prem host that is ready, with what is free of it. */
 export interface BatchHost {
   name: string;
@@ -115,6 +151,7 @@ export interface Batch {
   limits: readonly Limit[];
   spreads: readonly SpreadGroup[];
   apart: readonly ApartRule[];
+  together: readonly TogetherRule[];
   hosts: readonly BatchHost[];
   pools: readonly Pool[];
 }
@@ -126,6 +163,9 @@ export interface Placed {
   host: number;
   count: number;
 }
+
+/** The same, wherever on-prem. */
+export type Share = Omit<Placed, 'host'>;
 
 /** Slack for sums of prices and sizes, which are not exact in binary. */
 export const EPSILON = 1e-9;

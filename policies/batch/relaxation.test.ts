@@ -9,9 +9,9 @@ import { type BatchShape, randomBatch } from './testing/random-batches.ts';
 
 const SHAPE: BatchShape = { classes: 12, count: 5, clouds: 8, hosts: 6, ownPools: true, scarcity: 0.7 };
 
-/** A batch of many zones, so that options outside the programme open domains. */
+/** A batch of many zones, so that options outside the programme open domains; every other one with affinity. */
 const batchOf = (seed: number): Batch => {
-  const batch = randomBatch(seed, SHAPE);
+  const batch = randomBatch(seed, { ...SHAPE, together: seed % 2 === 1 });
   return { ...batch, spreads: batch.spreads.map((group) => ({ ...group, min: 3 })) };
 };
 
@@ -112,8 +112,10 @@ describe('the relaxation', () => {
       const c = batch.classes.findIndex(
         (machines, i) => has[i]! < machines.count && machines.options.length > 0,
       );
-      const obstacles = c < 0 ? null : conflictOf(highs, batch, c, has, 1);
-      if (obstacles === null) continue;
+      const proof = c < 0 ? null : conflictOf(highs, batch, c, has, 1, Number.POSITIVE_INFINITY);
+      if (proof === null) continue;
+      const { obstacles, irreducible } = proof;
+      expect(irreducible).toBe(true);
       seen++;
       for (const without of [null, ...obstacles]) {
         const relaxation = new Relaxation(highs, batch, { unplaced: true }, 1);

@@ -1,7 +1,7 @@
 import type { Highs } from 'highs';
-import { type LinearAnswer, LinearProgramme, LinearSolver } from './linear.ts';
-import { type Batch, cellOf, ROOM } from './problem.ts';
-import { type Goal, INFINITE, type LazyRow, nameOf, type Obstacle, Rows } from './rows.ts';
+import { INFINITE, type LinearAnswer, LinearProgramme, LinearSolver } from './linear.ts';
+import { type Batch, cellOf, ROOM, type Share } from './problem.ts';
+import { type Goal, type LazyRow, nameOf, type Obstacle, Rows } from './rows.ts';
 
 /**
  * The batch as a programme: a column per class and option that is looked at (how many), and per class one for
@@ -21,15 +21,35 @@ export class Relaxation {
   /** Per class, the column of an option. */
   readonly #columns: Map<number, number>[];
   readonly #meaning = new Map<number, { class: number; option: number }>();
+  /** Columns of several classes that go together: see {@link includeTogether}. */
+  readonly #teams = new Map<number, readonly Share[]>();
+  /** By class, how many demands its own stands for: 0 of one that goes with another, whose demand stands for both. */
+  readonly #stands: Float64Array;
+  readonly #inTeam: ReadonlySet<number>;
   readonly #rows: Rows;
 
-  constructor(highs: Highs, batch: Batch, goal: Goal, seed: number) {
+  /** `teams`: classes that go together only, by {@link includeTogether}. */
+  constructor(
+    highs: Highs,
+    batch: Batch,
+    goal: Goal,
+    seed: number,
+    teams: readonly (readonly number[])[] = [],
+  ) {
+    this.#inTeam = new Set(teams.flat());
+    this.#stands = new Float64Array(batch.classes.length).fill(1);
+    for (const team of teams) {
+      const all = team.reduce((t, c) => t + batch.classes[c]!.count, 0);
+      for (const c of team) this.#stands[c] = c === team[0] ? all / batch.classes[c]!.count : 0;
+    }
     this.#batch = batch;
     this.#goal = goal;
     this.#solver = new LinearSolver(highs, this.programme, seed);
     this.#columns = batch.classes.map(() => new Map());
     const p = this.programme;
-    const demand = batch.classes.map((c) => p.row(c.count, c.count));
+    const demand = batch.classes.map((c, i) =>
+      this.#stands[i] === 0 ? p.row(-INFINITE, INFINITE) : p.row(c.count, c.count),
+    );
     const penalty = goal.unplaced ? 1 : (goal.penalty ?? 0);
     const left = penalty > 0 ? -1 : p.row(-INFINITE, goal.unplaced ? 0 : goal.most);
     this.#rows = new Rows(batch, goal, p);
@@ -42,14 +62,18 @@ export class Relaxation {
         const { share } = this.#rows.groups[g]!;
         if (share !== null) entries.push(share.row, batch.spreads[g]!.maxShare);
       }
-      const none = penalty === 0 && !goal.unplaced && goal.most === 0;
-      this.#out.push(p.column(penalty, 0, none ? 0 : c.count, true, entries));
+      const none = (penalty === 0 && !goal.unplaced && goal.most === 0) || this.#stands[i] === 0;
+      this.#out.push(p.column(penalty * this.#stands[i]!, 0, none ? 0 : c.count, true, entries));
     });
   }
 
-  /** Whether a solution leaves machines out; if it does not, none may be from here on, and the penalty is moot. */
+  leavesOut(values: Float64Array): boolean {
+    return this.#out.some((column) => values[column]! > 1e-9);
+  }
+
+  /** False: a solution leaves machines out; if it does not, none may be from here on, and the penalty is moot. */
   closeOut(values: Float64Array): boolean {
-    if (this.#out.some((column) => values[column]! > 1e-9)) return false;
+    if (this.leavesOut(values)) return false;
     for (const column of this.#out) this.programme.upper[column] = 0;
     return true;
   }
@@ -73,6 +97,26 @@ export class Relaxation {
     this.#meaning.set(column, { class: c, option });
   }
 
+  /** Takes in that all machines of a team go to these options, in shares; answers the column, of which there is at most one. */
+  includeTogether(shares: readonly Share[]): number {
+    const entries = new Map<number, number>([[shares[0]!.class, shares[0]!.count]]);
+    let cost = 0;
+    for (const { class: c, option, count } of shares) {
+      cost += this.#batch.classes[c]!.options.score[option]! * count;
+      this.#rows.of(c, option, true, (row, value) => {
+        entries.set(row, (entries.get(row) ?? 0) + value * count);
+      });
+    }
+    const column = this.programme.column(cost, 0, INFINITE, true, [...entries].flat());
+    this.#teams.set(column, shares);
+    return column;
+  }
+
+  /** Whether a team may go as a column says. */
+  allow(column: number, may: boolean): void {
+    this.#solver.atMost(column, may ? INFINITE : 0);
+  }
+
   /**
    * Solves the LP over all options: solves, takes in what has a negative reduced cost, and so on until none has. Null:
    * infeasible.
@@ -86,6 +130,7 @@ export class Relaxation {
       this.#rows.setHope(answer.duals);
       let added = 0;
       this.#batch.classes.forEach((_, c) => {
+        if (this.#inTeam.has(c)) return;
         const found = this.#negative(c, answer.duals);
         if (found.length === 0) return;
         for (const { option } of found.slice(0, AT_ONCE)) this.include(c, option);
@@ -97,8 +142,12 @@ export class Relaxation {
 
   /** Each class at its cheapest, or left out where it has none: the answer but for what binds, and next to no work from there. */
   #start(): NonNullable<LinearProgramme['start']> {
-    const columns = this.#batch.classes.map((_, c) => this.#columns[c]!.get(0) ?? this.#out[c]!);
-    return { columns, rows: [...columns.keys()] };
+    const rows = [...this.#batch.classes.keys()].filter((c) => this.#stands[c]! > 0);
+    const columns = rows.map((c) => {
+      const known = this.#columns[c]!;
+      return known.get(0) ?? known.values().next().value ?? this.#out[c]!;
+    });
+    return { columns, rows };
   }
 
   /**
@@ -184,6 +233,14 @@ export class Relaxation {
       this.#rows.allOf(c, option, false, nothing, (lazy, value) => {
         if (rows.has(lazy)) this.programme.entry(lazy.row, column, value);
       });
+    for (const [column, shares] of this.#teams) {
+      const sums = new Map<LazyRow, number>();
+      for (const { class: c, option, count } of shares)
+        this.#rows.allOf(c, option, false, nothing, (lazy, value) => {
+          if (rows.has(lazy)) sums.set(lazy, (sums.get(lazy) ?? 0) + value * count);
+        });
+      for (const [lazy, value] of sums) this.programme.entry(lazy.row, column, value);
+    }
   }
 
   #negative(c: number, duals: Float64Array): { option: number; reduced: number }[] {
@@ -201,17 +258,14 @@ export class Relaxation {
     const known = this.#columns[c]!;
     const own = duals[c]!;
     // All other rows only make an option worse, so with options by score the rest can be left out at once.
-    const reward = loose ? Number.POSITIVE_INFINITY : spreads.reduce((t, g) => t + this.#rows.reward[g]!, 0);
+    const reward = loose
+      ? Number.POSITIVE_INFINITY
+      : spreads.reduce((t, g) => t + this.#rows.reward[g]!, this.#rows.rewardOf(c));
     for (let option = 0; option < options.length; option++) {
       const cost = this.#goal.unplaced ? 0 : options.score[option]!;
       if (cost - own - reward >= limit) break;
       if (known.has(option)) continue;
-      let reduced = cost - own;
-      const hoped = this.#rows.of(c, option, false, (row, value) => {
-        // Rows made since the duals were found have none.
-        reduced -= (duals[row] ?? 0) * value;
-      });
-      reduced -= hoped;
+      const reduced = this.reducedAtLeast(c, option, duals);
       if (reduced < limit) yield { option, reduced };
     }
   }
@@ -241,6 +295,10 @@ export class Relaxation {
     const found: { class: number; option: number; amount: number }[] = [];
     for (const [column, of] of this.#meaning)
       if (column < values.length && values[column]! > 1e-9) found.push({ ...of, amount: values[column]! });
+    for (const [column, shares] of this.#teams)
+      if (column < values.length && values[column]! > 1e-9)
+        for (const { class: c, option, count } of shares)
+          found.push({ class: c, option, amount: count * values[column]! });
     return found;
   }
 
@@ -252,6 +310,15 @@ export class Relaxation {
       reduced -= (duals[row] ?? 0) * value;
     });
     return reduced;
+  }
+
+  /** The same, and no more than it would be with the rows that are not in the programme: for bounds. */
+  reducedAtLeast(c: number, option: number, duals: Float64Array): number {
+    let reduced = (this.#goal.unplaced ? 0 : this.#batch.classes[c]!.options.score[option]!) - duals[c]!;
+    const hoped = this.#rows.of(c, option, false, (row, value) => {
+      reduced -= (duals[row] ?? 0) * value;
+    });
+    return reduced - hoped;
   }
 
   /** Obstacles whose rows have a price in a solution: what its objective rests on. */

@@ -1,5 +1,5 @@
 import { memo } from '../memo.ts';
-import type { LinearProgramme } from './linear.ts';
+import { INFINITE, type LinearProgramme } from './linear.ts';
 import {
   ALONE,
   type Batch,
@@ -15,10 +15,12 @@ import {
   takes,
 } from './problem.ts';
 import { comingMembers } from './tally.ts';
+import { standingsOf } from './together.ts';
+import { TogetherRows } from './together-rows.ts';
 
 /** What can stand in the way of a machine, and can be thought away; the index is in the batch's own list. */
 export interface Obstacle {
-  kind: 'limit' | 'spread' | 'apart' | 'pool';
+  kind: 'limit' | 'spread' | 'apart' | 'together' | 'pool';
   index: number;
 }
 
@@ -28,15 +30,13 @@ export type Goal =
   /** `penalty`: instead of `most` being kept to, each machine left out costs so much. */
   | { unplaced: false; most: number; penalty?: number };
 
-export const INFINITE = 1e30;
-
 /**
  * Whole machines of so many different sizes, the largest, are counted on each pool: the smaller, the less the rounding
  * says, and thousands of sizes at dozens of hosts would be more rows than the solver has memory for.
  */
 const MOST_SIZES = 24;
 
-/** The rows of a {@link Relaxation} but for its demands: limits, pools, spread groups and anti-affinity. */
+/** The rows of a {@link Relaxation} but for its demands: limits, pools, spread groups, anti-affinity and affinity. */
 export class Rows {
   readonly #batch: Batch;
   readonly #goal: Goal;
@@ -55,12 +55,16 @@ export class Rows {
   readonly domains = new Map<string, DomainRows>();
   readonly #apartRows = new Map<string, number>();
   readonly #presence = new Map<string, { row: number; column: number }>();
+  readonly #together: TogetherRows;
 
   constructor(batch: Batch, goal: Goal, programme: LinearProgramme) {
     this.#batch = batch;
     this.#goal = goal;
     this.#programme = programme;
     this.#coming = comingMembers(batch);
+    this.#together = new TogetherRows(batch, programme, (lower, upper, rule) =>
+      this.row({ kind: 'together', index: rule }, lower, upper),
+    );
     this.poolRows = batch.pools.map((_, index) => this.#rowsOfPool(index));
   }
 
@@ -200,10 +204,10 @@ export class Rows {
         const value = of(machines);
         if (value !== 0) visitLazy(lazy, value);
       }
-    for (const { rule, domain } of cell.apart) {
-      const set = machines.apart.get(rule);
-      if (set !== undefined && domain !== ALONE) this.#apart(rule, set, domain, cell.pool, make, visit);
+    for (const { rule, set, domain } of standingsOf(machines.apart, cell.apart)) {
+      if (domain !== ALONE) this.#apart(rule, set, domain, cell.pool, make, visit);
     }
+    this.#together.of(c, option, make, visit);
     let hoped = 0;
     for (const { group, domain } of cell.spreads)
       hoped += this.#spread(group, domain, cell.pool, make, visit, visitLazy);
@@ -272,7 +276,7 @@ export class Rows {
       const row = this.row(obstacle, -INFINITE, 0);
       const most = this.#batch.apart[rule]!.alone.has(set)
         ? 1
-        : this.#batch.classes.reduce((t, c) => t + (c.apart.get(rule) === set ? c.count : 0), 0);
+        : this.#batch.classes.reduce((t, c) => t + (c.apart.get(rule)?.includes(set) ? c.count : 0), 0);
       const column = p.column(0, 0, 1, true, [row, -most]);
       for (const other of others) {
         const known = this.#presence.get(`${rule}/${other}/${domain}`);
@@ -287,20 +291,32 @@ export class Rows {
 
   /** How many fit the hosts one by one, where vCPUs, memory and disk each by themselves say more. */
   boundOfHosts(machines: MachineClass, pool: number, entries: number[]): void {
-    const free = this.#batch.pools[pool]!.hosts.map((h) => this.#batch.hosts[h]!.free);
-    const most = free.reduce((t, f) => t + fitsTimes(f, machines.size), 0);
-    const apart = machines.size.map((size, d) =>
-      size > 0 ? free.reduce((t, f) => t + Math.floor((f[d]! + EPSILON) / size), 0) : INFINITE,
-    );
-    if (most < machines.count && most < Math.min(...apart))
-      entries.push(this.row({ kind: 'pool', index: pool }, -INFINITE, most), 1);
+    const { size, count } = machines;
+    const most = memo(this.#fitting, `${pool} ${size.join()}`, () => {
+      const free = this.#batch.pools[pool]!.hosts.map((h) => this.#batch.hosts[h]!.free);
+      const all = free.reduce((t, f) => t + fitsTimes(f, size), 0);
+      const apart = size.map((n, d) =>
+        n > 0 ? free.reduce((t, f) => t + Math.floor((f[d]! + EPSILON) / n), 0) : INFINITE,
+      );
+      return all < Math.min(...apart) ? all : INFINITE;
+    });
+    if (most < count) entries.push(this.row({ kind: 'pool', index: pool }, -INFINITE, most), 1);
   }
+
+  /** By pool and size: how many fit, where that says more than each kind of room by itself. */
+  readonly #fitting = new Map<string, number>();
 
   /** What one more domain in use would save, per group; and the most that any domain's rows make an option better. */
   hope: number[] = [];
   reward: number[] = [];
 
+  /** The most that the rows of affinity make an option of a class better. */
+  rewardOf(c: number): number {
+    return this.#together.rewardOf(c);
+  }
+
   setHope(duals: Float64Array): void {
+    this.#together.setHope(duals);
     this.hope = this.groups.map(({ atLeast, own }) =>
       atLeast < 0 ? 0 : Math.max(0, (duals[atLeast] ?? 0) - (duals[own] ?? 0)),
     );

@@ -1,8 +1,9 @@
 import { Worker } from 'node:worker_threads';
+import { conflictOf } from './conflict.ts';
 import { loadHighs } from './linear.ts';
-import type { Batch } from './problem.ts';
+import type { Batch, MachineClass } from './problem.ts';
 import { type Answer, type SolveOptions, solveGreedy, solveHere } from './solve.ts';
-import { solveBatch } from './solver.ts';
+import { openSolver, solveBatch } from './solver.ts';
 import { type BatchShape, bruteForce, randomBatch } from './testing/random-batches.ts';
 import { brokenBy } from './validate.ts';
 
@@ -34,6 +35,8 @@ function tiny(seed: number, ownPools: boolean): BatchShape {
   };
 }
 
+const alone = (machines: MachineClass): MachineClass => ({ ...machines, together: new Map() });
+
 const LARGE: BatchShape = { classes: 40, count: 8, clouds: 6, hosts: 30, ownPools: false, scarcity: 0.6 };
 
 describe('solving a batch', () => {
@@ -56,9 +59,33 @@ describe('solving a batch', () => {
     },
   );
 
+  it.each([true, false])(
+    'finds what trying all answers finds where machines are to be together, on 300 small batches (hosts in pools of their own: %s)',
+    async (ownPools) => {
+      const wrong: string[] = [];
+      let binds = 0;
+      for (let seed = 0; seed < 300; seed++) {
+        const batch = randomBatch(seed, { ...tiny(seed, ownPools), together: true });
+        const best = bruteForce(batch);
+        const free = bruteForce({ ...batch, together: [], classes: batch.classes.map(alone) });
+        if (best.unplaced !== free.unplaced || best.score > free.score + 1e-9) binds++;
+        const answers = await answersTo(batch);
+        const last = answers.at(-1)!;
+        if (last.unplaced !== best.unplaced || Math.abs(last.score - best.score) > 1e-6)
+          wrong.push(
+            `seed ${seed}: ${last.unplaced} at ${last.score}, not ${best.unplaced} at ${best.score}`,
+          );
+        if (last.bound > best.score + 1e-6 || last.unplacedBound > best.unplaced)
+          wrong.push(`seed ${seed}: the bound ${last.bound} is above the best`);
+      }
+      expect(wrong).toEqual([]);
+      expect(binds).toBeGreaterThan(100);
+    },
+  );
+
   it('gives answers that hold, each better than the one before, on larger batches', async () => {
-    for (let seed = 0; seed < 12; seed++) {
-      const batch = randomBatch(seed, LARGE);
+    for (let seed = 0; seed < 24; seed++) {
+      const batch = randomBatch(seed, { ...LARGE, together: seed >= 12 });
       const answers = await answersTo(batch, { gap: 1e-3, nodeLimit: 20, seed: 1 });
       answers.forEach((answer, i) => {
         expect(brokenBy(batch, answer.placed)).toEqual([]);
@@ -94,6 +121,26 @@ describe('solving a batch', () => {
     const options = { gap: 1e-4, nodeLimit: 20, seed: 5 };
     const batch = randomBatch(3, LARGE);
     expect(await answersOfThread(batch, options)).toEqual(await answersTo(batch, options));
+  });
+
+  it('gives the same conflicts from its thread, one after the other', async () => {
+    const highs = await loadHighs();
+    const solver = openSolver();
+    let proven = 0;
+    for (let seed = 0; seed < 40; seed++) {
+      const batch = randomBatch(seed, tiny(seed, true));
+      const has = batch.classes.map(() => 0);
+      for (const p of solveGreedy(batch).placed) has[p.class]! += p.count;
+      const short = Math.max(
+        0,
+        has.findIndex((n, c) => n < batch.classes[c]!.count),
+      );
+      const here = conflictOf(highs, batch, short, has, 1, 60_000);
+      expect(await solver.conflict(batch, short, has, 1, 60_000, new AbortController().signal)).toEqual(here);
+      if (here !== null) proven++;
+    }
+    await solver.close();
+    expect(proven).toBeGreaterThan(3);
   });
 
   it('ends with the reason of the signal', async () => {

@@ -1,10 +1,11 @@
 import type { Highs } from 'highs';
-import { finish, greedy, type Ordering, orderBy, orderByScore } from './fill.ts';
-import { mergedOf } from './merged.ts';
+import { finish, greedy, type Ordering, orderBy } from './fill.ts';
+import { standTogether } from './homes.ts';
+import { housed } from './housed.ts';
 import { type Batch, type Placed, scoreOf, takes } from './problem.ts';
-import { Relaxation, type Relaxed } from './relaxation.ts';
 import { AGAIN, asTheyAre, blockedIn, dealtOut, EXCHANGES, round } from './round.ts';
 import type { Goal } from './rows.ts';
+import { goalOfAll, relax, type Stage } from './stage.ts';
 import type { Tally } from './tally.ts';
 import { brokenBy } from './validate.ts';
 import { solveWhole } from './whole.ts';
@@ -36,6 +37,9 @@ export interface Answer {
 
 /** Batches of more kinds of machines than this are large. */
 const LARGE = 1000;
+
+/** With more kinds than this, affinity is not looked at row by row: the linear programme alone would take minutes. */
+const MOST_TOGETHER = 2000;
 
 /** More columns than this are not given to the mixed-integer solver; the LP's bound stands then. */
 const MOST_COLUMNS = 60_000;
@@ -102,6 +106,8 @@ class Search {
   #unplaced = 0;
   #method: Answer['method'] = 'greedy';
   #unplacedBound = 0;
+  /** No answer that places all has a lower score. */
+  #sure = 0;
 
   constructor(highs: Highs, batch: Batch, options: SolveOptions, give: (answer: Answer) => void) {
     this.#highs = highs;
@@ -113,10 +119,17 @@ class Search {
 
   run(): void {
     // In a large batch the linear programme is sooner done than greedy.
-    let all = this.#batch.classes.length > LARGE ? this.#relaxAll() : null;
-    if (all === null) {
-      this.#take(greedy(this.#batch).placed(), 'greedy');
-      if (this.#unplaced > 0 && this.#batch.classes.length <= LARGE) all = this.#relaxAll();
+    const isLarge = this.#batch.classes.length > LARGE;
+    const isTogether = this.#batch.together.length > 0;
+    let all = isLarge && !isTogether ? this.#relaxAll() : null;
+    const gap = isLarge && isTogether ? this.#atHome() : null;
+    if (gap !== null && (gap <= this.#options.gap || this.#batch.classes.length > MOST_TOGETHER)) return;
+    if (all === null && gap === null) {
+      const tally = greedy(this.#batch);
+      this.#take(tally.placed(), 'greedy');
+      // What follows may take long: whoever has no time for it has this.
+      if (this.#unplaced > 0 || isTogether) this.#give(greedyAnswer(tally));
+      if (this.#unplaced > 0 && (!isLarge || isTogether)) all = this.#relaxAll();
     }
     const fewest = this.#unplaced > 0 && all === null ? this.#relax({ unplaced: true }) : null;
     let least: Stage | null = all;
@@ -143,6 +156,24 @@ class Search {
     }
   }
 
+  /**
+   * A large batch with affinity as one without, in which each set of machines goes to a home as one: a hundredth of the rows. Answers
+   * its gap; null: not all machines found a place so.
+   */
+  #atHome(): number | null {
+    if (!standTogether(this.#batch)) return null;
+    const found = housed(this.#highs, this.#batch, this.#options.seed);
+    if (found === null) return null;
+    const { placed, bound } = found;
+    if (placed.reduce((t, p) => t + p.count, 0) < this.#all || brokenBy(this.#batch, placed).length > 0)
+      return null;
+    this.#take(placed, 'lp');
+    this.#sure = bound;
+    const answered = answer(this.#method, this.#batch, this.#placed, 0, 0, this.#sure, null);
+    this.#give(answered);
+    return answered.gap;
+  }
+
   /** Takes an answer if it leaves fewer unplaced, or as many at a lower score. */
   #take(placed: Placed[], method: Answer['method']): boolean {
     const unplaced = this.#all - placed.reduce((t, p) => t + p.count, 0);
@@ -167,7 +198,7 @@ class Search {
       this.#placed,
       this.#unplaced,
       Math.min(this.#unplaced, this.#unplacedBound),
-      bound,
+      this.#unplaced === 0 ? Math.max(bound, this.#sure) : bound,
       {
         limits: limits.map((_, l) => relaxation.worthOfLimit(l, relaxed.duals)),
         room: pools.map((_, p) => relaxation.worthOfRoom(p, relaxed.duals)),
@@ -176,18 +207,9 @@ class Search {
   }
 
   #relax(goal: Goal): Stage {
-    const stage = this.#tryRelax(goal);
+    const stage = relax(this.#highs, this.#batch, goal, this.#options.seed, this.#placed);
     if (stage === null) throw new Error('the LP has no solution although an answer is known');
     return stage;
-  }
-
-  #tryRelax(goal: Goal): Stage | null {
-    const relaxation = new Relaxation(this.#highs, this.#batch, goal, this.#options.seed);
-    this.#seed(relaxation, goal);
-    const relaxed = relaxation.solve();
-    if (relaxed !== null) return { relaxation, relaxed, bound: relaxed.bound };
-    relaxation.dispose();
-    return null;
   }
 
   /**
@@ -196,11 +218,7 @@ class Search {
    * answer.
    */
   #relaxAll(): Stage | null {
-    const dearest = this.#batch.classes.reduce(
-      (t, { options }) => Math.max(t, options.length === 0 ? 0 : options.score[options.length - 1]!),
-      0,
-    );
-    const stage = this.#tryRelax({ unplaced: false, most: 0, penalty: 1 + 10 * dearest });
+    const stage = relax(this.#highs, this.#batch, goalOfAll(this.#batch), this.#options.seed, this.#placed);
     // With a spread rule, leaving all out is no solution, so there may be none to begin with.
     if (stage === null) return null;
     if (stage.relaxation.closeOut(stage.relaxed.values)) {
@@ -279,30 +297,6 @@ class Search {
     if (last.gap > gap) again();
   }
 
-  /** Where to begin: at what the batch comes to with its classes joined, or else the answer at hand, so that the LP has a solution, and each class's cheapest. */
-  #seed(relaxation: Relaxation, goal: Goal): void {
-    for (const p of this.#placed) relaxation.include(p.class, p.option);
-    const order = orderByScore(this.#batch);
-    const merged = !goal.unplaced && (goal.penalty ?? 0) > 0 ? mergedOf(this.#batch) : null;
-    if (merged === null) {
-      this.#batch.classes.forEach((_, c) => {
-        for (const option of order(c).subarray(0, 2)) relaxation.include(c, option);
-      });
-      return;
-    }
-    const joined = new Relaxation(this.#highs, merged.batch, goal, this.#options.seed);
-    try {
-      merged.batch.classes.forEach((_, c) => {
-        for (const option of orderByScore(merged.batch)(c).subarray(0, 2)) joined.include(c, option);
-      });
-      const solved = joined.solve();
-      if (solved === null) throw new Error('the joined LP has no solution although all may be left out');
-      relaxation.startAt(joined, solved, merged.members);
-    } finally {
-      joined.dispose();
-    }
-  }
-
   #order({ relaxation, relaxed }: Stage): Ordering {
     return orderBy(this.#batch, (c, k) => relaxation.reduced(c, k, relaxed.duals));
   }
@@ -322,11 +316,4 @@ class Search {
     if (values !== null) better(rounded(values));
     return bound;
   }
-}
-
-/** One programme, solved over all options; the bound may have been raised since. */
-interface Stage {
-  relaxation: Relaxation;
-  relaxed: Relaxed;
-  bound: number;
 }

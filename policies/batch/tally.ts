@@ -12,10 +12,11 @@ import {
   takes,
   within,
 } from './problem.ts';
+import { astray, Company, type Standing, standingsOf } from './together.ts';
 
 /**
  * The books of an answer in the making: how many more machines of a class may go to an option now. Whatever is
- * added within {@link room} keeps limits, host room and anti-affinity. A spread group whose members are known
+ * added within {@link room} keeps limits, host room, anti-affinity and, but for rules that run in circles, affinity. A spread group whose members are known
  * beforehand is held to its share of all of them; {@link Tally.settle} takes back what is too much when some
  * found no place in the end.
  */
@@ -25,12 +26,15 @@ export class Tally {
   readonly open: Int32Array;
   /** By limit and by spread group, from when they are first asked about: most never are. */
   readonly #left: number[] = [];
-  readonly #groups: Standing[] = [];
+  readonly #groups: GroupNow[] = [];
   readonly #coming: Int32Array;
   readonly #free: [number, number, number, number][];
   readonly #apart: Map<number, Map<number, number>>[];
   /** Per anti-affinity rule: the sets that exclude a set. */
   readonly #excludes: Map<number, number[]>[];
+  /** Per affinity rule: who is placed, and the sets that are to be with a set. */
+  readonly #company: Company[];
+  readonly #drawnTo: number[][][];
   /** Placed, by class, then by option and host. */
   readonly #placed: Map<number, Placed>[];
 
@@ -50,6 +54,10 @@ export class Tally {
         }
       return by;
     });
+    this.#company = batch.together.map(() => new Company());
+    this.#drawnTo = batch.together.map(({ sets }) =>
+      sets.map((_, set) => [...sets.keys()].filter((other) => sets[other]!.beside?.includes(set))),
+    );
     this.#placed = batch.classes.map(() => new Map());
   }
 
@@ -64,13 +72,16 @@ export class Tally {
       const each = takes(this.batch.limits[l]!, machines, option);
       if (each > 0) most = Math.min(most, Math.floor(this.left(l) / each));
     }
-    for (const { rule, domain } of cell.apart) {
+    for (const { rule, set, domain } of standingsOf(machines.apart, cell.apart)) {
       if (most <= 0) return 0;
-      const set = domain === ALONE ? undefined : machines.apart.get(rule);
-      if (set === undefined) continue;
+      if (domain === ALONE) continue;
       const sets = this.#apart[rule]!.get(domainOf(domain, host));
       if (this.batch.apart[rule]!.alone.has(set)) most = (sets?.get(set) ?? 0) > 0 ? 0 : Math.min(most, 1);
       if (sets && this.#excludes[rule]!.get(set)?.some((other) => (sets.get(other) ?? 0) > 0)) return 0;
+    }
+    for (const standing of standingsOf(machines.together, cell.together)) {
+      if (most <= 0) return 0;
+      most = Math.min(most, this.#roomBeside(standing));
     }
     for (const { group, domain } of cell.spreads) {
       if (most <= 0) return 0;
@@ -79,13 +90,51 @@ export class Tally {
     return Math.max(0, most);
   }
 
+  /** How many may stand so now, by a rule of affinity: none where nobody is that they are to be with, or those stand elsewhere who are the first. */
+  #roomBeside({ rule, set, domain }: Standing): number {
+    const { sets } = this.batch.together[rule]!;
+    const company = this.#company[rule]!;
+    const { beside, existing, mayBeFirst } = sets[set]!;
+    let most = Number.POSITIVE_INFINITY;
+    if (beside !== null && !existing.has(domain) && company.beside(domain, beside) === 0) {
+      if (!mayBeFirst || company.all(beside) > 0) return 0;
+      if (domain === ALONE) most = 1;
+    }
+    const isFirstElsewhere = (other: number): boolean => {
+      const own = sets[other]!;
+      const others = own.beside!.filter((s) => s !== other);
+      return company
+        .domainsOf(other)
+        .some(
+          (at) =>
+            (at !== domain || at === ALONE) && !own.existing.has(at) && company.beside(at, others) === 0,
+        );
+    };
+    return this.#drawnTo[rule]![set]!.some(isFirstElsewhere) ? 0 : most;
+  }
+
+  /** Whether a machine that is placed may go elsewhere: nobody is there because of it. */
+  mayGo({ class: c, option }: Placed): boolean {
+    const machines = this.batch.classes[c]!;
+    return standingsOf(machines.together, cellOf(machines.options, option).together).every(
+      ({ rule, set, domain }) => {
+        const { sets } = this.batch.together[rule]!;
+        return this.#drawnTo[rule]![set]!.every(
+          (other) =>
+            sets[other]!.existing.has(domain) ||
+            this.#company[rule]!.at(domain, other) <= (other === set ? 1 : 0),
+        );
+      },
+    );
+  }
+
   /** What may still be taken of a limit, its slack included. */
   left(l: number): number {
     this.#left[l] ??= within(this.batch.limits[l]!);
     return this.#left[l];
   }
 
-  #group(g: number): Standing {
+  #group(g: number): GroupNow {
     const group = this.batch.spreads[g]!;
     this.#groups[g] ??= {
       here: new Map([...group.existing, [ALONE, group.existingAlone]]),
@@ -126,11 +175,36 @@ export class Tally {
     };
   }
 
+  /** The one limit that leaves no room for one more of the class at an option; -1: none does, or several. */
+  onlyFull(c: number, option: number): number {
+    const machines = this.batch.classes[c]!;
+    let only = -1;
+    for (const l of cellOf(machines.options, option).limits) {
+      if (takes(this.batch.limits[l]!, machines, option) <= this.left(l)) continue;
+      if (only >= 0) return -1;
+      only = l;
+    }
+    return only;
+  }
+
   /** Whether the limits leave room for one more of the class at an option. */
   couldTake(c: number, option: number): boolean {
     const machines = this.batch.classes[c]!;
     for (const l of cellOf(machines.options, option).limits)
       if (takes(this.batch.limits[l]!, machines, option) > this.left(l)) return false;
+    return true;
+  }
+
+  /** Whether the limits leave room for one at an option once it has left where it is. */
+  couldMove({ class: c, option: from }: Placed, to: number): boolean {
+    const machines = this.batch.classes[c]!;
+    const own = cellOf(machines.options, from).limits;
+    for (const l of cellOf(machines.options, to).limits) {
+      const limit = this.batch.limits[l]!;
+      const needs = takes(limit, machines, to);
+      if (needs > this.left(l) && (!own.includes(l) || needs > this.left(l) + takes(limit, machines, from)))
+        return false;
+    }
     return true;
   }
 
@@ -143,14 +217,14 @@ export class Tally {
     if (host >= 0) for (let d = 0; d < ROOM.length; d++) this.#free[host]![d]! -= machines.size[d]! * n;
     for (const l of cell.limits)
       this.#left[l] = this.left(l) - takes(this.batch.limits[l]!, machines, option) * n;
-    for (const { rule, domain } of cell.apart) {
-      const set = machines.apart.get(rule);
-      if (set === undefined) continue;
+    for (const { rule, set, domain } of standingsOf(machines.apart, cell.apart)) {
       const at = domainOf(domain, host);
       const sets = this.#apart[rule]!.get(at) ?? new Map<number, number>();
       this.#apart[rule]!.set(at, sets);
       sets.set(set, (sets.get(set) ?? 0) + n);
     }
+    for (const standing of standingsOf(machines.together, cell.together))
+      this.#company[standing.rule]!.add(standing, n);
     for (const { group, domain } of cell.spreads) {
       const at = domainOf(domain, host);
       const of = this.#group(group);
@@ -198,8 +272,9 @@ export class Tally {
   }
 
   /**
-   * Takes machines back until every spread group holds for those that did get a place: with some of a group
-   * left out, its share is of fewer. Dearest first; ends because each round takes at least one.
+   * Takes machines back until every spread group holds for those that did get a place, as with some of a group
+   * left out, its share is of fewer; and until all stand where affinity lets them. Dearest first; ends because each round
+   * takes at least one.
    */
   settle(): void {
     for (let changed = true; changed; ) {
@@ -219,6 +294,10 @@ export class Tally {
         const victim = this.#dearest(g, crowded);
         if (victim === null) continue;
         this.add(victim.class, victim.option, victim.host, -1);
+        changed = true;
+      }
+      for (const p of astray(this.batch, this.placed())) {
+        this.add(p.class, p.option, p.host, -p.count);
         changed = true;
       }
     }
@@ -248,7 +327,7 @@ export function comingMembers(batch: Batch): Int32Array {
 }
 
 /** A spread group: machines by domain and in all, those that were there included; those added; those sure to come, or -1. */
-interface Standing {
+interface GroupNow {
   here: Map<number, number>;
   members: number;
   added: number;

@@ -54,7 +54,10 @@ export interface Conflict {
   requests: number[];
   /** Each for a person: a rule of a policy with its group and figures, or a pool of hosts with its room. */
   because: string[];
-  /** False: it was not proven (a large batch, or whole machines that do not fit); what is full or in reach is named. */
+  /**
+   * False: not all of it may be needed. Where nothing was proven (a large batch, whole machines that do not fit, or no time), what is
+   * full or in reach is named.
+   */
   irreducible: boolean;
 }
 

@@ -12,10 +12,11 @@ import {
   takes,
   within,
 } from './problem.ts';
+import { astray, standingsOf } from './together.ts';
 
 /**
  * Everything that is wrong with an answer, for a person; empty when it holds. Counts from scratch, apart from
- * the bookkeeping that made the answer: limits, host room, at most as many as wanted, anti-affinity, and spread
+ * the bookkeeping that made the answer: limits, host room, at most as many as wanted, anti-affinity, affinity, and spread
  * as it is in the end: in every domain that got a machine of the group at most `ceil(maxShare × all of the
  * group)`, and `min` domains in use, or every new machine in a domain of its own where they are fewer.
  */
@@ -43,9 +44,7 @@ export function brokenBy(batch: Batch, placed: readonly Placed[]): string[] {
       groups[group] ??= new Map();
       bump(groups[group], domainOf(domain, p.host), p.count);
     }
-    for (const { rule, domain } of cell.apart) {
-      const set = machines.apart.get(rule);
-      if (set === undefined) continue;
+    for (const { rule, set, domain } of standingsOf(machines.apart, cell.apart)) {
       const at = domainOf(domain, p.host);
       const sets = apart[rule]!.get(at) ?? new Map<number, number>();
       apart[rule]!.set(at, sets);
@@ -89,6 +88,12 @@ export function brokenBy(batch: Batch, placed: readonly Placed[]): string[] {
           broken.push(`${rule.words}: two kinds of machines share domain ${domain}`);
     }
   });
+  // What has no option was told above.
+  for (const p of astray(
+    batch,
+    placed.filter((each) => each.option < batch.classes[each.class]!.options.length),
+  ))
+    broken.push(`${p.count} machines of class ${p.class} are not beside those that affinity wants them with`);
   return broken;
 }
 

@@ -1,5 +1,6 @@
 import type { ASTNode, Environment } from '@marcbachmann/cel-js';
 import { nearest } from '../file/problems.ts';
+import { RecentlyUsed } from '../memo.ts';
 import { patternProblem } from './pattern.ts';
 import { printCel } from './print.ts';
 import {
@@ -38,15 +39,23 @@ export interface CheckedExpression {
   issues: ExpressionIssue[];
 }
 
+/** Making an environment takes ten times as long as checking an expression in it, so the last few are kept. */
+const environments = new RecentlyUsed<string, Environment>(16);
+
+/** Equal for contexts in which an expression may read the same names. */
+export function namesKey({ offer, resource = false, variables }: ExpressionContext): string {
+  return JSON.stringify([offer, resource, variables]);
+}
+
 /**
  * Checks an expression without evaluating it. cel-js stops at its first error, so names, patterns and the
  * operands of `&&`, `||`, `!` and `?:` are checked one by one and all that is wrong is reported.
  */
 export function checkExpression(source: string, context: ExpressionContext): CheckedExpression {
-  const env = celEnvironment(context);
-  let ast: ASTNode;
+  const env = environments.get(namesKey(context), () => celEnvironment(context));
+  let parsed: ReturnType<Environment['parse']>;
   try {
-    ast = env.parse(source).ast;
+    parsed = env.parse(source);
   } catch (error) {
     const { range, summary, message } = error as {
       range?: { start: number; end: number };
@@ -66,10 +75,13 @@ export function checkExpression(source: string, context: ExpressionContext): Che
       ],
     };
   }
-  const issues = [...nameIssues(ast, context)];
-  if (issues.length === 0) issues.push(...typeIssues(env, ast));
-  if (issues.length > 0) return { ast: null, type: null, issues };
-  const type = env.check(source).type ?? 'dyn';
+  const { ast } = parsed;
+  const issues = nameIssues(ast, context);
+  const checked = issues.length === 0 ? parsed.check() : null;
+  // What is sound as a whole is so in its parts.
+  if (checked?.valid === false) issues.push(...typeIssues(env, ast));
+  if (checked === null || issues.length > 0) return { ast: null, type: null, issues };
+  const type = checked.type ?? 'dyn';
   if (context.wanted !== undefined && type !== context.wanted) {
     const message = `must be a ${context.wanted} expression, this one is of type ${type}`;
     return { ast: null, type: null, issues: [{ code: 'cel-type', message, start: ast.start, end: ast.end }] };
@@ -82,103 +94,136 @@ const MACROS = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
 /** Names that are values in CEL without being declared: types, and the namespaces of functions. */
 const BUILT_IN = new Set('bool int uint double string bytes list map type null_type dyn'.split(' '));
 
-function* nameIssues(ast: ASTNode, context: ExpressionContext): Generator<ExpressionIssue> {
-  const attributes: Record<string, string[]> = {
-    request: Object.keys(REQUEST_ATTRIBUTES),
-    offer: Object.keys(OFFER_ATTRIBUTES),
-    resource: Object.keys(RESOURCE_ATTRIBUTES),
-    variables: Object.keys(context.variables),
-  };
-  const others = [context.offer ? 'the offer' : '', context.resource ? 'the machine' : ''].filter(Boolean);
-  const known = `only the request${others.map((o) => ` and ${o}`).join('')} ${others.length === 0 ? 'is' : 'are'}`;
-  function* walk(node: ASTNode, bound: ReadonlySet<string>): Generator<ExpressionIssue> {
-    const at = { start: node.start, end: node.end };
-    if (node.op === '.?' || node.op === '[?]')
-      yield { code: 'cel-not-allowed', message: 'optional access is not supported; use has()', ...at };
-    if (node.op === 'id') {
-      if (bound.has(node.args) || BUILT_IN.has(node.args)) return;
-      if ((ROOTS as readonly string[]).includes(node.args)) {
-        const message = `'${node.args}' is not a value of its own: name one of its attributes, such as ${node.args}.${attributes[node.args]![0] ?? 'name'}`;
-        yield { code: 'cel-not-allowed', message, ...at };
-      } else if (node.args === 'cel')
-        // Bound values can double in size at each step, which no estimate from the text would see.
-        yield { code: 'cel-not-allowed', message: 'cel.bind() is not supported: use variables', ...at };
-      else {
-        const near = nearest(node.args, ROOTS);
-        yield {
-          code: 'unknown-name',
-          message: `unknown name '${node.args}'`,
-          ...(near && { suggestion: near }),
-          ...at,
-        };
+/** Attributes by what they are of; variables are each policy's own. */
+const ATTRIBUTES: Record<string, readonly string[]> = {
+  request: Object.keys(REQUEST_ATTRIBUTES),
+  offer: Object.keys(OFFER_ATTRIBUTES),
+  resource: Object.keys(RESOURCE_ATTRIBUTES),
+};
+
+function nameIssues(ast: ASTNode, context: ExpressionContext): ExpressionIssue[] {
+  const issues: ExpressionIssue[] = [];
+  collectNameIssues(ast, NOTHING, context, issues);
+  return issues;
+}
+
+const NOTHING: ReadonlySet<string> = new Set();
+
+function isRoot(name: string): boolean {
+  return (ROOTS as readonly string[]).includes(name);
+}
+
+function collectNameIssues(
+  node: ASTNode,
+  bound: ReadonlySet<string>,
+  context: ExpressionContext,
+  issues: ExpressionIssue[],
+): void {
+  const { start, end } = node;
+  const namesOf = (root: string): readonly string[] => ATTRIBUTES[root] ?? Object.keys(context.variables);
+  if (node.op === '.?' || node.op === '[?]')
+    issues.push({
+      code: 'cel-not-allowed',
+      message: 'optional access is not supported; use has()',
+      start,
+      end,
+    });
+  if (node.op === 'id') {
+    const name = node.args;
+    if (bound.has(name) || BUILT_IN.has(name)) return;
+    if (isRoot(name)) {
+      const message = `'${name}' is not a value of its own: name one of its attributes, such as ${name}.${namesOf(name)[0] ?? 'name'}`;
+      issues.push({ code: 'cel-not-allowed', message, start, end });
+    } else if (name === 'cel')
+      // Bound values can double in size at each step, which no estimate from the text would see.
+      issues.push({
+        code: 'cel-not-allowed',
+        message: 'cel.bind() is not supported: use variables',
+        start,
+        end,
+      });
+    else {
+      const near = nearest(name, ROOTS);
+      issues.push({
+        code: 'unknown-name',
+        message: `unknown name '${name}'`,
+        ...(near && { suggestion: near }),
+        start,
+        end,
+      });
+    }
+    return;
+  }
+  if (node.op === '.' && node.args[0].op === 'id' && !bound.has(node.args[0].args)) {
+    const root = node.args[0].args;
+    if (isRoot(root)) {
+      const name = node.args[1];
+      if ((root === 'offer' || root === 'resource') && !context[root])
+        issues.push({
+          code: 'cel-not-allowed',
+          message: `'${root}' is not known here: ${knownIn(context)}`,
+          start,
+          end,
+        });
+      else if (!namesOf(root).includes(name)) {
+        const near = nearest(name, namesOf(root));
+        const what =
+          root === 'variables' ? 'variable (a variable may use the ones above it)' : `attribute of ${root}`;
+        issues.push({
+          code: 'unknown-attribute',
+          message: `'${name}' is not a known ${what}`,
+          ...(near && { suggestion: `${root}.${near}` }),
+          start: end - name.length,
+          end,
+        });
       }
       return;
     }
-    if (node.op === '.' && node.args[0].op === 'id' && !bound.has(node.args[0].args)) {
-      const root = node.args[0].args;
-      if ((ROOTS as readonly string[]).includes(root)) {
-        const name = node.args[1];
-        if ((root === 'offer' || root === 'resource') && !context[root])
-          yield { code: 'cel-not-allowed', message: `'${root}' is not known here: ${known}`, ...at };
-        else if (!attributes[root]!.includes(name)) {
-          const near = nearest(name, attributes[root]!);
-          const what =
-            root === 'variables' ? 'variable (a variable may use the ones above it)' : `attribute of ${root}`;
-          yield {
-            code: 'unknown-attribute',
-            message: `'${name}' is not a known ${what}`,
-            ...(near && { suggestion: `${root}.${near}` }),
-            start: node.end - name.length,
-            end: node.end,
-          };
-        }
-        return;
-      }
-    }
-    if (node.op === 'call' && node.args[0] === 'has') {
-      const [argument] = node.args[1];
-      if (argument?.op === '.' && argument.args[0].op === 'id' && argument.args[0].args === 'variables')
-        yield {
-          code: 'cel-not-allowed',
-          message: 'a variable is always there; has() is for attributes',
-          ...at,
-        };
-    }
-    let inner = bound;
-    if (node.op === 'rcall') {
-      const [name, , args] = node.args;
-      if (name === 'matches' && args[0]) yield* patternIssues(args[0]);
-      const binds = MACROS.has(name) ? args[0] : undefined;
-      if (binds?.op === 'id') {
-        if ((ROOTS as readonly string[]).includes(binds.args))
-          yield {
-            code: 'cel-not-allowed',
-            message: `'${binds.args}' may not be used as the name of an element`,
-            start: binds.start,
-            end: binds.end,
-          };
-        inner = new Set([...bound, binds.args]);
-      }
-    }
-    if (node.op === 'call' && node.args[0] === 'matches' && node.args[1][1])
-      yield* patternIssues(node.args[1][1]);
-    for (const child of children(node)) yield* walk(child, inner);
   }
-  yield* walk(ast, new Set());
+  if (node.op === 'call' && node.args[0] === 'has') {
+    const [argument] = node.args[1];
+    if (argument?.op === '.' && argument.args[0].op === 'id' && argument.args[0].args === 'variables')
+      issues.push({
+        code: 'cel-not-allowed',
+        message: 'a variable is always there; has() is for attributes',
+        start,
+        end,
+      });
+  }
+  let inner = bound;
+  if (node.op === 'rcall') {
+    const [name, , args] = node.args;
+    if (name === 'matches' && args[0]) issues.push(...patternIssues(args[0]));
+    const binds = MACROS.has(name) ? args[0] : undefined;
+    if (binds?.op === 'id') {
+      if (isRoot(binds.args))
+        issues.push({
+          code: 'cel-not-allowed',
+          message: `'${binds.args}' may not be used as the name of an element`,
+          start: binds.start,
+          end: binds.end,
+        });
+      inner = new Set([...bound, binds.args]);
+    }
+  }
+  if (node.op === 'call' && node.args[0] === 'matches' && node.args[1][1])
+    issues.push(...patternIssues(node.args[1][1]));
+  for (const child of children(node)) collectNameIssues(child, inner, context, issues);
 }
 
-function* patternIssues(pattern: ASTNode): Generator<ExpressionIssue> {
+function knownIn(context: ExpressionContext): string {
+  const others = [context.offer ? 'the offer' : '', context.resource ? 'the machine' : ''].filter(Boolean);
+  return `only the request${others.map((o) => ` and ${o}`).join('')} ${others.length === 0 ? 'is' : 'are'}`;
+}
+
+function patternIssues(pattern: ASTNode): ExpressionIssue[] {
   const at = { start: pattern.start, end: pattern.end };
   if (pattern.op !== 'value' || typeof pattern.args !== 'string') {
-    yield {
-      code: 'cel-pattern',
-      message: 'the pattern of matches() must be a literal, so that it can be checked',
-      ...at,
-    };
-    return;
+    const message = 'the pattern of matches() must be a literal, so that it can be checked';
+    return [{ code: 'cel-pattern', message, ...at }];
   }
   const message = patternProblem(pattern.args);
-  if (message !== null) yield { code: 'cel-pattern', message, ...at };
+  return message === null ? [] : [{ code: 'cel-pattern', message, ...at }];
 }
 
 /** Type errors of each operand apart; the whole is looked at when its parts are well. */

@@ -44,9 +44,8 @@ export function interpret(
  * against a number becomes a loop over typed arrays, and any other part is evaluated by the interpreter once
  * per distinct combination of the attributes it reads (for one dictionary column: once per value).
  */
-export function compileColumnar(source: string): ColumnarProgram {
+export function compileColumnar(source: string, root = EVALUATION.parse(source).ast): ColumnarProgram {
   const combined: OfferAttribute[][] = [];
-  const root = EVALUATION.parse(source).ast;
   const run = build(root, combined);
   return { run, offerAttributes: reads(root).offer, combined };
 }
@@ -87,8 +86,9 @@ function shared(node: ASTNode, make: () => Run, requestAttributes: ReadonlySet<s
 
 /** An expression without the offer: one evaluation for all offers. */
 function constant(node: ASTNode): Run {
-  const evaluate = interpret(printCel(node));
+  let evaluate: ReturnType<typeof interpret> | undefined;
   return (_table, request) => {
+    evaluate ??= interpret(printCel(node));
     const verdict = evaluate(request, {});
     return verdict === 'true' ? TRUE : verdict === 'false' ? FALSE : ERROR;
   };

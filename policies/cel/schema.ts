@@ -1,4 +1,5 @@
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
+import { RecentlyUsed } from '../memo.ts';
 import type { EstateMachine, PlacementRequest } from '../place/types.ts';
 
 /** The CEL types an attribute may have here. */
@@ -128,14 +129,51 @@ export const EVALUATION = celEnvironment({ offer: true, resource: true, limits: 
 
 const FINISHED = celEnvironment({ offer: true, resource: true, limits: WRITTEN_OUT });
 
-/** The tree of an expression whose variables are written out; null when that made it too large. */
+/** An editor reads a file again at each keystroke, with all of its expressions but one as they were. */
+const trees = new RecentlyUsed<string, ASTNode | null>(4096);
+
+/** The tree of an expression whose variables are written out, not to be changed; null when that made it too large. */
 export function writtenOut(source: string): ASTNode | null {
-  try {
-    return FINISHED.parse(source).ast;
-  } catch {
-    // The parts were checked before, so only the limits can be the reason.
-    return null;
+  return trees.get(source, () => {
+    try {
+      return FINISHED.parse(source).ast;
+    } catch {
+      // The parts were checked before, so only the limits can be the reason.
+      return null;
+    }
+  });
+}
+
+/** What says that text is far from every limit: each level of depth takes one of these characters, and each node at least one. */
+const LEVELS = /[([{?.]/g;
+
+/** Whether an expression with its variables written out may be beyond a limit, as far as its text tells. */
+export function mayBeTooLarge(source: string): boolean {
+  if (source.length >= WRITTEN.maxListElements) return true;
+  let levels = 1;
+  for (const _ of source.matchAll(LEVELS)) levels++;
+  return levels >= WRITTEN_OUT.maxDepth;
+}
+
+/**
+ * An expression with its variables in their places, of their own trees: as {@link writtenOut} makes it, without the parsing. Only `op`
+ * and `args` of its nodes count.
+ */
+export function withVariables(node: ASTNode, variable: (name: string) => ASTNode): ASTNode {
+  if (node.op === '.' && node.args[0].op === 'id' && node.args[0].args === 'variables')
+    return variable(node.args[1]);
+  const args = replaced(node.args, variable);
+  return args === node.args ? node : ({ op: node.op, args } as ASTNode);
+}
+
+function replaced(value: unknown, variable: (name: string) => ASTNode): unknown {
+  if (Array.isArray(value)) {
+    const made = value.map((one) => replaced(one, variable));
+    return made.some((one, i) => one !== value[i]) ? made : value;
   }
+  return value !== null && typeof value === 'object' && 'op' in value
+    ? withVariables(value as ASTNode, variable)
+    : value;
 }
 
 /** A request in CEL's own values: ints are bigints, the rest as it is. */
@@ -168,12 +206,13 @@ export function celResource(machine: EstateMachine, now: Date): Record<string, u
 /** Child expressions of a node, macros' arguments included. */
 export function children(node: ASTNode): ASTNode[] {
   const found: ASTNode[] = [];
-  const collect = (value: unknown): void => {
-    if (Array.isArray(value)) value.forEach(collect);
-    else if (value !== null && typeof value === 'object' && 'op' in value) found.push(value as ASTNode);
-  };
-  collect(node.args);
+  collectNodes(node.args, found);
   return found;
+}
+
+function collectNodes(value: unknown, found: ASTNode[]): void {
+  if (Array.isArray(value)) for (const one of value) collectNodes(one, found);
+  else if (value !== null && typeof value === 'object' && 'op' in value) found.push(value as ASTNode);
 }
 
 /** Attributes of `request`, `offer` and `resource` that an expression reads. */
@@ -186,14 +225,17 @@ export interface Reads {
 /** Finds what a checked, inlined expression reads; a checked one names them only as `request.x`, `offer.x`, … */
 export function reads(node: ASTNode): Reads {
   const found: Reads = { request: new Set(), offer: new Set(), resource: new Set() };
-  const walk = (n: ASTNode): void => {
-    if (n.op === '.' && n.args[0].op === 'id') {
-      if (n.args[0].args === 'request') found.request.add(n.args[1]);
-      if (n.args[0].args === 'offer') found.offer.add(n.args[1] as OfferAttribute);
-      if (n.args[0].args === 'resource') found.resource.add(n.args[1] as ResourceAttribute);
-    }
-    children(n).forEach(walk);
-  };
-  walk(node);
+  collectReads(node, found);
   return found;
+}
+
+function collectReads(node: ASTNode, found: Reads): void {
+  if (node.op === '.' && node.args[0].op === 'id') {
+    const [{ args: root }, name] = node.args;
+    if (root === 'request') found.request.add(name);
+    else if (root === 'offer') found.offer.add(name as OfferAttribute);
+    else if (root === 'resource') found.resource.add(name as ResourceAttribute);
+    return;
+  }
+  for (const child of children(node)) collectReads(child, found);
 }

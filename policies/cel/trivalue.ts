@@ -46,6 +46,55 @@ export function nextBit(bits: Bits, from: number): number {
   return word * 32 + 31 - Math.clz32(x & -x);
 }
 
+/** Clears the bits of a set that are not in another, which is at least as long. */
+export function keepOnly(bits: Bits, others: Bits): void {
+  for (let w = 0; w < bits.length; w++) bits[w]! &= others[w]!;
+}
+
+/** How many bits are set in both sets. */
+export function countBoth(a: Bits, b: Bits): number {
+  let total = 0;
+  for (let w = 0; w < a.length; w++) total += popcount(a[w]! & b[w]!);
+  return total;
+}
+
+/** How many bits of a set are not in another. */
+export function countOutside(bits: Bits, other: Bits): number {
+  let total = 0;
+  for (let w = 0; w < bits.length; w++) {
+    const x = bits[w]! & ~other[w]!;
+    if (x !== 0) total += popcount(x);
+  }
+  return total;
+}
+
+/** First bit at or after `from`, and before `end`, that is in both sets, or -1. */
+export function nextInBoth(a: Bits, b: Bits, from: number, end = a.length * 32): number {
+  if (from >= end) return -1;
+  const words = Math.min(a.length, (end + 31) >>> 5);
+  let word = from >>> 5;
+  if (word >= words) return -1;
+  let x = a[word]! & b[word]! & (0xffffffff << (from & 31));
+  while (x === 0) {
+    if (++word >= words) return -1;
+    x = a[word]! & b[word]!;
+  }
+  const found = word * 32 + 31 - Math.clz32(x & -x);
+  return found < end ? found : -1;
+}
+
+/** First bit of a set at or after `from` that is not in another, or -1. */
+export function nextOutside(bits: Bits, other: Bits, from: number): number {
+  let word = from >>> 5;
+  if (word >= bits.length) return -1;
+  let x = bits[word]! & ~other[word]! & (0xffffffff << (from & 31));
+  while (x === 0) {
+    if (++word >= bits.length) return -1;
+    x = bits[word]! & ~other[word]!;
+  }
+  return word * 32 + 31 - Math.clz32(x & -x);
+}
+
 /** Whether the offer's bit is set. */
 export function hasBit(bits: Bits, i: number): boolean {
   return ((bits[i >>> 5]! >>> (i & 31)) & 1) === 1;

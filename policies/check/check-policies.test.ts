@@ -28,6 +28,44 @@ function codes(...expressions: string[]): string[] {
   ).map((p) => p.code);
 }
 
+describe('a policy with an error in a rule', () => {
+  const file = (...lines: string[]): ReturnType<typeof parsePolicy> =>
+    parsePolicy(
+      `apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: p, scope: organizations/default}\nspec:\n${lines.join('\n')}\n`,
+      'p.yaml',
+    );
+  const rules = [
+    '  rules:',
+    '  - {name: broken, deny: offer.burstabel}',
+    '  - {name: never, require: offer.vcpus > 4 && offer.vcpus < 2}',
+    '  - {name: wide, require: offer.vcpus > 1}',
+    '  - {name: narrow, require: offer.vcpus > 3}',
+  ];
+
+  test('is told what is doubtful in its others, each where it is', () => {
+    const { policies, partly, problems } = file(...rules);
+    expect(policies).toEqual([]);
+    expect(problems.map(({ path }) => path)).toEqual(['spec.rules[0].deny']);
+    expect(checkPolicies(partly, null).map(({ code, line, path }) => [code, line, path])).toEqual([
+      ['never-holds', 7, 'spec.rules[1]'],
+      ['redundant-rule', 8, 'spec.rules[2]'],
+    ]);
+  });
+
+  test('is not looked at where the error may matter to all of them', () => {
+    expect(file(...rules, '  match: request.cuont > 1').partly).toEqual([]);
+    expect(file('  rules:', '  - {name: broken, deny: offer.burstabel}').partly).toEqual([]);
+    expect(file('  rules: 3').partly).toEqual([]);
+  });
+
+  test('may have the rule that another overrides', () => {
+    const own = layer('own', 'projects/shop', '{name: broken, require: offer.vcpus > 1, override: true}');
+    expect(checkPolicies([...file(...rules).partly, own], null).map(({ code }) => code)).not.toContain(
+      'override',
+    );
+  });
+});
+
 describe('an override', () => {
   const org = (overridable: boolean) =>
     layer('org', 'organizations/default', `{name: r, deny: offer.burstable, overridable: ${overridable}}`);
@@ -220,6 +258,46 @@ describe('two rules', () => {
       scope: { kind: 'project', name: 'lab' },
     });
     expect(found(parent, child)).toEqual([]);
+  });
+});
+
+describe('a spread over more than there is', () => {
+  const zones = (provider: string, region: string, ...names: string[]) => {
+    const row = [...loadSnapshot().rows()].find((r) => r.provider === provider && r.region === region)!;
+    return names.map((zone) => ({ ...row, zone }));
+  };
+  const rows = [
+    ...zones('aws', 'eu-central-1', 'euc1-az1', 'euc1-az2', 'euc1-az3'),
+    ...zones('aws', 'us-east-1', 'use1-az1', 'use1-az2'),
+  ];
+  const catalogue = Catalogue.fromRows(rows, { name: 'test', date: '2026-01-01' });
+  const spread = (clause: string, over: Catalogue | null = catalogue): string[] => {
+    const source = `apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: p}\nspec:\n  rules:\n  - {name: ha, spread: ${clause}}\n`;
+    const { policies, problems } = parsePolicy(source, 'p.yaml');
+    expect(problems).toEqual([]);
+    return checkPolicies(policies, over).map((p) => `${p.severity} ${p.code} ${p.line} ${p.message}`);
+  };
+
+  test('is warned of, with how many there are', () => {
+    expect(spread('{by: zone, min: 6}')).toEqual([
+      "warning wide-spread 6 rule 'ha': it asks for 6 zones, and the catalogue has 5: only on-prem sites could make up for the rest",
+    ]);
+    expect(spread('{by: zone, min: 4, group: [project, provider, region]}')).toEqual([
+      "warning wide-spread 6 rule 'ha': it asks for 4 zones, and the catalogue has 3 for one provider and region: only on-prem sites could make up for the rest",
+    ]);
+    expect(spread('{by: provider, min: 2}')).toHaveLength(1);
+    expect(spread('{by: region, min: 3}')).toHaveLength(1);
+  });
+
+  test('is not warned of where there are enough, in some group, or where nobody knows', () => {
+    expect(spread('{by: zone, min: 5}')).toEqual([]);
+    expect(spread('{by: zone, min: 3, group: [project, region]}')).toEqual([]);
+    expect(spread('{by: region, min: 2}')).toEqual([]);
+    expect(spread('{by: host, min: 100}')).toEqual([]);
+    expect(spread('{by: zone, min: 100}', null)).toEqual([]);
+    const zoneless = rows.map((row) => ({ ...row, zone: null }));
+    const unknown = Catalogue.fromRows(zoneless, { name: 'test', date: '2026-01-01' });
+    expect(spread('{by: zone, min: 100}', unknown)).toEqual([]);
   });
 });
 

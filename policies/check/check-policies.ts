@@ -5,15 +5,16 @@ import { Budget, CaseFinder } from './cases.ts';
 import { pairProblems } from './pairs.ts';
 import { exampleOf, RuleCases, ruleProblem } from './rule-cases.ts';
 import { unknownValues } from './unknown-values.ts';
+import { wideSpreads } from './wide-spreads.ts';
 import { describeRequest } from './witness.ts';
 
 /** Joins of cases one call may make; some two million a second are made. */
 const MAX_JOINS = 1_000_000;
 
 /**
- * What is doubtful in policies that are free of errors, all of it warnings: rules that let nothing or everything
- * through, rules that another makes superfluous, rules that together let nothing through, and values no offer of the
- * catalogue has. A warning is never wrong; with very many rules some may be missing. Policies given together are
+ * What is doubtful in policies that are free of errors, or in what is left of others (`ParsedFile.partly`), all of it warnings: rules that let nothing or everything
+ * through, rules that another makes superfluous, rules that together let nothing through, values no offer of the
+ * catalogue has, and spreads over more places than it has. A warning is never wrong; with very many rules some may be missing. Policies given together are
  * taken to be in force together; `whole`: and no others are. Without a catalogue (or an empty one) values are not looked up.
  */
 export function checkPolicies(
@@ -35,7 +36,8 @@ export function checkPolicies(
       if (found.length === 0 && !cases.constant) sound.push(cases);
     });
   problems.push(...pairProblems(sound, finder), ...idleOverrides(policies, whole));
-  if (catalogue !== null && catalogue.length > 0) problems.push(...unknownValues(policies, catalogue));
+  if (catalogue !== null && catalogue.length > 0)
+    problems.push(...unknownValues(policies, catalogue), ...wideSpreads(policies, catalogue));
   return problems.sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.line - b.line));
 }
 
@@ -55,7 +57,7 @@ function idleOverrides(policies: readonly ParsedPolicy[], whole: boolean): Probl
       const closed = named.find(({ rules }) => rules.some((r) => r.name === rule.name && !r.overridable));
       if (closed !== undefined)
         return [warn(`policy '${closed.name}' does not make it overridable: both apply`)];
-      if (named.length > 0 || !(whole || parents.length > 0)) return [];
+      if (named.length > 0 || !(whole || parents.length > 0) || !parents.every(isWhole)) return [];
       const open = parents.flatMap(({ rules }) => rules.filter((r) => r.overridable).map((r) => r.name));
       const suggestion = nearest(rule.name, open);
       const where = whole ? 'in force' : 'given here';
@@ -67,6 +69,11 @@ function idleOverrides(policies: readonly ParsedPolicy[], whole: boolean): Probl
       ];
     }),
   );
+}
+
+/** Whether all of its rules could be read: one that is a hole may have any name. */
+function isWhole({ rules }: ParsedPolicy): boolean {
+  return Object.keys(rules).length === rules.length;
 }
 
 const RULE = {

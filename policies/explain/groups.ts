@@ -1,8 +1,7 @@
-import type { Bits } from '../cel/trivalue.ts';
+import { type Bits, keepOnly, nextBit, nextOutside } from '../cel/trivalue.ts';
 import type { CompiledRule } from '../place/compiled.ts';
 import { canReject } from '../place/evaluate.ts';
 import type { Evaluation } from '../place/place.ts';
-import { all } from '../place/verdicts.ts';
 import type { RuleReference } from './types.ts';
 
 /** One enforced rule with all its clauses: people drop rules, not clauses. */
@@ -12,12 +11,15 @@ export interface RuleGroup {
   clauses: number[];
   rejects: boolean;
   prices: boolean;
-  /** By table: the offers that all its clauses let through. */
+  /** By table: the offers that all its clauses let through; of one clause, its own set, not to be changed. */
   passes: Bits[];
 }
 
-/** The enforced rules that reject or price offers, in order. */
-export function ruleGroups({ inForce, tables }: Pick<Evaluation, 'inForce' | 'tables'>): RuleGroup[] {
+/** The enforced rules that reject or price offers, in order. `words`: how much of each table's sets is looked at. */
+export function ruleGroups(
+  { inForce, tables }: Pick<Evaluation, 'inForce' | 'tables'>,
+  words: readonly number[],
+): RuleGroup[] {
   const clauses = new Map<string, number[]>();
   for (const [r, rule] of inForce.rules.entries()) {
     if (rule.mode !== 'enforce' || rule.effect === 'approval') continue;
@@ -33,9 +35,10 @@ export function ruleGroups({ inForce, tables }: Pick<Evaluation, 'inForce' | 'ta
       clauses: own,
       rejects: rules.some(canReject),
       prices: rules.some((rule) => !canReject(rule)),
-      passes: tables.map(({ table, verdicts }) =>
-        intersection(all(table), ...own.map((r) => verdicts[r]!.passes)),
-      ),
+      passes: tables.map(({ verdicts }, t) => {
+        const [first, ...others] = own.map((r) => verdicts[r]!.passes);
+        return others.length === 0 ? first! : intersection(first!.subarray(0, words[t]!), ...others);
+      }),
     };
   });
 }
@@ -45,31 +48,50 @@ export function referenceTo({ policy, rule, file, line }: CompiledRule): RuleRef
   return { policy, rule, file, line };
 }
 
-/** Bits that are in every set. */
+/** Bits that are in every set; as long as the first. */
 export function intersection(first: Bits, ...others: readonly Bits[]): Bits {
   const bits = first.slice();
-  for (const other of others) for (let w = 0; w < bits.length; w++) bits[w]! &= other[w]!;
+  for (const other of others) keepOnly(bits, other);
   return bits;
 }
 
-/** For each group: the offers of a set (one a table) that every other group lets through. */
-export function passingOthers(groups: readonly RuleGroup[], sets: readonly Bits[]): Bits[][] {
-  const found = groups.map(() => [] as Bits[]);
-  for (const [t, set] of sets.entries()) {
-    let before = set;
-    for (const [g, group] of groups.entries()) {
-      found[g]![t] = before.slice();
-      before = intersection(before, group.passes[t]!);
-    }
-    const after = new Uint32Array(set.length).fill(0xffffffff);
-    for (let g = groups.length - 1; g >= 0; g--) {
-      const bits = found[g]![t]!;
-      const passes = groups[g]!.passes[t]!;
-      for (let w = 0; w < bits.length; w++) {
-        bits[w]! &= after[w]!;
-        after[w]! &= passes[w]!;
+const NOTHING: Bits = new Uint32Array(0);
+
+/** Bits that are in one set and not in another; as long as the first, or empty. */
+export function difference(bits: Bits, other: Bits): Bits {
+  if (nextOutside(bits, other, 0) < 0) return NOTHING;
+  const left = bits.slice();
+  for (let w = 0; w < left.length; w++) left[w]! &= ~other[w]!;
+  return left;
+}
+
+/**
+ * Offers of sets (one a table) by how many groups reject them: at 0, by table, those that exactly one does, and so on up to
+ * `most`. Counted in saturating binary counters, one bit an offer.
+ */
+export function rejectedByExactly(
+  groups: readonly RuleGroup[],
+  sets: readonly Bits[],
+  most: number,
+): Bits[][] {
+  const byTable = sets.map((set, t) => {
+    const atLeast = Array.from({ length: most + 1 }, () => new Uint32Array(set.length));
+    const none = nextBit(set, 0) < 0;
+    for (const group of groups) {
+      if (!group.rejects || none) continue;
+      const passes = group.passes[t]!;
+      for (let k = most; k > 0; k--) {
+        const [more, fewer] = [atLeast[k]!, atLeast[k - 1]!];
+        for (let w = 0; w < set.length; w++) more[w]! |= fewer[w]! & ~passes[w]!;
       }
+      const [any] = atLeast;
+      for (let w = 0; w < set.length; w++) any![w]! |= set[w]! & ~passes[w]!;
     }
-  }
-  return found;
+    for (let k = 0; k < most; k++) {
+      const [exactly, more] = [atLeast[k]!, atLeast[k + 1]!];
+      for (let w = 0; w < set.length; w++) exactly[w]! &= ~more[w]!;
+    }
+    return atLeast;
+  });
+  return Array.from({ length: most }, (_, k) => byTable.map((counters) => counters[k]!));
 }

@@ -1,6 +1,6 @@
-import { type Bits, hasBit, nextBit } from '../cel/trivalue.ts';
+import { type Bits, nextInBoth } from '../cel/trivalue.ts';
 import type { Evaluated } from '../place/evaluate.ts';
-import { compareOffers, HOURS_PER_MONTH } from '../place/offers.ts';
+import { compareOffers, HOURS_PER_MONTH, type OfferTable } from '../place/offers.ts';
 import { type SurchargeClass, scoreOf } from '../place/surcharges.ts';
 import type { PlacedOffer } from '../place/types.ts';
 import type { Kept } from './types.ts';
@@ -33,44 +33,77 @@ export class Ranking {
     this.#priced = priced;
   }
 
-  /** The best offer of the sets but one, or null. */
-  best(sets: readonly Bits[], except: Ranked | null = null): Ranked | null {
-    let best: Ranked | null = null;
+  /** The best offer of the sets; `than`, where none of them is better. */
+  best(sets: readonly Bits[], than: Ranked | null = null): Ranked | null {
+    let best = than;
     for (const [table, bits] of sets.entries())
       for (const own of this.#classes[table]!) {
-        let row = firstOfBoth(bits, own.bits, 0);
-        if (except !== null && except.table === table && except.row === row)
-          row = firstOfBoth(bits, own.bits, row + 1);
-        if (row < 0) continue;
-        const ranked = this.#rank(table, row, own);
-        if (this.isBetter(ranked, best)) best = ranked;
+        const row = nextInBoth(bits, own.bits, 0, this.#end(table, own, best));
+        if (row >= 0) best = this.#rank(table, row, own);
       }
     return best;
   }
 
-  /** The best of some rows (of each table, in order; at least one in all). */
-  bestOf(rows: readonly (readonly number[])[]): Ranked {
+  /** The best offer of the sets but the very best. */
+  after(very: Ranked, sets: readonly Bits[]): Ranked | null {
     let best: Ranked | null = null;
-    for (const [table, own] of rows.entries()) {
-      const classes = this.#classes[table]!;
-      // In one class the rows are in the order of preference.
-      for (const row of classes.length === 1 ? own.slice(0, 1) : own) {
-        const ranked = this.#rank(table, row, classes.find(({ bits }) => hasBit(bits, row))!);
-        if (this.isBetter(ranked, best)) best = ranked;
+    for (const [table, bits] of sets.entries())
+      for (const own of this.#classes[table]!) {
+        const end = this.#end(table, own, best);
+        let row = nextInBoth(bits, own.bits, 0, end);
+        if (table === very.table && row === very.row) row = nextInBoth(bits, own.bits, row + 1, end);
+        if (row >= 0) best = this.#rank(table, row, own);
       }
-    }
-    return best!;
+    return best;
   }
 
   /** The offers of the sets that are better than one, in each class best first; all of them when it is null. */
   *betterThan(sets: readonly Bits[], than: Ranked | null): Generator<Ranked> {
     for (const [table, bits] of sets.entries())
-      for (const own of this.#classes[table]!)
-        for (let row = firstOfBoth(bits, own.bits, 0); row >= 0; row = firstOfBoth(bits, own.bits, row + 1)) {
+      for (const own of this.#classes[table]!) {
+        const end = this.#end(table, own, than);
+        for (
+          let row = nextInBoth(bits, own.bits, 0, end);
+          row >= 0;
+          row = nextInBoth(bits, own.bits, row + 1, end)
+        )
+          yield this.#rank(table, row, own);
+      }
+  }
+
+  /**
+   * Of the offers of the sets that are better than one, the best of those with the least number, or the greatest.
+   * `numbers`: by row, NaN where it is not known; null where nothing is. Asked only of tables that have such offers.
+   */
+  extreme(
+    sets: readonly Bits[],
+    than: Ranked | null,
+    least: boolean,
+    numbers: (table: number) => Float64Array | null,
+  ): { number: number; best: Ranked } | null {
+    let best: Ranked | null = null;
+    let number = Number.NaN;
+    for (const [table, bits] of sets.entries()) {
+      let column: Float64Array | null | undefined;
+      for (const own of this.#classes[table]!) {
+        const end = this.#end(table, own, than);
+        let row = nextInBoth(bits, own.bits, 0, end);
+        if (row >= 0 && column === undefined) column = numbers(table);
+        if (!column) continue;
+        let first = true;
+        for (; row >= 0; row = nextInBoth(bits, own.bits, row + 1, end)) {
+          const here = column[row]!;
+          // Of equals in one class the first is the best.
+          if (least ? here > number : here < number) continue;
+          if (!Number.isFinite(here) || (here === number && !first)) continue;
           const ranked = this.#rank(table, row, own);
-          if (!this.isBetter(ranked, than)) break;
-          yield ranked;
+          if (here !== number || this.isBetter(ranked, best)) best = ranked;
+          number = here;
+          first = false;
         }
+      }
+    }
+    return best && { number, best };
   }
 
   /** Whether the first is to be preferred; to nothing, everything is. */
@@ -94,6 +127,20 @@ export class Ranking {
     return { offer: this.offer(ranked), savingPerMonth: saving(ranked, winner) };
   }
 
+  /** The first row of a class that is not better than an offer. */
+  #end(table: number, own: SurchargeClass, than: Ranked | null): number {
+    const { length } = this.#prices[table]!;
+    if (than === null || own.tier < than.tier) return length;
+    if (own.tier > than.tier) return 0;
+    let [low, high] = [0, length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.isBetter(this.#rank(table, middle, own), than)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   #offerAt({ table, row }: Ranked): PlacedOffer {
     return this.#evaluated[table]!.table.offer(row);
   }
@@ -109,14 +156,19 @@ export function saving(of: Ranked, winner: Ranked | null): number | null {
   return winner === null ? null : (winner.price - of.price) * HOURS_PER_MONTH;
 }
 
-function firstOfBoth(a: Bits, b: Bits, from: number): number {
-  if (a === b) return nextBit(a, from);
-  let word = from >>> 5;
-  if (word >= a.length) return -1;
-  let x = (a[word]! & b[word]! & (0xffffffff << (from & 31))) >>> 0;
-  while (x === 0) {
-    if (++word >= a.length) return -1;
-    x = (a[word]! & b[word]!) >>> 0;
+/**
+ * How many words of a table's sets hold every offer that is better than the winner, or would be without some of the rules
+ * that price. What they add is never below 0, so that offer costs no more than the winner's score; but where the winner
+ * misses a strict preference, or there is none, it may be any.
+ */
+export function wordsInReach(table: OfferTable, winner: Ranked | null): number {
+  const prices = table.numbers('pricePerHour');
+  let [low, high] = [0, prices.length];
+  if (winner === null || winner.tier > 0) low = high;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (prices[middle]! <= winner!.score) low = middle + 1;
+    else high = middle;
   }
-  return word * 32 + 31 - Math.clz32(x & -x);
+  return (low + 31) >>> 5;
 }

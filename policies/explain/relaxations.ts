@@ -1,36 +1,33 @@
-import { type Bits, hasBit } from '../cel/trivalue.ts';
+import { type Bits, countBits, keepOnly, nextBit } from '../cel/trivalue.ts';
 import type { PlacedOffer } from '../place/types.ts';
-import type { RuleGroup } from './groups.ts';
+import { difference, type RuleGroup } from './groups.ts';
 import type { Ranked, Ranking } from './ranking.ts';
 import { MOST_RULES, MOST_SETS, type Relaxation } from './types.ts';
 
-/** A set of groups, by their places in the list, and the offers that exactly they reject. */
+/** A set of groups, by their places in the list, and the offers (one set a table) that exactly they reject. */
 interface Part {
   groups: number[];
-  /** By table, in the order of the rows. */
-  rows: number[][];
+  offers: Bits[];
 }
 
 /**
  * The smallest sets of rules without which something fits, where the rules reject every offer that can be had. An offer is
  * freed by dropping exactly the rules that reject it, so the sets are those rejecting sets of offers that contain no
- * smaller one. Offers are counted by how many rules reject them in saturating binary counters, one bit an offer; of those
- * with few, the ones that a smaller set frees already are left out, and the others are parted by who rejects them.
+ * smaller one. `rejected`: the offers by how many groups reject them; those that a smaller set frees already are left out,
+ * and the others are parted by who rejects them.
  */
 export function relaxations(
   groups: readonly RuleGroup[],
-  available: readonly Bits[],
+  rejected: readonly (readonly Bits[])[],
   rankingWithout: (dropped: readonly RuleGroup[]) => Ranking,
 ): Relaxation[] {
-  const rejecting = groups.filter((group) => group.rejects);
-  const rejectedBy = available.map((bits, t) => rejectedByExactly(bits, rejecting, t));
   const found: { groups: number[]; frees: number; best: Ranked; offer: PlacedOffer }[] = [];
   for (let size = 1; size <= MOST_RULES; size++) {
-    const left = rejectedBy.map((sets, t) => withoutFreed(sets[size - 1]!, rejecting, found, t));
-    for (const part of partsOf(left, rejecting)) {
-      const ranking = rankingWithout(part.groups.map((g) => rejecting[g]!));
-      const best = ranking.bestOf(part.rows);
-      const frees = part.rows.reduce((sum, rows) => sum + rows.length, 0);
+    const left = rejected[size - 1]!.map((sets, t) => withoutFreed(sets, groups, found, t));
+    for (const part of partsOf(left, groups, size)) {
+      const ranking = rankingWithout(part.groups.map((g) => groups[g]!));
+      const best = ranking.best(part.offers)!;
+      const frees = part.offers.reduce((sum, bits) => sum + countBits(bits), 0);
       found.push({ groups: part.groups, frees, best, offer: ranking.offer(best) });
     }
     // Larger sets come after all smaller ones, and these are enough.
@@ -43,25 +40,10 @@ export function relaxations(
     .sort(order)
     .slice(0, MOST_SETS)
     .map((each) => ({
-      rules: each.groups.map((g) => rejecting[g]!.reference),
+      rules: each.groups.map((g) => groups[g]!.reference),
       frees: each.frees,
       offer: each.offer,
     }));
-}
-
-/** Offers of a set by how many groups reject them: exactly 1, 2, … {@link MOST_RULES}. */
-function rejectedByExactly(set: Bits, groups: readonly RuleGroup[], table: number): Bits[] {
-  const atLeast = Array.from({ length: MOST_RULES + 1 }, () => new Uint32Array(set.length));
-  for (const group of groups) {
-    const passes = group.passes[table]!;
-    for (let w = 0; w < set.length; w++) {
-      const out = set[w]! & ~passes[w]!;
-      if (out === 0) continue;
-      for (let k = MOST_RULES; k > 0; k--) atLeast[k]![w]! |= atLeast[k - 1]![w]! & out;
-      atLeast[0]![w]! |= out;
-    }
-  }
-  return atLeast.slice(0, MOST_RULES).map((bits, k) => bits.map((word, w) => word & ~atLeast[k + 1]![w]!));
 }
 
 /** Offers that no set found so far frees in part: those that let some group of each set pass. */
@@ -74,34 +56,31 @@ function withoutFreed(
   const left = offers.slice();
   for (const set of found) {
     const passes = set.groups.map((g) => groups[g]!.passes[table]!);
-    for (let w = 0; w < left.length; w++)
-      if (left[w] !== 0) left[w]! &= passes.reduce((any, bits) => any | bits[w]!, 0);
+    for (let w = 0; w < left.length; w++) {
+      if (left[w] === 0) continue;
+      let any = 0;
+      for (const bits of passes) any |= bits[w]!;
+      left[w]! &= any;
+    }
   }
   return left;
 }
 
-/** Parts offers by the groups that reject them. */
-function partsOf(sets: readonly Bits[], groups: readonly RuleGroup[]): Part[] {
-  const parts = new Map<string, Part>();
-  for (const [t, bits] of sets.entries()) {
-    const rejectors: number[][] = [];
-    for (let w = 0; w < bits.length; w++) {
-      if (bits[w] === 0) continue;
-      for (let i = 0; i < 32; i++) rejectors[i] = [];
-      for (let g = 0; g < groups.length; g++) {
-        let out = (bits[w]! & ~groups[g]!.passes[t]![w]!) >>> 0;
-        for (; out !== 0; out = (out & (out - 1)) >>> 0) rejectors[31 - Math.clz32(out & -out)]!.push(g);
-      }
-      for (let i = 0; i < 32; i++) {
-        const row = w * 32 + i;
-        if (!hasBit(bits, row)) continue;
-        const own = rejectors[i]!;
-        const key = own.join();
-        const known = parts.get(key) ?? { groups: own, rows: sets.map(() => []) };
-        known.rows[t]!.push(row);
-        parts.set(key, known);
-      }
-    }
+/** Parts offers that exactly `size` of the groups from one on reject by those groups. The sets are used up. */
+function* partsOf(sets: Bits[], groups: readonly RuleGroup[], size: number, from = 0): Generator<Part> {
+  for (let g = from; g < groups.length && sets.some(anyBit); g++) {
+    const { rejects, passes } = groups[g]!;
+    if (!rejects) continue;
+    const offers = sets.map((bits, t) => difference(bits, passes[t]!));
+    if (!offers.some(anyBit)) continue;
+    for (const [t, bits] of sets.entries()) keepOnly(bits, passes[t]!);
+    if (size === 1) yield { groups: [g], offers };
+    else
+      for (const part of partsOf(offers, groups, size - 1, g + 1))
+        yield { ...part, groups: [g, ...part.groups] };
   }
-  return [...parts.values()];
+}
+
+function anyBit(bits: Bits): boolean {
+  return nextBit(bits, 0) >= 0;
 }

@@ -5,7 +5,7 @@ import { gpusOf } from '../place/fit.ts';
 import { limitUse, withinLimit } from '../place/limits.ts';
 import type { Evaluation } from '../place/place.ts';
 import type { HostSize } from '../place/types.ts';
-import { referenceTo } from './groups.ts';
+import { difference, referenceTo } from './groups.ts';
 import { type Ranked, type Ranking, saving } from './ranking.ts';
 import { type CapacityShortage, type LimitShortage, MOST_PLACES } from './types.ts';
 
@@ -19,8 +19,8 @@ export function limitShortage(
 ): LimitShortage | null {
   const { clause } = rule;
   if (clause.effect !== 'budget' && clause.effect !== 'quota') return null;
-  const best = ranking.best(keptOut);
-  if (best === null || !ranking.isBetter(best, winner)) return null;
+  const best = ranking.best(keptOut, winner);
+  if (best === null || best === winner) return null;
   const use = limitUse(clause, tables[best.table]!.table, best.row, context);
   let oneMore: Ranked | null = null;
   for (const ranked of ranking.betterThan(keptOut, winner)) {
@@ -38,21 +38,25 @@ export function limitShortage(
   };
 }
 
-/** The compliant offers that are better than the winner and cannot be had now. */
+/**
+ * The compliant offers that are better than the winner and cannot be had now. `words`: how much of each table's sets
+ * holds them.
+ */
 export function capacityShortages(
   evaluation: Evaluation,
   ranking: Ranking,
   winner: Ranked | null,
+  words: readonly number[],
 ): CapacityShortage[] {
   const { tables, input, refusal, context } = evaluation;
-  let left: Bits[] = tables.map(({ compliantBits, available }) =>
-    compliantBits.map((word, w) => word & ~available[w]!),
+  const left = tables.map(({ compliantBits, available }, t) =>
+    difference(compliantBits.subarray(0, words[t]!), available),
   );
   const found: CapacityShortage[] = [];
   while (found.length < MOST_PLACES) {
-    const best = ranking.best(left);
-    if (best === null || !ranking.isBetter(best, winner)) break;
-    left = left.map((bits, t) => (t === best.table ? without(bits, best.row) : bits));
+    const best = ranking.best(left, winner);
+    if (best === null || best === winner) break;
+    left[best.table]![best.row >>> 5]! &= ~(1 << (best.row & 31));
     const { table } = tables[best.table]!;
     const aside = input.setAside.find((each) => isSetAside(table, each)?.(best.row));
     const kept = ranking.kept(best, winner);
@@ -81,10 +85,4 @@ function shortOf(
     diskGiB: Math.max(0, request.diskGiB - view.free.diskGiB),
     ...(gpus > 0 && { gpus: Math.max(0, gpus - (view.free.gpus ?? 0)) }),
   };
-}
-
-function without(bits: Bits, row: number): Bits {
-  const rest = bits.slice();
-  rest[row >>> 5]! &= ~(1 << (row & 31));
-  return rest;
 }

@@ -1,9 +1,8 @@
 import type { CelRequest } from '../cel/schema.ts';
-import { type Bits, fullBits } from '../cel/trivalue.ts';
-import { memo } from '../memo.ts';
+import { type Bits, keepOnly, nextBit } from '../cel/trivalue.ts';
 import { availableOffers } from '../place/available.ts';
 import type { CompiledRule } from '../place/compiled.ts';
-import { canReject, usableOffers } from '../place/evaluate.ts';
+import { readsMachines, usableOffers } from '../place/evaluate.ts';
 import { type Condition, conditionsOf, restrict } from '../place/fit.ts';
 import type { OfferTable } from '../place/offers.ts';
 import type { Evaluation } from '../place/place.ts';
@@ -11,7 +10,7 @@ import { pricingRules, surchargeClasses } from '../place/surcharges.ts';
 import type { PlacementRequest } from '../place/types.ts';
 import { errorsOf, ruleVerdict, trueOf } from '../place/verdicts.ts';
 import { comparisonsOf, requestReads } from './comparisons.ts';
-import { intersection, referenceTo } from './groups.ts';
+import { difference, intersection, referenceTo } from './groups.ts';
 import { type Ranked, Ranking } from './ranking.ts';
 import type { Threshold } from './types.ts';
 
@@ -31,6 +30,7 @@ export function ruleThresholds(
     if (value === null) return [];
     const sets = tables.map(({ table }, t) => {
       const loosened = comparison.loosened.run(table, context.cel);
+      if (loosened.all === 'true') return keptOut[t]!;
       const lets = trueOf(loosened, table);
       if (rule.missing === 'reject') return intersection(keptOut[t]!, lets);
       const errors = errorsOf(loosened, table);
@@ -60,22 +60,9 @@ function nearest(
   ranking: Ranking,
   winner: Ranked | null,
 ): { needed: number; best: Ranked } | null {
-  // Most tables have no better offer, and then nothing is computed over all their rows.
-  const columns = new Map<OfferTable, Float64Array | null>();
   const rising = operator === '<' || operator === '<=';
-  let found: { needed: number; best: Ranked } | null = null;
-  for (const ranked of ranking.betterThan(sets, winner)) {
-    const { table } = tables[ranked.table]!;
-    const needed = memo(columns, table, () => numbers(table, cel))?.[ranked.row];
-    if (needed === undefined || !Number.isFinite(needed)) continue;
-    if (
-      found === null ||
-      (rising ? needed < found.needed : needed > found.needed) ||
-      (needed === found.needed && ranking.isBetter(ranked, found.best))
-    )
-      found = { needed, best: ranked };
-  }
-  return found;
+  const found = ranking.extreme(sets, winner, rising, (t) => numbers(tables[t]!.table, cel));
+  return found && { needed: found.number, best: found.best };
 }
 
 type Size = { attribute: keyof PlacementRequest; operator: '<=' | '>='; subject: string };
@@ -90,9 +77,13 @@ function sizeOf({ test }: Condition): Size | null {
 /**
  * For each size and the price cap the request asks for: the nearest that lets a better offer of a provider's list through.
  * Offers made to measure are left out (they shrink with the request), and so is a size that a rule reads: with another
- * size it would judge otherwise.
+ * size it would judge otherwise. `words`: how much of each table's sets holds the better offers.
  */
-export function requestThresholds(evaluation: Evaluation, winner: Ranked | null): Threshold[] {
+export function requestThresholds(
+  evaluation: Evaluation,
+  winner: Ranked | null,
+  words: readonly number[],
+): Threshold[] {
   const { input, context, inForce, tables, refusal, priced } = evaluation;
   const conditions = conditionsOf(context.request);
   const rules = [...input.policies.rules, ...inForce.rules];
@@ -103,36 +94,42 @@ export function requestThresholds(evaluation: Evaluation, winner: Ranked | null)
       : [{ condition, size }];
   });
   return asked.flatMap(({ condition, size }): Threshold[] => {
-    const wider = tables.map(({ table, base }) => {
-      const bits = fullBits(table.length);
+    const wider = tables.map((evaluated, t) => {
+      const { table, base } = evaluated;
+      const bits = difference(listedOffers(table).subarray(0, words[t]!), base);
       for (const other of conditions) if (other !== condition) restrict(bits, table, other);
-      const usable = usableOffers(table, input.includeUnconfigured);
-      const listed = listedOffers(table);
-      for (let w = 0; w < bits.length; w++) bits[w]! &= usable[w]! & listed[w]! & ~base[w]!;
-      return bits;
+      keepOnly(bits, usableOffers(table, input.includeUnconfigured));
+      keepCompliant(bits, evaluated, inForce.rules, context);
+      return availableOffers(table, bits, input.setAside, refusal, new Map());
     });
     const pricing = pricingRules(inForce.rules);
     const classes = tables.map(({ table }, t) => surchargeClasses(table, wider[t]!, pricing, context));
     const ranking = new Ranking(tables, classes, priced);
-    const first = ranking.best(wider);
-    if (first === null || !ranking.isBetter(first, winner)) return [];
-    const sets = tables.map(({ table }, t) => {
-      const rejecting = inForce.rules.filter((rule) => rule.mode === 'enforce' && canReject(rule));
-      const passes = rejecting.map((rule) => trueOf(ruleVerdict(rule, table, wider[t]!, context), table));
-      const compliant = intersection(wider[t]!, ...passes);
-      return availableOffers(table, compliant, input.setAside, refusal, new Map());
-    });
     const value = context.request[size.attribute] as number;
     const attribute = size.attribute === 'maxPricePerHour' ? 'pricePerHour' : size.attribute;
     const numbers = (table: OfferTable): Float64Array =>
       table.numbers(attribute as 'vcpus' | 'memoryGiB' | 'gpuCount' | 'pricePerHour');
-    const found = nearest(sets, tables, { numbers, operator: size.operator }, context.cel, ranking, winner);
+    const found = nearest(wider, tables, { numbers, operator: size.operator }, context.cel, ranking, winner);
     if (found === null) return [];
     const { operator, subject } = size;
     const expression = condition.words;
     const { needed, best } = found;
     return [{ rule: null, expression, subject, operator, value, needed, ...ranking.kept(best, winner) }];
   });
+}
+
+/** Takes away what an enforced rule rejects, of offers that were not asked about before. */
+function keepCompliant(
+  bits: Bits,
+  { table, verdicts }: Evaluation['tables'][number],
+  rules: readonly CompiledRule[],
+  context: Evaluation['context'],
+): void {
+  for (const [r, rule] of rules.entries())
+    if (rule.mode === 'enforce' && !readsMachines(rule)) keepOnly(bits, verdicts[r]!.passes);
+  for (const rule of rules)
+    if (rule.mode === 'enforce' && readsMachines(rule) && nextBit(bits, 0) >= 0)
+      keepOnly(bits, trueOf(ruleVerdict(rule, table, bits, context), table));
 }
 
 const listed = new WeakMap<OfferTable, Bits>();

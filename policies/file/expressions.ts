@@ -1,10 +1,19 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { isScalar, type Node, type Scalar } from 'yaml';
-import { checkExpression } from '../cel/check.ts';
-import { compileColumnar } from '../cel/columnar.ts';
+import { type CheckedExpression, checkExpression, namesKey } from '../cel/check.ts';
+import { type ColumnarProgram, compileColumnar } from '../cel/columnar.ts';
 import { estimatedCost, MAX_COST, MAX_NESTED_MACROS } from '../cel/cost.ts';
 import { printCel } from '../cel/print.ts';
-import { celEnvironment, children, type Reads, reads, writtenOut } from '../cel/schema.ts';
+import {
+  celEnvironment,
+  children,
+  mayBeTooLarge,
+  type Reads,
+  reads,
+  withVariables,
+  writtenOut,
+} from '../cel/schema.ts';
+import { memo, RecentlyUsed } from '../memo.ts';
 import type { Message } from './policy.ts';
 import { valueOffsets } from './positions.ts';
 import { type Field, join, type Reader } from './reader.ts';
@@ -22,12 +31,69 @@ export interface ExpressionOptions {
   wanted: 'bool' | 'string' | 'double';
 }
 
+/** An editor reads a file again at each keystroke, with all of its expressions but one as they were. */
+const REMEMBERED = 4096;
+
+/** A number for the names an expression may read with their types, which can be long. */
+const scopes = new RecentlyUsed<string, number>(256);
+let lastScope = 0;
+
+/** By the number of its names, what it must give, and its text. */
+const checks = new RecentlyUsed<string, CheckedExpression>(REMEMBERED);
+
+/** A number for the variables of a policy: their types, and what stands in their places. */
+const variableSets = new RecentlyUsed<string, number>(256);
+
+/** By the text of an expression with its variables written out; null = too large. */
+const finished = new RecentlyUsed<string, Finished | null>(REMEMBERED);
+
+/** What follows from an expression with its variables written out. */
+class Finished {
+  readonly reads: Reads;
+  readonly tooCostly: boolean;
+  readonly #source: string;
+  readonly ast: ASTNode;
+  #combined: ColumnarProgram['combined'] | undefined;
+
+  constructor(source: string, ast: ASTNode) {
+    this.#source = source;
+    this.ast = ast;
+    this.reads = reads(ast);
+    this.tooCostly = estimatedCost(ast) > MAX_COST;
+  }
+
+  /** `inPlace` gives its tree where the text is too short to be beyond any limit; else it is parsed. */
+  static of(source: string, inPlace: () => ASTNode | null): Finished | null {
+    return finished.get(source, () => {
+      const ast = source.length > MAX_INLINED ? null : mayBeTooLarge(source) ? writtenOut(source) : inPlace();
+      return ast === null ? null : new Finished(source, ast);
+    });
+  }
+
+  /** The attributes of offers over whose combinations it is interpreted, where there are several. */
+  get combined(): ColumnarProgram['combined'] {
+    this.#combined ??= mayCombine(this.ast) ? compileColumnar(this.#source, this.ast).combined : [];
+    return this.#combined;
+  }
+}
+
+/** Whether a part that is not logic reads several attributes of offers: compiling all of them would take a while. */
+function mayCombine(node: ASTNode): boolean {
+  if (node.op === '&&' || node.op === '||' || node.op === '!_' || node.op === '?:')
+    return children(node).some(mayCombine);
+  return reads(node).offer.size > 1;
+}
+
 /** Reads the CEL expressions of one policy: checks them, and writes its variables out into them. */
 export class ExpressionReader {
   readonly #reader: Reader;
   readonly #types: Record<string, string> = {};
+  /** Numbers of the names with the variables declared so far. */
+  readonly #scopes = new Map<string, number>();
   readonly #sources = new Map<string, string>();
+  readonly #trees = new Map<string, ASTNode>();
   readonly #wrong = new Set<string>();
+  #scope: number | undefined;
 
   constructor(reader: Reader) {
     this.#reader = reader;
@@ -46,7 +112,7 @@ export class ExpressionReader {
     for (const { name, key, value } of entries) {
       const at = join(path, name);
       if (cyclic.has(name)) {
-        this.#types[name] = 'dyn';
+        this.#declare(name, 'dyn');
         this.#wrong.add(name);
         continue;
       }
@@ -55,11 +121,27 @@ export class ExpressionReader {
       else if (isScalar(key)) {
         const read = this.#read({ key, value }, at, { offer: true, resource: true });
         // A variable that is wrong keeps its name, so that its users are not called wrong too.
-        this.#types[name] = read?.type ?? 'dyn';
+        this.#declare(name, read?.type ?? 'dyn');
         if (read === undefined) this.#wrong.add(name);
-        else this.#sources.set(name, read.source);
+        else {
+          this.#sources.set(name, read.source);
+          this.#trees.set(name, read.whole.ast);
+        }
       }
     }
+  }
+
+  #declare(name: string, type: string): void {
+    this.#types[name] = type;
+    this.#scopes.clear();
+    this.#scope = undefined;
+  }
+
+  /** Equal where expressions of the same text mean the same; undefined while a variable is wrong. */
+  get scope(): number | undefined {
+    if (this.#wrong.size > 0) return undefined;
+    this.#scope ??= variableSets.get(JSON.stringify([this.#types, [...this.#sources]]), () => ++lastScope);
+    return this.#scope;
   }
 
   /** The expression with its variables written out, or undefined when it is wrong (and reported). */
@@ -69,7 +151,7 @@ export class ExpressionReader {
     if (read === undefined) return undefined;
     // The check of the text itself does not look into variables.
     for (const root of ['offer', 'resource'] as const)
-      if (read.reads[root].size > 0 && !(root === 'offer' ? offer : resource)) {
+      if (read.whole.reads[root].size > 0 && !(root === 'offer' ? offer : resource)) {
         const message = `'${root}' is not known here, and a variable used here reads it`;
         this.#reader.report(field.value, path, 'cel-not-allowed', message);
         return undefined;
@@ -80,17 +162,16 @@ export class ExpressionReader {
       this.#reader.report(field.value, path, 'cel-type', message);
       return undefined;
     }
-    if (offer && wanted === 'bool' && read.reads.resource.size === 0)
-      this.#adviseOnCost(read.source, field, path);
+    if (offer && wanted === 'bool' && read.whole.reads.resource.size === 0)
+      this.#adviseOnCost(read.whole, field, path);
     return read.source;
   }
 
-  /** A message: CEL when it looks like CEL (it starts with a quote, or reads the request), else plain text. */
+  /** A message: CEL when it looks like CEL, else plain text. */
   readMessage(field: Field, path: string): Message | undefined {
     const text = this.#reader.text1(field, path);
     if (text === undefined) return undefined;
-    const isCel = /^\s*["']/.test(text) || /\b(request|variables|offer|resource)\.[A-Za-z]/.test(text);
-    if (!isCel) return { kind: 'text', text };
+    if (!isCelMessage(text)) return { kind: 'text', text };
     const source = this.read(field, path, { wanted: 'string' });
     return source === undefined ? undefined : { kind: 'cel', source };
   }
@@ -99,14 +180,14 @@ export class ExpressionReader {
     field: Field,
     path: string,
     options: { offer: boolean; resource: boolean; wanted?: 'bool' | 'string' },
-  ): { source: string; type: string; reads: Reads } | undefined {
+  ): { source: string; type: string; whole: Finished } | undefined {
     const node = this.#reader.follow(field.value, path);
     const text = expressionText(node);
     if (text === undefined) {
       this.#reader.report(node ?? field.key, path, 'wrong-type', `${path} must be a CEL expression (a text)`);
       return undefined;
     }
-    const checked = checkExpression(text, { ...options, variables: this.#types });
+    const checked = this.#check(text, options);
     if (checked.ast === null) {
       const offsets = valueOffsets(node as Scalar, text, this.#reader.text);
       const guessed = this.#usesWrong(text);
@@ -127,18 +208,31 @@ export class ExpressionReader {
     }
     if (this.#usesWrong(text)) return undefined;
     const source = printCel(checked.ast, (name) => this.#sources.get(name)!);
-    const ast = source.length > MAX_INLINED ? null : writtenOut(source);
-    if (ast === null) {
+    const whole = Finished.of(source, () => withVariables(checked.ast!, (name) => this.#trees.get(name)!));
+    if (whole === null) {
       const message = `too large once its variables are written out (${source.length} characters)`;
       this.#reader.report(node, path, 'cel-too-long', message);
       return undefined;
     }
-    if (estimatedCost(ast) > MAX_COST) {
+    if (whole.tooCostly) {
       const message = `can take too long: lists in lists multiply, and macros may be nested ${MAX_NESTED_MACROS} deep`;
       this.#reader.report(node, path, 'cel-too-costly', message);
       return undefined;
     }
-    return { source, type: checked.type!, reads: reads(ast) };
+    return { source, type: checked.type!, whole };
+  }
+
+  #check(
+    text: string,
+    options: { offer: boolean; resource: boolean; wanted?: 'bool' | 'string' },
+  ): CheckedExpression {
+    const { offer, resource, wanted = '' } = options;
+    const scope = memo(this.#scopes, `${offer} ${resource}`, () =>
+      scopes.get(namesKey({ offer, resource, variables: this.#types }), () => ++lastScope),
+    );
+    return checks.get(`${scope} ${wanted} ${text}`, () =>
+      checkExpression(text, { ...options, variables: { ...this.#types } }),
+    );
   }
 
   #usesWrong(text: string): boolean {
@@ -173,8 +267,8 @@ export class ExpressionReader {
   }
 
   /** Prices differ on every row, so an expression that only the interpreter can do costs a call per offer. */
-  #adviseOnCost(source: string, field: Field, path: string): void {
-    for (const attributes of compileColumnar(source).combined) {
+  #adviseOnCost(whole: Finished, field: Field, path: string): void {
+    for (const attributes of whole.combined) {
       if (attributes.length < 2) continue;
       if (!attributes.some((a) => a === 'price' || a === 'pricePerHour') && attributes.length < 4) continue;
       const message = `slow: evaluated once per combination of ${attributes.map((a) => `offer.${a}`).join(', ')}`;
@@ -183,8 +277,18 @@ export class ExpressionReader {
   }
 }
 
+/** What an expression of a policy reads, its variables written out; null = too large. */
+export function readsOf(source: string): Reads | null {
+  return Finished.of(source, () => writtenOut(source))?.reads ?? null;
+}
+
+/** Whether a message is CEL: it starts with a quote, or reads something. */
+export function isCelMessage(text: string): boolean {
+  return /^\s*["']/.test(text) || /\b(request|variables|offer|resource)\.[A-Za-z]/.test(text);
+}
+
 /** The text of an expression; YAML takes `true` and `1.5` for values of their own. */
-function expressionText(node: Node | null): string | undefined {
+export function expressionText(node: Node | null): string | undefined {
   if (!isScalar(node)) return undefined;
   if (typeof node.value === 'string' || typeof node.value === 'boolean') return String(node.value);
   if (typeof node.value !== 'number' || !Number.isFinite(node.value)) return undefined;

@@ -27,6 +27,12 @@ test.each(files)('%s means the same once formatted, and is then left alone', (_n
   expect(once.match(/#.*/g)).toEqual(text.match(/#.*/g));
 });
 
+test('an alias of nothing in a place that nobody reads cannot be written, and is told', () => {
+  const text =
+    'apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: p}\nspec: {rules: []}\nmore: *nothing\n';
+  expect(() => formatPolicy(text)).toThrow(PolicyProblems);
+});
+
 test('fields come in the order of the language, with their comments', () => {
   const text = `# Head of the file.
 

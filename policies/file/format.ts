@@ -15,7 +15,6 @@ import {
 import { stringifyString } from 'yaml/util';
 import { POLICY, parsePolicy } from './parse.ts';
 import { PolicyProblems } from './problems.ts';
-import type { Shape } from './shape.ts';
 
 /** Problems of a file that is not read at all. */
 const OF_FILE = new Set(['file-too-large', 'too-many', 'no-policy']);
@@ -46,26 +45,63 @@ export function formatPolicy(text: string, file = 'policy.yaml'): string {
     ({ code, path }) => code === 'yaml-syntax' || (path === '' && OF_FILE.has(code)),
   );
   if (broken.length > 0) throw new PolicyProblems(broken);
+  return formatYaml(text, POLICY, file);
+}
+
+/** In which order the fields of a document stand, and those of what is in it. A `Shape` of the language is one. */
+export interface FieldOrder {
+  readonly fields?: Readonly<Record<string, FieldOrder>>;
+  /** Of the items of a list. */
+  readonly items?: FieldOrder;
+}
+
+/**
+ * Writes documents in the form of {@link formatPolicy}, with the fields of each in that order. The text must be sound YAML.
+ * Throws {@link PolicyProblems} for what cannot be written: an alias of nothing, or what is nested too deeply.
+ */
+export function formatYaml(text: string, order: FieldOrder, file: string): string {
+  const unwritable = (message: string): PolicyProblems => {
+    const place = { file, line: 1, column: 1, path: '', severity: 'error' as const };
+    return new PolicyProblems([{ code: 'yaml-syntax', message, ...place }]);
+  };
   try {
-    return written(text);
+    const documents = parseAllDocuments(text, {
+      strict: true,
+      uniqueKeys: false,
+      customTags: [TEXT],
+    }) as Document[];
+    const alias = documents.map(aliasOfNothing).find((source) => source !== undefined);
+    if (alias !== undefined) throw unwritable(`no anchor '${alias}' above its alias`);
+    return written(documents, order);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     // Writing recurses deeper than reading.
-    const message = 'the file is nested too deeply to be written';
-    const place = { file, line: 1, column: 1, path: '', severity: 'error' as const };
-    throw new PolicyProblems([{ code: 'yaml-syntax', message, ...place }]);
+    throw unwritable('the file is nested too deeply to be written');
   }
 }
 
-function written(text: string): string {
-  const documents = parseAllDocuments(text, {
-    strict: true,
-    uniqueKeys: false,
-    customTags: [TEXT],
-  }) as Document[];
+/** An alias without an anchor above it, which cannot be written. */
+function aliasOfNothing(document: Document): string | undefined {
+  const anchors = new Set<string>();
+  let found: string | undefined;
+  visit(document, {
+    Node: (_key, node) => {
+      if (isAlias(node)) {
+        if (anchors.has(node.source)) return undefined;
+        found = node.source;
+        return visit.BREAK;
+      }
+      if (node.anchor) anchors.add(node.anchor);
+      return undefined;
+    },
+  });
+  return found;
+}
+
+function written(documents: readonly Document[], order: FieldOrder): string {
   return documents
     .map((document, i) => {
-      reorder(document.contents as Node | null, POLICY);
+      reorder(document.contents as Node | null, order);
       if (i > 0) document.directives!.docStart = true;
       return document.toString({ indentSeq: false, lineWidth: 0, flowCollectionPadding: false });
     })
@@ -73,10 +109,10 @@ function written(text: string): string {
 }
 
 /** Puts the fields of mappings in order, in place; what an anchor names is written where it stood first. */
-function reorder(node: Node | null | undefined, shape: Shape<unknown> | undefined, isItem = false): void {
-  if (isSeq(node)) for (const item of node.items) reorder(item as Node, shape?.items, true);
+function reorder(node: Node | null | undefined, given: FieldOrder | undefined, isItem = false): void {
+  if (isSeq(node)) for (const item of node.items) reorder(item as Node, given?.items, true);
   if (!isMap(node)) return;
-  const fields = shape?.fields;
+  const fields = given?.fields;
   if (fields !== undefined) {
     const order = Object.keys(fields);
     const place = (pair: Pair): number => {

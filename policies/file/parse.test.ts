@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { visit } from 'yaml';
 import { compilePolicies } from '../place/compiled.ts';
-import { RandomCases } from '../testing/random-cases.ts';
-import { parsePolicy } from './parse.ts';
+import { RandomCases, seeded } from '../testing/random-cases.ts';
+import { parsePolicy, ReadParts } from './parse.ts';
 import { formatProblem, nearest, PolicyProblems } from './problems.ts';
 
 const HEAD = 'apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: p}\n';
@@ -398,3 +399,144 @@ test('no mutilation of a policy file makes the parser throw, and every problem i
 test('a far-off name gets no suggestion', () => {
   expect(nearest('zebra', ['region', 'price'])).toBeUndefined();
 });
+
+test('a file read again after edits gives what a first reading gives, lines and messages too', () => {
+  const one = rules('{name: a, require: "true"}', '{name: a, deny: offer.burstabel}');
+  const two = `${rules('{name: b, require: "true"}')}tests:\n- {name: t, expect: {rejectedBy: [b]}}\n`;
+  const three = two.replace('name: p', 'name: q');
+  const now = new Date('2026-11-26T00:00:00Z');
+  const known = new ReadParts();
+  for (const text of [
+    `${one}---\n${two}`,
+    `# more\n\n${one}---\n${two}`,
+    `# more\n${two}---\n${one}---\n${three}`,
+    `${three}---\n${three}---\n${one}`,
+    'a: [',
+    `\n${two}`,
+  ])
+    expect(parsePolicy(text, 'p.yaml', now, known)).toEqual(parsePolicy(text, 'p.yaml', now));
+});
+
+test('a file that is typed in, a character or a line at a time, is always read as if it were new', () => {
+  const text = `# head\n${HEAD}spec:
+  variables:
+    eu: offer.jurisdiction == "EU"
+  rules:
+  # about the first
+  - name: a
+    when: >-
+      variables.eu &&
+      request.count > 1
+    require: offer.vcpus > 1   # why
+
+  - {name: b, deny: offer.burstable}
+  -
+    name: c
+    spread:
+      by: zone
+      group:
+      - project
+      - labels.app
+    min: 2
+  - name: d
+    prefer: offer.carbon < 100.0
+# not indented
+    weight: 0.1
+tests:
+- name: t
+  request: &r {vcpus: 2, labels: {"a b": 'c'}}
+  expect: {rejectedBy: [a]}
+- name: u
+  request: *r
+  expect: {unplaceable: true}
+---
+${rules('{name: x, require: "true"}')}`;
+  const pieces = [
+    'x',
+    ' ',
+    '\n',
+    '\n  ',
+    '\n  - name: q',
+    ': ',
+    '#',
+    '"',
+    "'",
+    '- ',
+    '{',
+    ']',
+    '&z ',
+    '*r',
+    '!t ',
+    '\t',
+    '---\n',
+    '|',
+    '\r\n',
+    '',
+  ];
+  const random = seeded(7);
+  const upTo = (most: number): number => Math.floor(random() * most);
+  const now = new Date('2026-11-26T00:00:00Z');
+  let edited = 0;
+  for (let round = 0; round < 200; round++) {
+    const known = new ReadParts();
+    let current = text;
+    parsePolicy(current, 'p.yaml', now, known);
+    for (let edit = 0; edit < 6; edit++) {
+      // Half of them where a value begins, where tags, anchors and quotes count.
+      const values = [...current.matchAll(/: /g)].map(({ index }) => index + 2);
+      const at = upTo(2) === 0 ? upTo(current.length) : (values[upTo(values.length)] ?? 0);
+      current =
+        current.slice(0, at) +
+        pieces[upTo(pieces.length)] +
+        current.slice(at + (upTo(3) === 0 ? upTo(12) : 0));
+      const nodes = new Set(known.current.flatMap(({ yaml }) => yaml.documents.map((one) => one.contents)));
+      const fresh = new ReadParts();
+      const [again, anew] = [known, fresh].map((parts) => parsePolicy(current, 'p.yaml', now, parts));
+      expect({ current, found: again }).toEqual({ current, found: anew });
+      expect(placesOf(known)).toEqual(placesOf(fresh));
+      if (known.current[0]!.yaml.documents.some(({ contents }) => nodes.has(contents))) edited++;
+    }
+  }
+  // Or this would show nothing.
+  expect(edited).toBeGreaterThan(50);
+});
+
+test.each([
+  ['a variable', 'variables: {v: *e}\n  ', 'variables.v'],
+  ['a rule', '', '*e'],
+])(
+  'an edit of what an alias in %s stands for is seen by rules that stand as they were',
+  (_what, variables, expression) => {
+    const text = (anchored: string): string =>
+      `apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: p}\ntests:\n- name: &e ${anchored}\n  expect: {unplaceable: false}\nspec:\n  ${variables}rules:\n  - {name: a, require: ${expression}}\n`;
+    const now = new Date('2026-11-26T00:00:00Z');
+    const known = new ReadParts();
+    parsePolicy(text('offer.burstable'), 'p.yaml', now, known);
+    const [before] = known.current[0]!.yaml.documents;
+    for (const edited of ['offer.vcpus > 2', 'offer.region']) {
+      const found = parsePolicy(text(edited), 'p.yaml', now, known);
+      expect(known.current[0]!.yaml.documents[0]!.contents).toBe(before!.contents);
+      expect(found).toEqual(parsePolicy(text(edited), 'p.yaml', now));
+    }
+  },
+);
+
+test('what a window is told of follows the time, though its rule stands as it was', () => {
+  const text = (test: string): string =>
+    `${rules('{name: a, window: {deny: 2026-12-24/3d}}')}tests:\n- {name: ${test}, expect: {unplaceable: false}}\n`;
+  const known = new ReadParts();
+  parsePolicy(text('t'), 'p.yaml', new Date('2026-11-26T00:00:00Z'), known);
+  const later = new Date('2027-01-01T00:00:00Z');
+  const { problems } = parsePolicy(text('u'), 'p.yaml', later, known);
+  expect(problems).toEqual(parsePolicy(text('u'), 'p.yaml', later).problems);
+  expect(problems).not.toEqual([]);
+});
+
+/** Where every scalar of a file stands. */
+function placesOf(parts: ReadParts): unknown[] {
+  const places: unknown[] = [];
+  for (const { yaml } of parts.current)
+    for (const document of yaml.documents)
+      visit(document, { Scalar: (_key, { value, range }) => void places.push([value, range?.slice(0, 2)]) });
+  return places;
+}

@@ -1,4 +1,4 @@
-import { Document, isScalar, LineCounter, type Node, parseAllDocuments, visit } from 'yaml';
+import { Document, isSeq, LineCounter, type Node } from 'yaml';
 import { contentHash } from '../catalogue/rows.ts';
 import { exceptions } from './exceptions.ts';
 import { ExpressionReader } from './expressions.ts';
@@ -18,13 +18,19 @@ import {
   type Shape,
   textOf,
 } from './shape.ts';
-import { beyondYamlLimits } from './yaml-limits.ts';
+import { isSure, MAX_FILE_BYTES, ofFile, readers } from './syntax.ts';
+import {
+  editedDocuments,
+  isEmpty,
+  type Part,
+  partsOf,
+  type YamlDocuments,
+  yamlDocuments,
+} from './yaml-documents.ts';
+import { BeyondYamlLimits, MAX_TOKENS } from './yaml-limits.ts';
 
 /** The version of the file format this reads. */
 export const API_VERSION = 'landfall.dev/v1';
-
-/** A policy file may be this long, in UTF-8 bytes. */
-export const MAX_FILE_BYTES = 1024 * 1024;
 
 /** Documents a policy file may have. */
 const MAX_DOCUMENTS = 500;
@@ -33,47 +39,175 @@ const MAX_DOCUMENTS = 500;
 export interface ParsedFile {
   /** The documents without errors. */
   policies: ParsedPolicy[];
+  /**
+   * Of documents with errors in some of their rules, and in nothing else that matters to the others: the others, with holes where
+   * those are. To be checked, so that what is doubtful is told at once; never to be in force.
+   */
+  partly: ParsedPolicy[];
   /** Everything wrong or doubtful, in the order of the file. */
   problems: Problem[];
+}
+
+/** What {@link parsePolicy} remembers of a file from one reading to the next; give one to each file. */
+export class ReadParts {
+  /** The stretches of the file that are parsed by themselves, as last read, in its order. */
+  current: readonly ReadPart[] = [];
+  readonly #concerns: (text: string) => boolean;
+
+  /** `concerns` says which stretches are read: manifests of other kinds may stand beside policies. */
+  constructor(concerns: (text: string) => boolean = () => true) {
+    this.#concerns = concerns;
+  }
+
+  /** Reads what is new in a file. Throws {@link BeyondYamlLimits}. */
+  read(parts: readonly Part[], file: string, now: Date): void {
+    const known = new Map(this.current.map((part) => [part.text, part]));
+    const concerned = parts.filter(({ text }) => this.#concerns(text));
+    const texts = new Set(concerned.map(({ text }) => text));
+    // What is gone was edited, if one document took its place.
+    const gone = this.current.filter(({ text }) => !texts.has(text));
+    const added = concerned.filter(({ text }) => !known.has(text));
+    const edited = gone.length === 1 && added.length === 1 ? gone[0] : undefined;
+    let tokens = 0;
+    this.current = concerned.map((part) => {
+      const before = known.get(part.text);
+      const read =
+        before === undefined ? readPart(part, file, now, edited) : this.#again(before, part, file, now);
+      tokens += read.yaml.tokens;
+      if (tokens > MAX_TOKENS) throw BeyondYamlLimits.tokens();
+      return read;
+    });
+  }
+
+  /** A part that was read before, where it stands now. */
+  #again(before: ReadPart, part: Part, file: string, now: Date): ReadPart {
+    const { linesBefore } = part;
+    if (before.linesBefore === linesBefore) return before;
+    // Messages name lines too.
+    if (before.problems.length > 0) return readPart(part, file, now);
+    const lines = linesBefore - before.linesBefore;
+    return { ...before, linesBefore, policies: before.policies.map((policy) => moved(policy, lines)) };
+  }
 }
 
 /**
  * Reads a policy file: one or more YAML documents of kind PlacementPolicy. Reports every error it can find,
  * each with line and column; never throws for bad input. `file` is only the name used in problems. What has
- * expired at `now` is pointed out.
+ * expired at `now` is pointed out. With `known` only what changed in the file is read; what came of the reading before, `partly`
+ * above all, is then not to be asked any more.
  */
-export function parsePolicy(text: string, file: string, now: Date = new Date()): ParsedFile {
-  const problems: Problem[] = [];
-  const policies: ParsedPolicy[] = [];
+export function parsePolicy(
+  text: string,
+  file: string,
+  now: Date = new Date(),
+  known: ReadParts = new ReadParts(),
+): ParsedFile {
+  const refused = (code: string, message: string): ParsedFile => {
+    known.current = [];
+    return { policies: [], partly: [], problems: [ofFile(file, code, message)] };
+  };
   if (Buffer.byteLength(text, 'utf8') > MAX_FILE_BYTES)
-    return {
-      policies,
-      problems: [ofFile(file, 'file-too-large', `a policy file may be ${MAX_FILE_BYTES} bytes at most`)],
-    };
-  const beyond = beyondYamlLimits(text);
-  if (beyond !== null) return { policies, problems: [ofFile(file, beyond.code, beyond.message)] };
+    return refused('file-too-large', `a policy file may be ${MAX_FILE_BYTES} bytes at most`);
   const parts = partsOf(text);
-  if (parts.length > MAX_DOCUMENTS) {
-    const message = `a policy file may have ${MAX_DOCUMENTS} documents, this one has ${parts.length}`;
-    return { policies, problems: [ofFile(file, 'too-many', message)] };
+  if (parts.length > MAX_DOCUMENTS)
+    return refused(
+      'too-many',
+      `a policy file may have ${MAX_DOCUMENTS} documents, this one has ${parts.length}`,
+    );
+  try {
+    known.read(parts, file, now);
+  } catch (error) {
+    if (error instanceof BeyondYamlLimits) return refused(error.code, error.message);
+    throw error;
   }
-  let found = 0;
-  for (const part of parts)
-    for (const { document, reader, syntaxErrors } of documents(part, file, problems)) {
-      found++;
-      if (isEmpty(document.contents as Node | null)) continue;
-      const policy = readPolicy(document.contents as Node, reader, now);
-      const own =
-        syntaxErrors === null ? reader.problems : reader.problems.filter((p) => isSure(p, syntaxErrors));
-      problems.push(...own);
-      if (policy !== undefined && syntaxErrors === null && !own.some((p) => p.severity === 'error'))
-        policies.push(policy);
-    }
-  if (found === 0 && problems.length === 0)
+  const problems = known.current.flatMap((part) => part.problems);
+  const policies = known.current.flatMap((part) => part.policies);
+  const read = known.current;
+  if (known.current.every(({ yaml }) => yaml.documents.length === 0) && problems.length === 0)
     problems.push(ofFile(file, 'no-policy', 'there is no policy in this file'));
   const kept = withoutDuplicates(policies, problems);
   problems.sort((a, b) => a.line - b.line || a.column - b.column);
-  return { policies: kept, problems };
+  let partly: ParsedPolicy[] | undefined;
+  return {
+    policies: kept,
+    problems,
+    // Reading them again takes as long as the first reading, and an editor asks for it when the typing pauses only.
+    get partly() {
+      partly ??= read.flatMap((part) => part.broken.flatMap((without) => without()));
+      return partly;
+    },
+  };
+}
+
+/** A policy without its rules that have errors, if it has others and can be read so. The document stays as it is. */
+function withoutBroken(
+  document: Document,
+  errors: readonly Problem[],
+  reader: Reader,
+  now: Date,
+): ParsedPolicy[] {
+  const broken = new Set(
+    errors.map(({ path }) => Number(/^spec\.rules\[(\d+)\]/.exec(path)?.[1] ?? Number.NaN)),
+  );
+  const node = document.getIn(['spec', 'rules'], true);
+  if (!isSeq(node) || broken.has(Number.NaN)) return [];
+  const all = node.items;
+  const left = [...all.keys()].filter((index) => !broken.has(index));
+  node.items = left.map((index) => all[index]);
+  const policy = readPolicy(document.contents as Node, reader, now);
+  node.items = all;
+  if (policy === undefined || left.length === 0) return [];
+  const rules: ParsedRule[] = [];
+  for (const [i, rule] of policy.rules.entries()) rules[left[i]!] = rule;
+  return [{ ...policy, rules }];
+}
+
+/** What was found in a stretch of a file. */
+export interface ReadPart extends Part {
+  yaml: YamlDocuments;
+  policies: ParsedPolicy[];
+  /** Each reads what is left of a policy with errors; see {@link ParsedFile}. */
+  broken: (() => ParsedPolicy[])[];
+  problems: Problem[];
+}
+
+function readPart(part: Part, file: string, now: Date, before?: ReadPart): ReadPart {
+  const problems: Problem[] = [];
+  const policies: ParsedPolicy[] = [];
+  const broken: ReadPart['broken'] = [];
+  let yaml: YamlDocuments;
+  try {
+    yaml = (before && editedDocuments(before.yaml, before.text, part.text)) ?? yamlDocuments(part.text);
+  } catch (error) {
+    if (error instanceof BeyondYamlLimits) throw error;
+    const message = `the file cannot be read as YAML: ${(error as Error).message}`;
+    problems.push({ ...ofFile(file, 'yaml-syntax', message), line: part.linesBefore + 1 });
+    yaml = { documents: [], lines: new LineCounter(), tokens: 0 };
+  }
+  for (const { document, readerOf, syntaxErrors } of readers(part, yaml, file, problems)) {
+    if (isEmpty(document.contents as Node | null)) continue;
+    const reader = readerOf();
+    const policy = readPolicy(document.contents as Node, reader, now);
+    const own =
+      syntaxErrors === null ? reader.problems : reader.problems.filter((p) => isSure(p, syntaxErrors));
+    problems.push(...own);
+    if (syntaxErrors !== null) continue;
+    const errors = own.filter((p) => p.severity === 'error');
+    if (policy !== undefined && errors.length === 0) policies.push(policy);
+    else broken.push(() => withoutBroken(document, errors, readerOf(), now));
+  }
+  return { ...part, yaml, policies, broken, problems };
+}
+
+/** The policy as it is after lines were put in above it, or taken out. */
+function moved(policy: ParsedPolicy, lines: number): ParsedPolicy {
+  const down = <T extends { line: number }>(placed: T): T => ({ ...placed, line: placed.line + lines });
+  return {
+    ...down(policy),
+    rules: policy.rules.map(down),
+    exceptions: policy.exceptions.map(down),
+    tests: policy.tests.map(down),
+  };
 }
 
 /**
@@ -113,12 +247,9 @@ function pointer(path: string): string {
     .replaceAll('.', '/');
 }
 
-function reading(reader: Reader, now: Date): Reading {
+/** What a document is read with by its shape. */
+export function reading(reader: Reader, now: Date): Reading {
   return { reader, now, expressions: new ExpressionReader(reader), ruleNames: new Map() };
-}
-
-function ofFile(file: string, code: string, message: string): Problem {
-  return { code, message, file, line: 1, column: 1, path: '', severity: 'error' };
 }
 
 /** Policies of one scope and name: the first is kept, the others are reported. */
@@ -140,105 +271,6 @@ function withoutDuplicates(policies: readonly ParsedPolicy[], problems: Problem[
   return [...seen.values()];
 }
 
-/** A stretch of a file that is parsed by itself. */
-interface Part {
-  text: string;
-  linesBefore: number;
-}
-
-/**
- * A file cut at its `---` lines, which cannot stand inside anything else in YAML: so a document that cannot be
- * parsed does not take the others with it.
- */
-function partsOf(text: string): Part[] {
-  const starts = [...text.matchAll(/^---(?=\s|$)/gm)].map((match) => match.index);
-  // Comments and directives before the first `---` belong to the document after it.
-  if (/^(?:[ \t]*(?:#.*|%.*)?\r?\n)*$/.test(text.slice(0, starts[0] ?? text.length))) starts.shift();
-  const bounds = [0, ...starts, text.length];
-  let linesBefore = 0;
-  return bounds.slice(1).map((end, i) => {
-    const part = { text: text.slice(bounds[i], end), linesBefore };
-    linesBefore += part.text.split('\n').length - 1;
-    return part;
-  });
-}
-
-/** The documents of a part; what is wrong with their YAML goes to `problems`. */
-function documents(
-  { text, linesBefore }: Part,
-  file: string,
-  problems: Problem[],
-): { document: Document; reader: Reader; syntaxErrors: Problem[] | null }[] {
-  const lines = new LineCounter();
-  let parsed: ReturnType<typeof parseAllDocuments>;
-  // The parser makes an Error of every mistake, and nobody looks at their stacks: four fifths of the time that a broken file takes.
-  const { stackTraceLimit } = Error;
-  try {
-    Error.stackTraceLimit = 0;
-    parsed = parseAllDocuments(text, {
-      lineCounter: lines,
-      // Its own check compares every key with every other.
-      uniqueKeys: false,
-      strict: true,
-      prettyErrors: false,
-    });
-  } catch (error) {
-    // The parser recurses: a document nested thousands deep ends it with a RangeError.
-    const message = `the file cannot be read as YAML: ${(error as Error).message}`;
-    problems.push({ ...ofFile(file, 'yaml-syntax', message), line: linesBefore + 1 });
-    return [];
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit;
-  }
-  return (Array.isArray(parsed) ? (parsed as Document[]) : [])
-    .filter((document) => !isEmpty(document.contents as Node | null) || document.errors.length > 0)
-    .map((document) => {
-      const syntax = new Reader(file, text, document, lines, linesBefore);
-      for (const error of document.errors)
-        syntax.report(error.pos[0], '', 'yaml-syntax', firstLine(error.message));
-      reportRepeatedKeys(document, syntax);
-      for (const warning of document.warnings)
-        syntax.report(warning.pos[0], '', 'yaml-warning', firstLine(warning.message), {
-          severity: 'warning',
-        });
-      for (const problem of syntax.problems) problems.push(problem);
-      const errors = syntax.problems.filter((p) => p.severity === 'error');
-      const reader = new Reader(file, text, document, lines, linesBefore);
-      return { document, reader, syntaxErrors: errors.length > 0 ? errors : null };
-    });
-}
-
-/** Nothing but comments, or nothing at all after a `---`. */
-function isEmpty(contents: Node | null): boolean {
-  return contents === null || (isScalar(contents) && contents.value === null);
-}
-
-function reportRepeatedKeys(document: Document, syntax: Reader): void {
-  visit(document, {
-    Map: (_key, map) => {
-      const seen = new Set<unknown>();
-      for (const { key } of map.items) {
-        if (!isScalar(key)) continue;
-        if (seen.has(key.value))
-          syntax.report(key, '', 'yaml-syntax', `'${String(key.value)}' is there twice`);
-        seen.add(key.value);
-      }
-    },
-  });
-}
-
-function firstLine(message: string): string {
-  return message.split('\n')[0]!;
-}
-
-const ABOUT_ABSENCE = new Set(['missing-field', 'rule-effect', 'unknown-name']);
-
-/** After broken YAML the rest may not mean what it seems to; what stands before it does. */
-function isSure(problem: Problem, syntaxErrors: readonly Problem[]): boolean {
-  const first = Math.min(...syntaxErrors.map((error) => error.line));
-  return problem.line < first && !ABOUT_ABSENCE.has(problem.code);
-}
-
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 const scope: Shape<ParsedPolicy['scope']> = refined(
@@ -255,6 +287,7 @@ const variables: Shape<true> = {
     propertyNames: { pattern: '^[A-Za-z_][A-Za-z0-9_]*$' },
     additionalProperties: { type: ['string', 'boolean', 'number'] },
   },
+  values: cel({ offer: true, resource: true, wanted: 'bool' }),
   read(field, path, { expressions }) {
     expressions.readVariables(field, path);
     return true;

@@ -104,11 +104,12 @@ export interface Exception {
 export interface PolicyTest {
   name: string;
   line: number;
-  request: Partial<PlacementRequest>;
-  /** Inline offers, a file of them, or null for the catalogue. */
+  /** As it is written, or a file of it, relative to the policy's; so are offers and machines. */
+  request: Partial<PlacementRequest> | string;
+  /** Null: the catalogue. */
   offers: Record<string, unknown>[] | string | null;
   /** Machines that exist already; see {@link EstateMachine}. */
-  estate: Record<string, unknown>[];
+  estate: Record<string, unknown>[] | string;
   /** ISO time the test is at; null = now. */
   now: string | null;
   expect: {

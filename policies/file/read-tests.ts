@@ -1,3 +1,4 @@
+import { DESCRIPTIONS } from '../cel/descriptions.ts';
 import { OFFER_ATTRIBUTES, REQUEST_ATTRIBUTES, RESOURCE_ATTRIBUTES } from '../cel/schema.ts';
 import type { PlacementRequest } from '../place/types.ts';
 import type { PolicyTest } from './policy.ts';
@@ -50,12 +51,16 @@ function attribute(type: string): Shape<unknown> {
 }
 
 function attributes(
+  root: keyof typeof DESCRIPTIONS,
   types: Readonly<Record<string, string>>,
   needed: readonly string[] = [],
 ): Shape<Record<string, unknown>> {
   const entries = Object.entries(types).map(([name, type]): [string, Entry<unknown>] => [
     name,
-    (needed.includes(name) ? required : optional)(attribute(type), type),
+    (needed.includes(name) ? required : optional)(
+      attribute(type),
+      `${DESCRIPTIONS[root][name]!.about} (${type})`,
+    ),
   ]);
   return inAnyOrder(mapping(Object.fromEntries(entries)));
 }
@@ -116,35 +121,60 @@ const expectation: Shape<PolicyTest['expect']> = {
   },
 };
 
-const offerList = list(attributes(OFFER_FIELDS, ['provider', 'region', 'instanceType', 'pricePerHour']), {
-  min: 1,
-});
+/** What a test may have in a file of its own. */
+export interface FixtureValue {
+  request: Record<string, unknown>;
+  offers: Record<string, unknown>[];
+  estate: Record<string, unknown>[];
+}
 
-/** Offers inline, or the name of a file of them. */
-const offers: Shape<NonNullable<PolicyTest['offers']>> = {
-  schema: { anyOf: [text.schema, offerList.schema] },
-  items: offerList.items!,
-  read(field, path, reading) {
-    const value = reading.reader.follow(field.value, path);
-    const isText = typeof (value as { value?: unknown } | null)?.value === 'string';
-    return isText ? text.read(field, path, reading) : offerList.read(field, path, reading);
+export type FixtureKind = keyof FixtureValue;
+
+/** What is in a file of each kind, in words, and how it is read: as it would be in the test itself. */
+export const FIXTURES: { [K in FixtureKind]: { words: string; shape: Shape<FixtureValue[K]> } } = {
+  request: {
+    words: 'a request: a mapping of attributes',
+    shape: attributes('request', REQUEST_ATTRIBUTES),
+  },
+  offers: {
+    words: 'a list of offers',
+    shape: list(attributes('offer', OFFER_FIELDS, ['provider', 'region', 'instanceType', 'pricePerHour']), {
+      min: 1,
+    }),
+  },
+  estate: {
+    words: 'a list of machines',
+    shape: list(attributes('resource', RESOURCE_ATTRIBUTES, ['name', 'provider', 'region'])),
   },
 };
+
+/** What stands in the test, or the name of a file of it. */
+function inlineOrFile<T>(inline: Shape<T>): Shape<T | string> {
+  return {
+    ...inline,
+    schema: { anyOf: [text.schema, inline.schema] },
+    read(field, path, reading) {
+      const value = reading.reader.follow(field.value, path);
+      const isText = typeof (value as { value?: unknown } | null)?.value === 'string';
+      return isText ? text.read(field, path, reading) : inline.read(field, path, reading);
+    },
+  };
+}
 
 const testFields = mapping({
   name: required(text, 'What the test shows, as a sentence.'),
   now: optional(instant, 'The time the test is at; now, when absent.'),
   request: optional(
-    attributes(REQUEST_ATTRIBUTES),
-    'What is asked for; what is left out is not asked for (one vCPU, one GiB).',
+    inlineOrFile(FIXTURES.request.shape),
+    'What is asked for, or a file of it; what is left out is not asked for (one vCPU, one GiB).',
   ),
   offers: optional(
-    offers,
+    inlineOrFile(FIXTURES.offers.shape),
     'What there is to choose from: a list, or a file of one; the catalogue, when absent.',
   ),
   estate: optional(
-    list(attributes(RESOURCE_ATTRIBUTES, ['name', 'provider', 'region'])),
-    'Machines that exist already.',
+    inlineOrFile(FIXTURES.estate.shape),
+    'Machines that exist already: a list, or a file of one.',
   ),
   expect: required(expectation, 'What must come of it.'),
 });
@@ -159,7 +189,7 @@ const test: Shape<PolicyTest> = {
     return {
       name,
       line,
-      request: request as Partial<PlacementRequest>,
+      request: request as Partial<PlacementRequest> | string,
       offers: offers ?? null,
       estate,
       now: now ?? null,

@@ -65,6 +65,11 @@ export class Reader {
     });
   }
 
+  /** Grows with each problem and each alias followed: what was read without either depends on its own nodes only. */
+  get findings(): number {
+    return this.problems.length + this.#aliases;
+  }
+
   /** Line and column in the file of an offset, both from 1. */
   position(offset: number): { line: number; column: number } {
     const { line, col } = this.#lines.linePos(offset);

@@ -1,6 +1,6 @@
 import { isMap, isScalar, type Node } from 'yaml';
-import { reads, writtenOut } from '../cel/schema.ts';
 import { CLAUSES } from './clauses.ts';
+import { readsOf } from './expressions.ts';
 import type { Clause, ParsedRule } from './policy.ts';
 import { weight } from './quantities.ts';
 import { join } from './reader.ts';
@@ -116,10 +116,15 @@ function ruleShape(entries: Record<string, Entry<unknown>>): Shape<ParsedRule> {
       dependencies: { prefer: ['weight'], weight: ['prefer'] },
     },
   });
+  /**
+   * Rules without problems by their nodes, of which an editor reads all again at each keystroke, and the names that their
+   * expressions could read. An edit in a rule makes its node anew.
+   */
+  const sound = new WeakMap<Node, { scope: number; rule: ParsedRule }>();
   return {
     ...fields,
     read(field, path, reading) {
-      const { reader } = reading;
+      const { reader, expressions } = reading;
       const node = reader.follow(field.value, path);
       const given = (wanted: string): Node | undefined =>
         isMap(node)
@@ -136,6 +141,10 @@ function ruleShape(entries: Record<string, Entry<unknown>>): Shape<ParsedRule> {
           reader.report(at, join(path, 'name'), 'duplicate-rule', message);
         }
       }
+      const { scope } = expressions;
+      const known = node === null ? undefined : sound.get(node);
+      if (known !== undefined && known.scope === scope) return { ...known.rule, line };
+      const before = reader.findings;
       const values = fields.read(field, path, reading) as Record<string, unknown> | undefined;
       if (!isMap(node)) return undefined;
       if (given('require') && given('deny')) {
@@ -173,7 +182,7 @@ function ruleShape(entries: Record<string, Entry<unknown>>): Shape<ParsedRule> {
       );
       if (!whenFits(values.when as string | undefined, clauses, given('when'), path, reading))
         return undefined;
-      return {
+      const rule: ParsedRule = {
         name: values.name as string,
         line,
         clauses,
@@ -185,6 +194,10 @@ function ruleShape(entries: Record<string, Entry<unknown>>): Shape<ParsedRule> {
         overridable: values.overridable === true,
         override: values.override === true,
       };
+      // What a window is told of depends on the time.
+      const isTimeless = clauses.every(({ effect }) => effect !== 'window');
+      if (scope !== undefined && isTimeless && reader.findings === before) sound.set(node, { scope, rule });
+      return rule;
     },
   };
 }
@@ -206,6 +219,5 @@ function whenFits(
 
 /** Whether an expression of a policy speaks of a machine that exists. */
 export function readsResource(expression: string): boolean {
-  const ast = writtenOut(expression);
-  return ast !== null && reads(ast).resource.size > 0;
+  return (readsOf(expression)?.resource.size ?? 0) > 0;
 }

@@ -17,7 +17,7 @@ describe('the examples', () => {
 });
 
 const catalogue = Catalogue.fromRows([], { name: 'none', date: '2025-01-01' });
-const run = (tests: string, readOffers?: (path: string) => string): { passed: boolean; message: string }[] =>
+const run = (tests: string, readFixture?: (path: string) => string): { passed: boolean; message: string }[] =>
   runPolicyTests(
     `apiVersion: landfall.dev/v1
 kind: PlacementPolicy
@@ -29,7 +29,7 @@ spec:
 tests:
 ${tests}`,
     'p.yaml',
-    { catalogue, ...(readOffers && { readOffers }) },
+    { catalogue, ...(readFixture && { readFixture }) },
   ).results;
 
 const US =
@@ -77,6 +77,47 @@ test('offers may stand in a file of their own, read by who runs the tests', () =
     })[0],
   ).toMatchObject({ passed: false, message: expect.stringContaining('no such file') });
   expect(run(test)[0]!.message).toContain('no way to read files');
+});
+
+test('a request and an estate may stand in files of their own, too', () => {
+  const files: Record<string, string> = {
+    'request.yaml': 'vcpus: 2\nlabels: {env: prod}\n',
+    'estate.yaml': '- {name: a, provider: aws, region: r}\n- {name: b, provider: aws, region: r}\n',
+    'wrong.yaml': '- {name: a, provider: aws}\n',
+  };
+  const readFixture = (path: string): string => {
+    const text = files[path];
+    if (text === undefined) throw new Error('no such file');
+    return text;
+  };
+  const results = (test: string) =>
+    runPolicyTests(
+      `apiVersion: landfall.dev/v1
+kind: PlacementPolicy
+metadata: {name: p}
+spec:
+  rules:
+  - {name: two, when: request.labels.env == "prod", quota: {group: project, resource: instances, limit: 2}}
+tests:
+- {name: t, offers: [${EU}], ${test}}
+`,
+      'p.yaml',
+      { catalogue, readFixture },
+    ).results;
+  expect(results('request: request.yaml, estate: estate.yaml, expect: {rejectedBy: [two]}')).toMatchObject([
+    { passed: true },
+  ]);
+  // Neither alone is refused: both were read.
+  expect(
+    results('estate: estate.yaml, request: {labels: {env: x}}, expect: {unplaceable: false}'),
+  ).toMatchObject([{ passed: true }]);
+  expect(results('request: request.yaml, expect: {unplaceable: false}')).toMatchObject([{ passed: true }]);
+  expect(results('estate: wrong.yaml, expect: {unplaceable: false}')).toMatchObject([
+    { passed: false, message: 'p.yaml: wrong.yaml:1:3: error: estate[0].region is missing [missing-field]' },
+  ]);
+  expect(results('request: none.yaml, expect: {unplaceable: false}')).toMatchObject([
+    { passed: false, message: 'the request of this test cannot be read from none.yaml: no such file' },
+  ]);
 });
 
 test('a test brings machines that exist, a time, and the approvals it expects', () => {

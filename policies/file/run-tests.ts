@@ -7,9 +7,11 @@ import { type OfferFacts, tableOfOffers } from '../place/offers.ts';
 import { place, placeAmong } from '../place/place.ts';
 import { describe } from '../place/reasons.ts';
 import { type Decision, type EstateMachine, NEUTRAL_REQUEST, type PlacementRequest } from '../place/types.ts';
+import { parseFixture } from './fixture-file.ts';
 import { parsePolicy } from './parse.ts';
 import type { ParsedPolicy, PolicyTest } from './policy.ts';
 import { formatProblem, type Problem } from './problems.ts';
+import type { FixtureKind, FixtureValue } from './read-tests.ts';
 
 /** How one test of a policy file went. */
 export interface PolicyTestResult {
@@ -20,14 +22,16 @@ export interface PolicyTestResult {
   message: string;
   /** Line of the test in the file, from 1. */
   line: number;
+  /** What came of it in the words of `expect`, as far as that asks; null where nothing was placed or refused. */
+  actual: PolicyTest['expect'] | null;
 }
 
 /** What the tests of a file run against. */
 export interface PolicyTestOptions {
   /** Offers of tests that bring none of their own. */
   catalogue: Catalogue;
-  /** Reads a file of offers named by a test, relative to the policy file; the CLI and the editor bring theirs. */
-  readOffers?: (path: string) => string;
+  /** Reads a file that a test names, relative to the policy file; the CLI and the editor bring theirs. */
+  readFixture?: (path: string) => string;
 }
 
 /**
@@ -45,18 +49,39 @@ export function runPolicyTests(
   return { results, problems };
 }
 
-function runTest(policy: ParsedPolicy, test: PolicyTest, options: PolicyTestOptions): PolicyTestResult {
-  const answer = (passed: boolean, message: string): PolicyTestResult => ({
+/** Runs one test of a policy. */
+export function runTest(
+  policy: ParsedPolicy,
+  test: PolicyTest,
+  options: PolicyTestOptions,
+): PolicyTestResult {
+  const answer = (
+    passed: boolean,
+    message: string,
+    actual: PolicyTest['expect'] | null = null,
+  ): PolicyTestResult => ({
     policy: policy.name,
     name: test.name,
     passed,
     message,
     line: test.line,
+    actual,
   });
+  let fixtures: { [K in FixtureKind]: FixtureValue[K] | null };
+  try {
+    fixtures = {
+      request: fixtureOf('request', test.request as FixtureValue['request'] | string, policy.file, options),
+      offers: test.offers === null ? null : fixtureOf('offers', test.offers, policy.file, options),
+      estate: fixtureOf('estate', test.estate, policy.file, options),
+    };
+  } catch (error) {
+    if (error instanceof UnreadableFixture) return answer(false, error.message);
+    throw error;
+  }
   const request: PlacementRequest = {
     ...NEUTRAL_REQUEST,
     [policy.scope.kind]: policy.scope.name,
-    ...test.request,
+    ...fixtures.request,
   };
   const unsound = requestProblems(request);
   if (unsound.length > 0) return answer(false, `the request cannot be: ${unsound.join('; ')}`);
@@ -70,17 +95,40 @@ function runTest(policy: ParsedPolicy, test: PolicyTest, options: PolicyTestOpti
     setAside: [],
     includeUnconfigured: true,
     now,
-    estate: test.estate.map((machine, i) => machineOf(machine, i, request, now)),
+    estate: fixtures.estate!.map((machine, i) => machineOf(machine, i, request, now)),
   };
   let decision: Decision;
-  if (test.offers === null) decision = place(input);
+  if (fixtures.offers === null) decision = place(input);
   else {
-    const offers = offersOf(test.offers, policy.file, options);
-    if (typeof offers === 'string') return answer(false, offers);
+    const offers = fixtures.offers.map(facts);
     const empty = CatalogueClass.fromRows([], { name: 'offers of the test', date: '' });
     decision = placeAmong({ ...input, catalogue: empty }, [tableOfOffers(offers)], () => null, []);
   }
-  return judge(test.expect, decision, answer);
+  const actual = actualOf(test.expect, decision);
+  return judge(test.expect, decision, (passed, message) => answer(passed, message, actual));
+}
+
+/** What came of a test, to be laid beside what was expected. */
+function actualOf(
+  expect: PolicyTest['expect'],
+  { winner, rules, approvals }: Decision,
+): PolicyTest['expect'] {
+  if (winner === null) {
+    if (expect.rejectedBy === undefined) return { unplaceable: true };
+    const rejecting = rules.filter(({ mode, rejected }) => mode === 'enforce' && rejected > 0);
+    const named = expect.rejectedBy.filter((name) => rejecting.some(({ rule }) => rule === name));
+    const needed = rejecting.filter(({ rejectedAlone }) => rejectedAlone > 0).map(({ rule }) => rule);
+    return { rejectedBy: [...new Set([...named, ...needed])] };
+  }
+  if (expect.unplaceable !== undefined) return { unplaceable: false };
+  const fields = Object.keys(expect.placed ?? { provider: '', region: '', instanceType: '' });
+  const placed = Object.fromEntries(fields.map((name) => [name, winner[name as keyof typeof winner]]));
+  return {
+    ...((expect.placed !== undefined || expect.approvals === undefined) && { placed }),
+    ...(expect.approvals !== undefined && {
+      approvals: [...new Set((approvals ?? []).map(({ rule }) => rule))].sort(),
+    }),
+  };
 }
 
 function judge(
@@ -138,39 +186,33 @@ function judge(
   return answer(true, got);
 }
 
-/** The offers of a test with what follows from their names filled in, or why they cannot be read. */
-function offersOf(
-  offers: Record<string, unknown>[] | string,
+/** A file of a test that cannot be used; says which and why. */
+class UnreadableFixture extends Error {}
+
+/** What a test has in itself, or in a file. Throws {@link UnreadableFixture}. */
+function fixtureOf<K extends FixtureKind>(
+  kind: K,
+  given: FixtureValue[K] | string,
   file: string,
-  options: PolicyTestOptions,
-): OfferFacts[] | string {
-  if (typeof offers !== 'string') return offers.map(facts);
-  if (options.readOffers === undefined)
-    return `this test's offers are in ${offers}, and no way to read files was given`;
+  { readFixture }: PolicyTestOptions,
+): FixtureValue[K] {
+  if (typeof given !== 'string') return given;
+  if (readFixture === undefined)
+    throw new UnreadableFixture(`this test's ${kind} is in ${given}, and no way to read files was given`);
   let text: string;
   try {
-    text = options.readOffers(offers);
+    text = readFixture(given);
   } catch (error) {
-    return `the offers of this test cannot be read from ${offers}: ${(error as Error).message}`;
+    throw new UnreadableFixture(
+      `the ${kind} of this test cannot be read from ${given}: ${(error as Error).message}`,
+    );
   }
-  const read = readOfferFile(text, offers);
-  if (Array.isArray(read)) return read.map(facts);
-  // Text that YAML takes for one long word (CSV, say) has no problem of its own.
-  if (read.problems.length === 0) return `${offers} is no YAML list of offers`;
-  return `${file}: ${read.problems.map(formatProblem).join('; ')}`;
+  const { value, problems } = parseFixture(kind, text, given);
+  if (value === undefined) throw new UnreadableFixture(`${file}: ${problems.map(formatProblem).join('; ')}`);
+  return value;
 }
 
-function readOfferFile(text: string, file: string): Record<string, unknown>[] | { problems: Problem[] } {
-  // A file of offers is read as the inline list of a test is, by the same reader with the same limits.
-  const head =
-    'apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: offers}\nspec: {rules: [{name: all, require: "true"}]}\ntests:\n- name: offers\n  expect: {unplaceable: false}\n  offers:\n';
-  const { policies, problems } = parsePolicy(`${head}${text.replace(/^/gm, '    ')}\n`, file);
-  const shift = head.split('\n').length - 1;
-  const offers = policies[0]?.tests[0]?.offers;
-  if (Array.isArray(offers) && problems.length === 0) return offers;
-  return { problems: problems.map((p) => ({ ...p, line: p.line - shift, column: p.column - 4 })) };
-}
-
+/** An offer of a test with what follows from its names filled in. */
 function facts(given: Record<string, unknown>): OfferFacts {
   const { provider, region, instanceType } = given as {
     provider: string;

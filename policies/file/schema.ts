@@ -1,4 +1,5 @@
 import { POLICY } from './parse.ts';
+import { FIXTURES, type FixtureKind } from './read-tests.ts';
 import type { JsonSchema } from './shape.ts';
 
 /**
@@ -10,5 +11,14 @@ export function policySchema(): JsonSchema {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Landfall PlacementPolicy',
     ...POLICY.schema,
+  };
+}
+
+/** The JSON Schema (draft 7) of a file that tests of policies name. */
+export function fixtureSchema(kind: FixtureKind): JsonSchema {
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    title: `Landfall ${kind} of policy tests`,
+    ...FIXTURES[kind].shape.schema,
   };
 }

@@ -30,6 +30,12 @@ export interface Shape<T> {
   readonly fields?: Readonly<Record<string, Shape<unknown>>>;
   /** Of a list: its items. */
   readonly items?: Shape<unknown>;
+  /** Of a mapping with free names: its values. */
+  readonly values?: Shape<unknown>;
+  /** Of CEL: what it may read. */
+  readonly expression?: ExpressionOptions;
+  /** It names a rule of the policy. */
+  readonly isRuleName?: true;
 }
 
 /** A field of a mapping; `about` is what an editor shows. */
@@ -291,6 +297,7 @@ export function number(limits: {
 export function cel(options: ExpressionOptions): Shape<string> {
   return {
     schema: { type: options.wanted === 'double' ? ['string', 'number'] : ['string', 'boolean'] },
+    expression: options,
     read: (field, path, { expressions }) => expressions.read(field, path, options),
   };
 }
@@ -298,12 +305,14 @@ export function cel(options: ExpressionOptions): Shape<string> {
 /** A message for people. */
 export const message: Shape<Message> = {
   schema: text.schema,
+  expression: { wanted: 'string' },
   read: (field, path, { expressions }) => expressions.readMessage(field, path),
 };
 
 /** The name of a rule of the policy; an unknown one is answered with the nearest. Rules are read before. */
 export const ruleName: Shape<string> = {
   schema: text.schema,
+  isRuleName: true,
   read(field, path, reading) {
     const name = text.read(field, path, reading);
     if (name === undefined || reading.ruleNames.has(name)) return name;

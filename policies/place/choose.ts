@@ -4,12 +4,13 @@ import { type Candidates, offerOf, takeBest } from './best.ts';
 import type { Circumstances, RowVerdict } from './circumstances.ts';
 import { compileRequestRules } from './compiled.ts';
 import { fittingOffers, requestProblems } from './fit.ts';
-import { type Held, heldTo } from './held.ts';
+import { type Held, heldAlso, heldTo } from './held.ts';
 import { cloudTable, type OfferTable } from './offers.ts';
 import { onpremOffers } from './onprem.ts';
 import { circumstancesOf, type PlacementInput } from './place.ts';
 import { readyOffers } from './ready.ts';
 import { scan } from './scan.ts';
+import { ownRulesAgainst } from './standing-rules.ts';
 import type { PlacedOffer, SetAside } from './types.ts';
 import { machinesVerdict } from './verdicts.ts';
 
@@ -36,7 +37,10 @@ export function choose(input: PlacementInput, fallbacks: number = input.fallback
   const { request, sites, catalogue } = input;
   if (requestProblems(request).length > 0) return { winner: null, fallbacks: [] };
   const context = circumstancesOf(input);
-  const held = heldTo(input.policies, compileRequestRules(input.requestRules ?? []), context);
+  const held = heldAlso(
+    heldTo(input.policies, compileRequestRules(input.requestRules ?? []), context),
+    ownRulesAgainst(context),
+  );
   const onprem = onpremOffers(request, sites);
   const candidates = [cloudTable(catalogue, sites), onprem.table].flatMap((table) =>
     candidatesIn(table, held, context, input, onprem.refusal),
@@ -77,7 +81,7 @@ function machineTests(
     let verdict: RowVerdict | undefined;
     return (row) => {
       if (over !== null && !hasBit(over, row)) return true;
-      verdict ??= machinesVerdict(rule, table, context)!;
+      verdict ??= machinesVerdict(rule, table, context)!.at;
       const value = verdict(row);
       return value === 'true' || (value === 'error' && rule.missing === 'pass');
     };

@@ -61,12 +61,10 @@ export interface CompiledException {
 export interface CompiledPolicies {
   readonly policies: readonly { name: string; version: string; scope: ParsedPolicy['scope'] }[];
   readonly rules: readonly CompiledRule[];
-  /** An override that its parent does not allow: both rules apply, and its author should know. */
-  readonly warnings: readonly Problem[];
 }
 
 /** No policies: everything that fits is compliant. */
-export const NO_POLICIES: CompiledPolicies = Object.freeze({ policies: [], rules: [], warnings: [] });
+export const NO_POLICIES: CompiledPolicies = Object.freeze({ policies: [], rules: [] });
 
 /** Strict preferences are one bit each of a double's 53 when offers are ordered. */
 const MOST_STRICT = { policies: 32, request: 20 };
@@ -88,7 +86,6 @@ export function compilePolicies(parsed: readonly ParsedPolicy[]): CompiledPolici
           policy.line,
           'duplicate-policy',
           `policy '${policy.name}' is given twice for its scope`,
-          'error',
         ),
       );
     seen.add(key);
@@ -102,7 +99,6 @@ export function compilePolicies(parsed: readonly ParsedPolicy[]): CompiledPolici
   return {
     policies: ordered.map(({ name, version, scope }) => ({ name, version, scope })),
     rules,
-    warnings: ordered.flatMap((policy) => overrideWarnings(policy, rules)),
   };
 }
 
@@ -132,7 +128,7 @@ function refuseTooManyStrict(rules: readonly CompiledRule[], most: number): void
   if (strict.length <= most) return;
   const { file, line } = strict[most]!;
   const message = `more than ${most} strict preferences: give the later ones a weight`;
-  throw new PolicyProblems([problem({ file }, line, 'too-many', message, 'error')]);
+  throw new PolicyProblems([problem({ file }, line, 'too-many', message)]);
 }
 
 function rank(policy: ParsedPolicy): number {
@@ -250,35 +246,8 @@ function compileMessage(message: Message): (request: CelRequest) => string {
   };
 }
 
-function overrideWarnings(policy: ParsedPolicy, rules: readonly CompiledRule[]): Problem[] {
-  return policy.rules
-    .filter((rule) => rule.override)
-    .flatMap((rule) => {
-      const warn = (message: string): Problem[] => [
-        problem(policy, rule.line, 'override', message, 'warning'),
-      ];
-      if (policy.scope.kind !== 'project')
-        return warn(
-          `rule '${rule.name}': only a project's policy can override, so this adds to what is there`,
-        );
-      const parents = rules.filter((r) => r.scope.kind === 'organization' && r.rule === rule.name);
-      if (parents.length === 0)
-        return warn(`rule '${rule.name}' overrides nothing: no organization's rule has this name`);
-      const closed = parents.filter((r) => !r.overridable);
-      return closed.length === 0
-        ? []
-        : warn(`rule '${rule.name}' of policy '${closed[0]!.policy}' is not overridable: both apply`);
-    });
-}
-
-function problem(
-  policy: { file: string },
-  line: number,
-  code: string,
-  message: string,
-  severity: Problem['severity'],
-): Problem {
-  return { code, message, file: policy.file, line, column: 1, path: '', severity };
+function problem(policy: { file: string }, line: number, code: string, message: string): Problem {
+  return { code, message, file: policy.file, line, column: 1, path: '', severity: 'error' };
 }
 
 /** Whether rules of a scope are for a request. */

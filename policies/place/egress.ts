@@ -30,7 +30,8 @@ export function egressPrice(
 }
 
 /**
- * What reading the data costs at each offer, USD per hour: egress over the hours of a month. Null where it cannot be
+ * What reading the data costs at each offer by its row, USD per hour: egress over the hours of a month; offers of one code
+ * cost the same. Null where it cannot be
  * told: the site is not known, the provider has no egress price here, or `gibPerMonth` has no value of at least 0.
  */
 export function gravityCosts(
@@ -38,14 +39,14 @@ export function gravityCosts(
   gibPerMonth: number | null,
   table: OfferTable,
   context: Circumstances,
-): ((row: number) => number) | null {
+): { costs: (row: number) => number; codes: Uint32Array } | null {
   const from = dataPlace(clause.at, context);
   if (gibPerMonth === null || from === null || EGRESS[from.provider] === undefined) return null;
   const provider = table.column('provider');
   const region = table.column('region');
   const { codes } = combinations(table, ['provider', 'region']);
   const known = new Map<number, number>();
-  return (row) =>
+  const costs = (row: number): number =>
     memo(known, codes[row]!, () => {
       const to = {
         provider: provider.values[provider.codes[row]!] as string,
@@ -53,6 +54,7 @@ export function gravityCosts(
       };
       return (egressPrice(from, to)! * gibPerMonth) / HOURS_PER_MONTH;
     });
+  return { costs, codes };
 }
 
 /** `aws/eu-central-1`, or `site/<name>`; a cloud's site with several regions is in none of them for sure. */

@@ -1,4 +1,12 @@
-import { type Bits, countBits, fullBits, popcount } from '../cel/trivalue.ts';
+import {
+  type Bits,
+  countBits,
+  countBoth,
+  countOutside,
+  fullBits,
+  nextOutside,
+  popcount,
+} from '../cel/trivalue.ts';
 import { memo } from '../memo.ts';
 import type { Circumstances } from './circumstances.ts';
 import type { CompiledRule } from './compiled.ts';
@@ -20,7 +28,7 @@ export interface Evaluated {
   compliant: number;
   compliantBits: Bits;
   rules: RuleCounts[];
-  /** One for each rule in force, in order. They speak of `base` only: bits outside it mean nothing. */
+  /** One for each rule in force, in order. Those of {@link readsMachines} speak of `base` only: other bits mean nothing. */
   verdicts: Verdicts[];
   /** `base` in classes of equal surcharges; one class where no rule prices anything. `scoreOf(class, price)` is an offer's score. */
   classes: SurchargeClass[];
@@ -51,6 +59,19 @@ export function canReject({ effect }: Pick<CompiledRule, 'effect'>): boolean {
   return effect !== 'prefer' && effect !== 'gravity' && effect !== 'approval';
 }
 
+/** Whether what a rule of a kind says of an offer depends on the machines that exist. */
+export function readsMachines({ effect }: Pick<CompiledRule, 'effect'>): boolean {
+  return MACHINES.has(effect);
+}
+
+const MACHINES: ReadonlySet<CompiledRule['effect']> = new Set([
+  'spread',
+  'affinity',
+  'antiAffinity',
+  'budget',
+  'quota',
+]);
+
 /** Holds every offer of a table against the request and every rule. */
 export function evaluateRules(
   table: OfferTable,
@@ -64,7 +85,7 @@ export function evaluateRules(
   for (let w = 0; w < base.length; w++) base[w]! &= allowed[w]!;
 
   const verdicts = rules.map((rule) => verdictsOf(rule, table, base, context));
-  const { alive, counts } = countRejections(base, rules, verdicts);
+  const { alive, counts } = countRejections(table, base, rules, verdicts);
   return {
     table,
     fitting,
@@ -120,50 +141,50 @@ function applies(rule: CompiledRule, table: OfferTable, { cel }: Circumstances):
 }
 
 /**
- * Counts in one pass over the words: with the enforced rules' passes ANDed from the front (`before`) and from
- * the back (`after`), an offer outside a rule but inside both is one only that rule rejects.
+ * Counts rule by rule over whole sets, which takes a third of the time of going word by word through all rules. Beside the
+ * counts it gathers what some enforced rule rejects and what two do: an offer of the first set only has one against it.
  */
 function countRejections(
+  table: OfferTable,
   base: Bits,
   rules: readonly CompiledRule[],
   verdicts: readonly Verdicts[],
 ): { alive: Bits; counts: Omit<RuleCounts, 'applies'>[] } {
-  const counts = rules.map(() => ({
-    rejected: 0,
-    rejectedAlone: 0,
-    errors: 0,
-    remaining: 0,
-    firstAlone: -1,
-  }));
+  const rejected = new Uint32Array(base.length);
+  const twice = new Uint32Array(base.length);
+  let remaining = countBits(base);
+  const counts = rules.map(({ mode }, r) => {
+    const { passes, errors } = verdicts[r]!;
+    const errorCount = errors === none(table) ? 0 : countBoth(base, errors);
+    const count = { rejected: 0, rejectedAlone: 0, errors: errorCount, remaining, firstAlone: -1 };
+    if (passes === all(table)) return count;
+    if (mode !== 'enforce') return { ...count, rejected: countOutside(base, passes) };
+    let [own, fresh] = [0, 0];
+    for (let w = 0; w < base.length; w++) {
+      const out = base[w]! & ~passes[w]!;
+      if (out === 0) continue;
+      const before = rejected[w]!;
+      own += popcount(out);
+      fresh += popcount(out & ~before);
+      twice[w]! |= out & before;
+      rejected[w] = before | out;
+    }
+    remaining -= fresh;
+    return { ...count, rejected: own, remaining };
+  });
   const alive = new Uint32Array(base.length);
-  const before = new Uint32Array(rules.length);
+  const once = twice;
   for (let w = 0; w < base.length; w++) {
-    const all = base[w]!;
-    if (all === 0) continue;
-    let front = all;
-    for (let r = 0; r < rules.length; r++) {
-      before[r] = front;
-      if (rules[r]!.mode === 'enforce') front = (front & verdicts[r]!.passes[w]!) >>> 0;
-      counts[r]!.remaining += popcount(front);
-    }
-    alive[w] = front;
-    let back = 0xffffffff;
-    for (let r = rules.length - 1; r >= 0; r--) {
-      const { passes, errors } = verdicts[r]!;
-      const enforced = rules[r]!.mode === 'enforce';
-      const out = (all & ~passes[w]!) >>> 0;
-      const count = counts[r]!;
-      if (errors[w] !== 0) count.errors += popcount((all & errors[w]!) >>> 0);
-      if (out !== 0) {
-        count.rejected += popcount(out);
-        const alone = (out & before[r]! & back) >>> 0;
-        if (alone !== 0) {
-          count.rejectedAlone += popcount(alone);
-          if (count.firstAlone < 0) count.firstAlone = w * 32 + 31 - Math.clz32(alone & -alone);
-        }
-      }
-      if (enforced) back = (back & passes[w]!) >>> 0;
-    }
+    alive[w] = base[w]! & ~rejected[w]!;
+    once[w] = rejected[w]! & ~twice[w]!;
+  }
+  for (const [r, count] of counts.entries()) {
+    if (count.rejected === 0) continue;
+    const { passes } = verdicts[r]!;
+    // Of an enforced rule, those that it is the one to reject; of another, those that no enforced one does.
+    const others = rules[r]!.mode === 'enforce' ? once : alive;
+    count.rejectedAlone = countOutside(others, passes);
+    if (count.rejectedAlone > 0) count.firstAlone = nextOutside(others, passes, 0);
   }
   return { alive, counts };
 }

@@ -30,14 +30,7 @@ export function conditionsOf(request: PlacementRequest): Condition[] {
     conditions.push({ words: `at least ${words}`, key: `${numbers} ${least}`, test: { numbers, least } });
   };
   const oneOf = (column: OfferAttribute, names: readonly string[], words: string, fold = false): void => {
-    const allowed = new Set<unknown>(names);
-    const allows = (v: unknown): boolean => allowed.has(fold ? String(v).toLowerCase() : (v ?? ''));
-    const key = `${column} ${JSON.stringify([...names].sort())}`;
-    conditions.push({
-      words: `${words} ${names.filter(Boolean).join(' or ')}`,
-      key,
-      test: { column, allows },
-    });
+    conditions.push(oneOfThese(column, names, words, fold));
   };
   atLeast('vcpus', request.vcpus, `${request.vcpus} vCPUs`);
   atLeast('memoryGiB', request.memoryGiB, `${request.memoryGiB} GiB of memory`);
@@ -58,6 +51,18 @@ export function conditionsOf(request: PlacementRequest): Condition[] {
   return conditions;
 }
 
+function oneOfThese(
+  column: OfferAttribute,
+  names: readonly string[],
+  words: string,
+  fold = false,
+): Condition {
+  const allowed = new Set<unknown>(names);
+  const allows = (v: unknown): boolean => allowed.has(fold ? String(v).toLowerCase() : (v ?? ''));
+  const key = `${column} ${JSON.stringify([...names].sort())}`;
+  return { words: `${words} ${names.filter(Boolean).join(' or ')}`, key, test: { column, allows } };
+}
+
 /** Offers of a table, and for each 32 words of the bits whether any is set, so that a scan can pass over them. */
 export interface OfferSet {
   bits: Bits;
@@ -76,6 +81,11 @@ const fits = new WeakMap<OfferTable, Recent<OfferSet>>();
 export function restrict(bits: Bits, table: OfferTable, condition: Condition): void {
   const meets = offersThatMeet(table, atSizes(table, condition));
   for (let w = 0; w < bits.length; w++) bits[w]! &= meets[w]!;
+}
+
+/** The offers with a name in a column; kept, and not to be changed. */
+export function offersWith(table: OfferTable, column: OfferAttribute, name: string): Bits {
+  return offersThatMeet(table, oneOfThese(column, [name], column));
 }
 
 /** The offers that meet all conditions of a request; kept, and not to be changed. */
@@ -115,7 +125,7 @@ function atSizes(table: OfferTable, condition: Condition): Condition {
 const sizes = new WeakMap<OfferTable, Map<string, Float64Array>>();
 
 /** The sizes on offer, smallest first. */
-function sizesOf(table: OfferTable, numbers: 'vcpus' | 'memoryGiB' | 'gpuCount'): Float64Array {
+export function sizesOf(table: OfferTable, numbers: 'vcpus' | 'memoryGiB' | 'gpuCount'): Float64Array {
   const known = memo(sizes, table, () => new Map<string, Float64Array>());
   return memo(known, numbers, () => Float64Array.from(new Set(table.numbers(numbers))).sort());
 }

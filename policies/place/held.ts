@@ -2,7 +2,7 @@ import { memo } from '../memo.ts';
 import { type AdmissionClause, admits } from './admission.ts';
 import type { Circumstances } from './circumstances.ts';
 import { type CompiledPolicies, type CompiledRule, scopeHolds } from './compiled.ts';
-import { canReject } from './evaluate.ts';
+import { canReject, readsMachines } from './evaluate.ts';
 import { rulesInForce } from './in-force.ts';
 import { Recent } from './recent.ts';
 import { readsOfRules, requestPart } from './request-parts.ts';
@@ -52,6 +52,13 @@ export function heldTo(
   return scope.known.set(text, heldToRules([...rules, ...turnedRules(policies)], context));
 }
 
+/** With rules that hold for this moment only, as those of machines that stand. */
+export function heldAlso(held: Held, rules: readonly CompiledRule[]): Held {
+  if (rules.length === 0) return held;
+  const signature = [held.signature, ...rules.map((rule) => `also ${numberOf(rule)}`)].join('\n');
+  return { ...held, signature, machines: [...held.machines, ...rules] };
+}
+
 function scopeOf(
   policies: CompiledPolicies,
   own: readonly CompiledRule[],
@@ -79,22 +86,14 @@ function scopeOf(
 
 function heldToRules(rules: readonly CompiledRule[], context: Circumstances): Held {
   const enforced = rules.filter((rule) => rule.mode === 'enforce');
-  const machines = enforced.filter((rule) => MACHINES.has(rule.effect));
-  const fixed = enforced.filter((rule) => canReject(rule) && !MACHINES.has(rule.effect));
+  const machines = enforced.filter((rule) => readsMachines(rule));
+  const fixed = enforced.filter((rule) => canReject(rule) && !readsMachines(rule));
   const pricing = pricingRules(rules);
   const signature = [...fixed, ...machines, ...pricing]
     .map((rule) => `${numberOf(rule)} ${admission(rule, context)} ${requestPart(rule, context.cel)}`)
     .join('\n');
   return { signature, fixed, machines, pricing, priced: pricesAnything(pricing) };
 }
-
-const MACHINES: ReadonlySet<CompiledRule['effect']> = new Set([
-  'spread',
-  'affinity',
-  'antiAffinity',
-  'budget',
-  'quota',
-]);
 
 function admission({ clause }: CompiledRule, { request, now }: Circumstances): string {
   const decidedByRequest =

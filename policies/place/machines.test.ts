@@ -1,7 +1,12 @@
+import { parseRequestRules } from '../file/parse.ts';
 import type { Clause, ParsedRule } from '../file/policy.ts';
 import { cellar, cloud, machine, market, placeUnder, rule } from '../testing/small-market.ts';
+import { choose } from './choose.ts';
+import { NO_POLICIES } from './compiled.ts';
+import { withMachine } from './estate.ts';
 import { withinLimit } from './limits.ts';
 import { largestShare } from './neighbours.ts';
+import { NEUTRAL_REQUEST } from './types.ts';
 
 const zones = market(
   { zone: 'a', pricePerHour: 0.1 },
@@ -187,6 +192,65 @@ describe('anti-affinity of a machine that stands', () => {
     ).toHaveLength(1);
     const unknown = apart({ when: 'request.labels.app == "db" && request.image == "tiny"' });
     expect(placeUnder(unknown, input).winner!.zone).toBe('a');
+  });
+});
+
+describe('anti-affinity that a standing machine brought with its own request', () => {
+  const own = (to: string, more: object = {}) => [
+    { name: 'alone', antiAffinity: { to, by: 'zone' }, ...more },
+  ];
+  const batch = { labels: { app: 'batch' } };
+  const db = machine('db-1', { zone: 'a', rules: own('resource.labels.app == "batch"') });
+  const input = { catalogue: zones, request: batch, estate: [db] };
+
+  test('keeps who comes out of its domain, and says whose rule it is', () => {
+    expect(placeUnder([], input)).toMatchObject({
+      winner: { zone: 'b' },
+      rules: [
+        { policy: 'request', rule: 'alone', rejected: 1, message: expect.stringContaining('machine db-1') },
+      ],
+    });
+    expect(placeUnder([], { ...input, estate: withMachine([], db) }).winner!.zone).toBe('b');
+  });
+
+  test('is not held against those that it does not choose, nor by machines that did not bring it, nor against its own', () => {
+    const zoneOf = (more: Parameters<typeof placeUnder>[1]) =>
+      placeUnder([], { ...input, ...more }).winner!.zone;
+    expect(zoneOf({ request: { labels: { app: 'web' } } })).toBe('a');
+    expect(zoneOf({ request: { name: 'db-1', ...batch } })).toBe('a');
+    expect(
+      zoneOf({
+        estate: [
+          { ...db, rules: null },
+          { ...db, name: 'db-2', zone: 'b' },
+        ],
+      }),
+    ).toBe('a');
+  });
+
+  test('is held against a request that brings the same rule itself', () => {
+    const twin = machine('db-1', { zone: 'a', rules: own('resource.labels.app == "batch"') });
+    expect(
+      placeUnder([], { ...input, requestRules: parseRequestRules(twin.rules, 'r').rules }).winner!.zone,
+    ).toBe('b');
+  });
+
+  test('is found by the quick choice as by the whole decision, and gone with its machine', () => {
+    const all = { request: { ...NEUTRAL_REQUEST, name: 'new', ...batch }, sites: [cloud('aws-1', 'aws')] };
+    const asked = {
+      policies: NO_POLICIES,
+      setAside: [],
+      includeUnconfigured: false,
+      ...all,
+      catalogue: zones,
+    };
+    expect(choose({ ...asked, estate: [db] }).winner!.zone).toBe('b');
+    expect(choose({ ...asked, estate: [] }).winner!.zone).toBe('a');
+  });
+
+  test('is left to compliance where it reads more of the request than the list of machines says', () => {
+    const big = machine('db-1', { zone: 'a', rules: own('resource.labels.app == request.image') });
+    expect(placeUnder([], { ...input, estate: [big] }).winner!.zone).toBe('a');
   });
 });
 

@@ -1,4 +1,4 @@
-import { nextBit } from '../cel/trivalue.ts';
+import { hasBit, nextOutside } from '../cel/trivalue.ts';
 import { figure } from '../figure.ts';
 import { readable } from '../file/readable.ts';
 import { memo } from '../memo.ts';
@@ -72,12 +72,12 @@ function cheapestRejected(
   let cheapest: { table: OfferTable; row: number; price: number } | null = null;
   for (const { table, base, verdicts } of tables) {
     const { passes, errors } = verdicts[r]!;
-    const prices = table.numbers('pricePerHour');
-    const rejected = base.map((word, w) => word & ~passes[w]! & ~errors[w]!);
-    for (let row = nextBit(rejected, 0); row >= 0; row = nextBit(rejected, row + 1)) {
-      const price = prices[row]!;
-      if (cheapest === null || price < cheapest.price) cheapest = { table, row, price };
-    }
+    // The rows of a table are in the order of prices.
+    let row = nextOutside(base, passes, 0);
+    while (row >= 0 && hasBit(errors, row)) row = nextOutside(base, passes, row + 1);
+    if (row < 0) continue;
+    const price = table.numbers('pricePerHour')[row]!;
+    if (cheapest === null || price < cheapest.price) cheapest = { table, row, price };
   }
   return cheapest;
 }

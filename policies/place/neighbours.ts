@@ -3,7 +3,13 @@ import type { OfferAttribute } from '../cel/schema.ts';
 import type { Clause, Domain } from '../file/policy.ts';
 import { memo } from '../memo.ts';
 import { chosenMachines, wouldBeChosen } from './chosen-machines.ts';
-import { byCode, type Circumstances, type RowVerdict, rowReader } from './circumstances.ts';
+import {
+  byCode,
+  type Circumstances,
+  type MachinesVerdict,
+  type RowVerdict,
+  rowReader,
+} from './circumstances.ts';
 import { candidateValue, domainOf, groupIn, groupName, isSelf, offerKeys, type Place } from './groups.ts';
 import type { OfferTable } from './offers.ts';
 import type { EstateMachine } from './types.ts';
@@ -30,13 +36,13 @@ export function neighbourVerdict(
   table: OfferTable,
   context: Circumstances,
   chosen: readonly EstateMachine[] | null = null,
-): RowVerdict {
+): MachinesVerdict {
   const own = clause.effect === 'spread' ? offerKeys(clause.group) : [];
   const attributes = [...new Set([...DOMAIN_ATTRIBUTES[clause.by], ...own])];
   const { codes, first } = combinations(table, attributes);
   const judge =
     clause.effect === 'spread' ? spreadJudge(clause, context) : companyJudge(clause, context, chosen);
-  return byCode(codes, (code) => {
+  return byCode(codes, first.length, (code) => {
     const offer = rowReader(table, first[code]!);
     const place = placeOf(offer);
     const domain = domainOf(place, clause.by);

@@ -120,6 +120,23 @@ function holds(size: HostView['free'], request: PlacementRequest): boolean {
   );
 }
 
+/** How many hosts could never hold the request, by what they have too little of: these are not even offers. */
+export function tooSmall(request: PlacementRequest, sites: readonly SiteView[]): string[] {
+  const hosts = sites.flatMap((site) => site.hosts);
+  const wanted: [string, number, (size: HostView['capacity']) => number][] = [
+    ['vCPUs', request.vcpus, (size) => size.vcpus],
+    ['GiB of memory', request.memoryGiB, (size) => size.memoryGiB],
+    ['GiB of disk', request.diskGiB, (size) => size.diskGiB],
+    ['GPUs', gpusOf(request), (size) => size.gpus ?? 0],
+  ];
+  return wanted.flatMap(([unit, least, has]) => {
+    const short = hosts.filter(({ capacity }) => has(capacity) < least).length;
+    return short === 0
+      ? []
+      : [`on-prem, ${short} of ${hosts.length} hosts have less than ${least} ${unit} in all`];
+  });
+}
+
 function refusalOf(host: HostView, request: PlacementRequest): string | null {
   if (!host.ready) return `host ${host.name} is not ready`;
   if (holds(host.free, request)) return null;

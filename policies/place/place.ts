@@ -1,6 +1,6 @@
 import type { Catalogue } from '../catalogue/catalogue.ts';
 import { celRequest } from '../cel/schema.ts';
-import { type Bits, countBits, nextBit } from '../cel/trivalue.ts';
+import { type Bits, countBits, nextInBoth } from '../cel/trivalue.ts';
 import { explain } from '../explain/explain.ts';
 import type { ParsedRule } from '../file/policy.ts';
 import { availableOffers, type Refusal } from './available.ts';
@@ -8,13 +8,13 @@ import { type Best, type Candidates, type Choice, offerOf, takeBest } from './be
 import type { Circumstances } from './circumstances.ts';
 import { type CompiledPolicies, compileRequestRules, scopeHolds } from './compiled.ts';
 import { canReject, type Evaluated, evaluateRules, scoreAt } from './evaluate.ts';
-import { requestProblems } from './fit.ts';
+import { offersWith, requestProblems } from './fit.ts';
 import { type InForce, rulesInForce } from './in-force.ts';
 import { messageOf } from './messages.ts';
 import { cloudTable, compareOffers, type OfferTable } from './offers.ts';
 import { onpremOffers } from './onprem.ts';
 import { explainUnplaceable } from './reasons.ts';
-import { machinesAgainst, turnedRules } from './standing-rules.ts';
+import { rulesAgainst } from './standing-rules.ts';
 import { pricesAnything, pricingRules } from './surcharges.ts';
 import type { Decision, EstateMachine, PlacedOffer, PlacementRequest, SetAside, SiteView } from './types.ts';
 import { approvalsOf, limitsOf, preferencesOf, ttlOf } from './winner.ts';
@@ -95,7 +95,7 @@ export function evaluateAmong(
   const own = compileRequestRules(input.requestRules ?? []);
   const { rules, exceptions } = rulesInForce(input.policies, own, request, cel, now);
   // Of the rules of machines that stand, those that have something against this request: the others would only fill its record.
-  const standing = turnedRules(input.policies).filter((rule) => machinesAgainst(rule, context).length > 0);
+  const standing = rulesAgainst(input.policies, context);
   const inForce = { rules: [...rules, ...standing], exceptions };
   const refusals = new Map<string, number>();
   const evaluated = tables.map((table) => {
@@ -123,10 +123,7 @@ export function circumstancesOf(input: PlacementInput): Circumstances {
 const NO_MACHINES: readonly EstateMachine[] = Object.freeze([]);
 
 function candidatesOf({ table, classes, available }: Evaluation['tables'][number]): Candidates[] {
-  return classes.map((of) => {
-    const bits = of.bits.map((word, w) => word & available[w]!);
-    return { table, of, next: (from) => nextBit(bits, from) };
-  });
+  return classes.map((of) => ({ table, of, next: (from) => nextInBoth(available, of.bits, from) }));
 }
 
 function decisionOf(evaluation: Evaluation, notices: readonly string[]): Decision {
@@ -206,12 +203,11 @@ function cheapestByProvider({ tables, priced }: Evaluation): PlacedOffer[] {
   const cheapest = new Map<string, PlacedOffer>();
   for (const evaluated of tables) {
     const { table, available } = evaluated;
-    const { codes, values } = table.column('provider');
-    const left = new Set(values.keys());
-    for (let i = nextBit(available, 0); i >= 0 && left.size > 0; i = nextBit(available, i + 1)) {
-      if (!left.delete(codes[i]!)) continue;
-      const offer = table.offer(i);
-      const scored = priced ? { ...offer, scorePerHour: scoreAt(evaluated, i) } : offer;
+    for (const provider of table.column('provider').values) {
+      const row = nextInBoth(available, offersWith(table, 'provider', provider as string), 0);
+      if (row < 0) continue;
+      const offer = table.offer(row);
+      const scored = priced ? { ...offer, scorePerHour: scoreAt(evaluated, row) } : offer;
       const known = cheapest.get(offer.provider);
       if (known === undefined || compareOffers(offer, known) < 0) cheapest.set(offer.provider, scored);
     }

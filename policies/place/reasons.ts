@@ -1,8 +1,9 @@
 import { countBits, fullBits } from '../cel/trivalue.ts';
 import { count } from '../figure.ts';
 import type { Evaluated } from './evaluate.ts';
-import { conditionsOf, restrict } from './fit.ts';
+import { conditionsOf, restrict, sizesOf } from './fit.ts';
 import { compareOffers, USABLE } from './offers.ts';
+import { tooSmall } from './onprem.ts';
 import type { Decision, PlacedOffer, PlacementRequest, SiteView } from './types.ts';
 
 /** Sentences on why nothing could be placed, and on what would change that. */
@@ -17,7 +18,7 @@ export function explainUnplaceable(
   const usable = evaluated.reduce((t, e) => t + e.usable, 0);
   if (decision.considered === 0)
     return ['there are no offers at all: the catalogue is empty and no on-prem host is large enough'];
-  if (fitting === 0) return nothingFits(request, evaluated);
+  if (fitting === 0) return [...nothingFits(request, evaluated), ...tooSmall(request, sites)];
   if (usable === 0) return [notConfigured(fitting, evaluated, sites, includeUnconfigured)];
   if (decision.compliant === 0) return rulesReject(decision, evaluated, usable);
   return [
@@ -53,8 +54,7 @@ function largest(
 ): string {
   if (!('numbers' in condition.test)) return '';
   const { numbers } = condition.test;
-  let most = 0;
-  for (const { table } of evaluated) for (const x of table.numbers(numbers)) if (x > most) most = x;
+  const most = Math.max(0, ...evaluated.map(({ table }) => sizesOf(table, numbers).at(-1) ?? 0));
   return ` (the most there is: ${most})`;
 }
 

@@ -1,17 +1,27 @@
 import { interpret } from '../cel/columnar.ts';
 import { celRequest, celResource, EVALUATION, reads } from '../cel/schema.ts';
+import { parseRequestRules } from '../file/parse.ts';
 import { memo } from '../memo.ts';
 import { askedFor, chosenMachines } from './chosen-machines.ts';
 import type { Circumstances } from './circumstances.ts';
-import { type CompiledPolicies, type CompiledRule, scopeHolds } from './compiled.ts';
-import { foundIn, partsOf } from './estate.ts';
+import {
+  type CompiledPolicies,
+  type CompiledRule,
+  compileRequestRules,
+  NO_POLICIES,
+  scopeHolds,
+} from './compiled.ts';
+import { foundIn, type Parts, partsOf } from './estate.ts';
 import { Grouping, isSelf } from './groups.ts';
+import { Recent } from './recent.ts';
 import { readsOfText } from './request-parts.ts';
 import { type EstateMachine, NEUTRAL_REQUEST, type PlacementRequest } from './types.ts';
 
 /** A rule of machines that stand, turned against who comes: it may not stand where one of them is to be apart from it. */
 export interface TurnedRule extends CompiledRule {
   turned: CompiledRule;
+  /** The rules that came with requests, as a text: of the machines with these it is. Not there: a policy's. */
+  owners?: string;
 }
 
 export function isTurned(rule: CompiledRule): rule is TurnedRule {
@@ -30,9 +40,58 @@ const turnedOf = new WeakMap<CompiledPolicies, readonly TurnedRule[]>();
  */
 export function turnedRules(policies: CompiledPolicies): readonly TurnedRule[] {
   return memo(turnedOf, policies, () =>
-    policies.rules
-      .filter((rule) => isTurnable(rule, policies))
-      .map((rule) => ({ ...rule, gateText: null, gate: null, turned: rule })),
+    policies.rules.filter((rule) => isTurnable(rule, policies)).map(turn),
+  );
+}
+
+function turn(rule: CompiledRule): TurnedRule {
+  return { ...rule, gateText: null, gate: null, turned: rule };
+}
+
+/** Turned rules of policies and of machines' own requests that have something against a request. */
+export function rulesAgainst(policies: CompiledPolicies, context: Circumstances): readonly TurnedRule[] {
+  const of = turnedRules(policies).filter((rule) => machinesAgainst(rule, context).length > 0);
+  const own = ownRulesAgainst(context);
+  return own.length === 0 ? of : [...of, ...own];
+}
+
+/** Of the rules that came with the requests of machines that stand, those that have something against a request. */
+export function ownRulesAgainst(context: Circumstances): readonly TurnedRule[] {
+  return ownStandingRules(context.estate).filter((rule) => machinesAgainst(rule, context).length > 0);
+}
+
+/** The rules that came with the requests of machines that stand, turned. */
+export function ownStandingRules(estate: readonly EstateMachine[]): readonly TurnedRule[] {
+  if (estate.length === 0) return NO_RULES;
+  const { standing, added } = partsOf(estate);
+  const groups = byOwnRules(standing);
+  const texts = new Set([
+    ...[...groups.entries()].map(([text]) => text),
+    ...added.map((machine) => groups.nameOf(machine)),
+  ]);
+  texts.delete(NOT_HELD);
+  return texts.size === 0 ? NO_RULES : [...texts].flatMap(ownTurned);
+}
+
+const NO_RULES: readonly TurnedRule[] = Object.freeze([]);
+
+/** Machines by the text of the rules that their requests brought. */
+function byOwnRules(standing: readonly EstateMachine[]): Grouping {
+  return foundIn(
+    standing,
+    'own rules',
+    () => new Grouping(standing, ({ rules }) => (rules?.length ? JSON.stringify(rules) : NOT_HELD)),
+  );
+}
+
+const ownKnown = new Recent<readonly TurnedRule[]>(1024);
+
+/** What can no longer be read holds nobody back: its machine's next placement says so. */
+function ownTurned(owners: string): readonly TurnedRule[] {
+  return memo(ownKnown, owners, () =>
+    compileRequestRules(parseRequestRules(JSON.parse(owners), 'request').rules)
+      .filter((rule) => isTurnable(rule, NO_POLICIES))
+      .map((rule) => ({ ...turn(rule), owners })),
   );
 }
 
@@ -97,14 +156,28 @@ const against = new WeakMap<Circumstances, Map<CompiledRule, EstateMachine[]>>()
  * The machines that stand under the rule and are to be apart from who comes. Those that the same rule keeps it apart from anyway
  * are left out.
  */
-export function machinesAgainst({ turned: rule }: TurnedRule, context: Circumstances): EstateMachine[] {
+export function machinesAgainst(turned: TurnedRule, context: Circumstances): EstateMachine[] {
   const known = memo(against, context, () => new Map<CompiledRule, EstateMachine[]>());
-  return memo(known, rule, () => lookAgainst(rule, context));
+  return memo(known, turned, () => lookAgainst(turned, context));
 }
 
-function lookAgainst(rule: CompiledRule, context: Circumstances): EstateMachine[] {
-  const { request, cel, now, estate } = context;
+/** The machines that may be under a rule. */
+function ownersOf({ owners }: TurnedRule, estate: readonly EstateMachine[]): Parts {
   const { standing, added } = partsOf(estate);
+  if (owners === undefined) return { standing, added };
+  const groups = byOwnRules(standing);
+  return {
+    standing: groups.get(owners) ?? NOBODY,
+    added: added.filter((machine) => groups.nameOf(machine) === owners),
+  };
+}
+
+const NOBODY: readonly EstateMachine[] = Object.freeze([]);
+
+function lookAgainst(turned: TurnedRule, context: Circumstances): EstateMachine[] {
+  const { request, cel, now, estate } = context;
+  const { turned: rule, owners } = turned;
+  const { standing, added } = ownersOf(turned, estate);
   const { key, signatureOf, minds } = subjectOf(rule);
   const groups = foundIn(standing, key, () => new Grouping(standing, signatureOf));
   const comer = celResource(askedFor(request, now), now);
@@ -114,7 +187,7 @@ function lookAgainst(rule: CompiledRule, context: Circumstances): EstateMachine[
     ),
     ...added.filter((machine) => groups.nameOf(machine) !== NOT_HELD && minds(machine, comer)),
   ].filter((machine) => !isSelf(machine, request));
-  if (found.length === 0 || !scopeHolds(rule.scope, request)) return found;
+  if (found.length === 0 || owners !== undefined || !scopeHolds(rule.scope, request)) return found;
   const gated = rule.gateText === null ? 'true' : interpret(rule.gateText)(cel, {});
   if (gated !== 'true') return found;
   const anyway = new Set(chosenMachines((rule.clause as { to: string }).to, context));

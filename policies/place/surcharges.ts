@@ -1,4 +1,5 @@
-import { type Bits, countBits, nextBit } from '../cel/trivalue.ts';
+import { type Bits, nextBit } from '../cel/trivalue.ts';
+import { memo } from '../memo.ts';
 import type { Circumstances } from './circumstances.ts';
 import type { CompiledRule } from './compiled.ts';
 import { gravityCosts } from './egress.ts';
@@ -50,7 +51,7 @@ export function surchargeClasses(
         ? byCost(c, table, rule, context)
         : byPreference(c, table, rule, context),
     );
-  return classes.filter((c) => countBits(c.bits) > 0);
+  return classes.filter((c) => nextBit(c.bits, 0) >= 0);
 }
 
 /** The score of an offer of a class, USD per hour. */
@@ -83,7 +84,7 @@ function byPreference(
   return [
     { bits: split[0], tier: strict ? tier * 2 : tier, terms: [...terms, MET] },
     { bits: split[1], tier: strict ? tier * 2 + 1 : tier, terms: [...terms, missed] },
-  ].filter((c) => countBits(c.bits) > 0);
+  ].filter((c) => nextBit(c.bits, 0) >= 0);
 }
 
 function byCost(
@@ -93,18 +94,24 @@ function byCost(
   context: Circumstances,
 ): SurchargeClass[] {
   if (rule.clause.effect !== 'gravity') return [];
-  const costs = gravityCosts(rule.clause, rule.gibPerMonth!(context.cel), table, context);
+  const told = gravityCosts(rule.clause, rule.gibPerMonth!(context.cel), table, context);
   const holds = gateHolds(rule, table, context);
   const parts = new Map<number, Bits>();
-  for (let i = nextBit(bits, 0); i >= 0; i = nextBit(bits, i + 1)) {
-    const cost = costs !== null && holds(i) ? costs(i) : 0;
-    let part = parts.get(cost);
-    if (part === undefined) {
-      part = new Uint32Array(bits.length);
-      parts.set(cost, part);
+  const partOf = (cost: number): Bits => memo(parts, cost, () => new Uint32Array(bits.length));
+  /** By code: the offers are many, the codes few. */
+  const known: (Bits | undefined)[] = [];
+  for (let w = 0; w < bits.length; w++)
+    for (let left = bits[w]!; left !== 0; left &= left - 1) {
+      const bit = left & -left;
+      const row = (w << 5) + 31 - Math.clz32(bit);
+      let part: Bits;
+      if (told === null || !holds(row)) part = partOf(0);
+      else {
+        const code = told.codes[row]!;
+        part = known[code] ??= partOf(told.costs(row));
+      }
+      part[w]! |= bit;
     }
-    part[i >>> 5]! |= 1 << (i & 31);
-  }
   return [...parts].map(([cost, part]) => ({
     bits: part,
     tier,

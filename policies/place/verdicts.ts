@@ -3,7 +3,6 @@ import {
   FALSE,
   fullBits,
   hasBit,
-  nextBit,
   not,
   or,
   TRUE,
@@ -12,7 +11,7 @@ import {
 } from '../cel/trivalue.ts';
 import { memo } from '../memo.ts';
 import { admits } from './admission.ts';
-import type { Circumstances, RowVerdict } from './circumstances.ts';
+import type { Circumstances, MachinesVerdict } from './circumstances.ts';
 import type { CompiledRule } from './compiled.ts';
 import { limitVerdict } from './limits.ts';
 import { neighbourVerdict } from './neighbours.ts';
@@ -52,9 +51,10 @@ function strictVerdict(rule: CompiledRule, table: OfferTable, among: Bits, conte
         admits(clause, context.request, context.now) ? TRUE : FALSE,
       );
     default:
-      return unlessGated(rule, table, context, () =>
-        overRows(machinesVerdict(rule, table, context)!, table, among),
-      );
+      return unlessGated(rule, table, context, () => {
+        const { passes, errors } = machinesVerdict(rule, table, context)!.over(among);
+        return triFrom(passes, errors, table.length);
+      });
   }
 }
 
@@ -63,12 +63,12 @@ export function machinesVerdict(
   rule: CompiledRule,
   table: OfferTable,
   context: Circumstances,
-): RowVerdict | null {
+): MachinesVerdict | null {
   const { clause } = rule;
   if (isTurned(rule) && clause.effect === 'antiAffinity') {
     const against = machinesAgainst(rule, context);
     // Nobody minds: then it matters not either where an offer's domain is not known.
-    return against.length === 0 ? () => 'true' : neighbourVerdict(clause, table, context, against);
+    return against.length === 0 ? nobodyMinds(table) : neighbourVerdict(clause, table, context, against);
   }
   switch (clause.effect) {
     case 'spread':
@@ -83,6 +83,10 @@ export function machinesVerdict(
   }
 }
 
+function nobodyMinds(table: OfferTable): MachinesVerdict {
+  return { at: () => 'true', over: () => ({ passes: all(table), errors: none(table) }) };
+}
+
 function unlessGated(
   rule: CompiledRule,
   table: OfferTable,
@@ -91,17 +95,6 @@ function unlessGated(
 ): TriValue {
   const outside = rule.gate === null ? FALSE : not(rule.gate.run(table, cel), table.length);
   return outside.all === 'true' ? TRUE : or(outside, verdict(), table.length);
-}
-
-function overRows(verdict: RowVerdict, table: OfferTable, among: Bits): TriValue {
-  const passes = new Uint32Array(among.length);
-  const errors = new Uint32Array(among.length);
-  for (let i = nextBit(among, 0); i >= 0; i = nextBit(among, i + 1)) {
-    const says = verdict(i);
-    if (says === 'true') passes[i >>> 5]! |= 1 << (i & 31);
-    else if (says === 'error') errors[i >>> 5]! |= 1 << (i & 31);
-  }
-  return triFrom(passes, errors, table.length);
 }
 
 function errorsPass(value: TriValue, table: OfferTable): TriValue {

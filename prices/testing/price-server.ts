@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net';
 
 /** An answer of the server: JSON, or what a broken one does instead. */
 export type Scripted =
-  | { json: unknown; status?: number; headers?: Record<string, string> }
+  /** With `thenAwayMs`, nothing listens for so long as soon as the answer is out. */
+  | { json: unknown; status?: number; headers?: Record<string, string>; thenAwayMs?: number }
   | { text: string; status?: number; headers?: Record<string, string> }
   /** Promises more bytes than it sends, then hangs up. */
   | { cutOff: string };
@@ -19,6 +20,8 @@ export interface Seen {
 /** A local HTTP server that answers as a test says. Its answers are made by hand in the vendors' documented shapes. */
 export class PriceServer {
   readonly seen: Seen[] = [];
+  /** Settles when the server listens again after `thenAwayMs`. */
+  back: Promise<void> = Promise.resolve();
   readonly #server: Server;
   #port = 0;
   #answer: (request: Seen, number: number) => Scripted = () => ({ status: 404, text: 'nothing here' });
@@ -62,11 +65,12 @@ export class PriceServer {
     }
     const text = 'json' in answer ? JSON.stringify(answer.json) : answer.text;
     response.writeHead(answer.status ?? 200, { 'content-type': 'application/json', ...answer.headers });
-    response.end(text);
+    response.end(text, () => {
+      if ('json' in answer && answer.thenAwayMs !== undefined) this.back = this.#goAway(answer.thenAwayMs);
+    });
   }
 
-  /** Nothing listens for so long; then the answers go on. */
-  async goAway(ms: number): Promise<void> {
+  async #goAway(ms: number): Promise<void> {
     await this.close();
     await new Promise((waited) => setTimeout(waited, ms));
     await new Promise<void>((ready) => this.#server.listen(this.#port, '127.0.0.1', ready));

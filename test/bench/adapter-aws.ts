@@ -1,11 +1,13 @@
 /**
  * The AWS adapter's own time: the inventory of 1,000 and 10,000 machines, each with a disk and a network interface, from a
- * server that answers at once with answers made beforehand; beside it the bare SDK, which makes the same calls.
+ * server that answers at once with answers made beforehand, in a thread of its own; beside it the bare SDK, which makes the same calls.
  *
  *     node tools/bootstrap.mjs run test/bench/adapter-aws.ts
  */
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import {
   DescribeAddressesCommand,
   DescribeInstanceTypesCommand,
@@ -23,6 +25,7 @@ import {
 import { createAwsAdapter } from '../../adapters/aws/index.ts';
 import { stampTags } from '../../adapters/aws/stamp.ts';
 import { listAll } from '../../adapters/conformance/probe.ts';
+import { beside, type Took, tellGrowth } from './beside.ts';
 
 const broker = 'bench';
 const credentials = { accessKeyId: 'bench', secretAccessKey: 'bench' };
@@ -83,79 +86,87 @@ function makeAnswers(machines: number): Map<string, string> {
 }
 
 /** The same listing with nothing but the SDK: every page of every kind, and the sizes of the types once a page. */
-async function bare(client: EC2Client): Promise<number> {
+async function bare(client: EC2Client): Promise<object[]> {
   const Filters = [{ Name: `tag:${stampTags.broker}`, Values: [broker] }];
-  let seen = 0;
+  const seen: object[] = [];
   for await (const page of paginateDescribeInstances({ client }, { Filters })) {
     await client.send(new DescribeInstanceTypesCommand({ InstanceTypes: ['t3.micro'] }));
-    for (const { Instances } of page.Reservations ?? []) seen += Instances?.length ?? 0;
+    for (const { Instances } of page.Reservations ?? []) seen.push(...(Instances ?? []));
   }
   for await (const page of paginateDescribeVolumes({ client }, { Filters }))
-    seen += page.Volumes?.length ?? 0;
+    seen.push(...(page.Volumes ?? []));
   for await (const page of paginateDescribeNetworkInterfaces({ client }, { Filters }))
-    seen += page.NetworkInterfaces?.length ?? 0;
+    seen.push(...(page.NetworkInterfaces ?? []));
   for await (const page of paginateDescribeSecurityGroups({ client }, { Filters }))
-    seen += page.SecurityGroups?.length ?? 0;
+    seen.push(...(page.SecurityGroups ?? []));
   for await (const page of paginateDescribeSnapshots({ client }, { Filters, OwnerIds: ['self'] }))
-    seen += page.Snapshots?.length ?? 0;
+    seen.push(...(page.Snapshots ?? []));
   for await (const page of paginateDescribeImages({ client }, { Filters, Owners: ['self'] }))
-    seen += page.Images?.length ?? 0;
-  for await (const page of paginateDescribeVpcs({ client }, { Filters })) seen += page.Vpcs?.length ?? 0;
+    seen.push(...(page.Images ?? []));
+  for await (const page of paginateDescribeVpcs({ client }, { Filters })) seen.push(...(page.Vpcs ?? []));
   for await (const page of paginateDescribeSubnets({ client }, { Filters }))
-    seen += page.Subnets?.length ?? 0;
+    seen.push(...(page.Subnets ?? []));
   for await (const page of paginateDescribeInternetGateways({ client }, { Filters }))
-    seen += page.InternetGateways?.length ?? 0;
-  return seen + ((await client.send(new DescribeAddressesCommand({ Filters }))).Addresses?.length ?? 0);
+    seen.push(...(page.InternetGateways ?? []));
+  seen.push(...((await client.send(new DescribeAddressesCommand({ Filters }))).Addresses ?? []));
+  return seen;
 }
 
-let answers = new Map<string, string>();
-let calls = 0;
-const server = createServer(async (request, response) => {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
-  const query = new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
-  const action = query.get('Action') ?? '';
-  calls += 1;
-  response.writeHead(200, { 'content-type': 'text/xml' });
-  response.end(
-    answers.get(`${action} ${query.get('NextToken') ?? ''}`) ?? `<${action}Response></${action}Response>`,
-  );
-});
-await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-const client = new EC2Client({ region: 'us-east-1', endpoint, credentials, maxAttempts: 1 });
-const adapter = createAwsAdapter({ site: 'bench', regions: ['us-east-1'], endpoint, credentials });
-const ways = {
-  'bare SDK': () => bare(client),
-  adapter: async () => {
-    const { items: listed, complete } = await listAll(adapter, broker);
-    if (!complete) throw new Error('the list was not complete');
-    return listed.length;
-  },
-};
-
-for (const machines of [1000, 10_000]) {
-  answers = makeAnswers(machines);
-  for (const way of Object.values(ways)) await way();
-  for (const [name, way] of Object.entries(ways)) {
-    const times: number[] = [];
-    let heap = 0;
-    calls = 0;
-    const rounds = 5;
-    for (let round = 0; round < rounds; round += 1) {
-      const before = process.memoryUsage().heapUsed;
-      const started = performance.now();
-      const seen = await way();
-      times.push(performance.now() - started);
-      heap = Math.max(heap, process.memoryUsage().heapUsed - before);
-      if (seen !== 3 * machines) throw new Error(`${name} saw ${seen} objects of ${3 * machines}`);
-    }
-    const [best = 0, , median = 0] = times.sort((a, b) => a - b);
-    console.log(
-      `${machines} machines, ${name}: median ${median.toFixed(0)} ms, best ${best.toFixed(0)} ms, ${calls / rounds} calls, heap at most +${(heap / 2 ** 20).toFixed(0)} MiB`,
+/** In a thread of its own, so that what it takes is not counted. */
+function serve(machines: number): void {
+  const answers = makeAnswers(machines);
+  let calls = 0;
+  const server = createServer(async (request, response) => {
+    if (request.url === '/calls') return void response.end(String(calls));
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const query = new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
+    const action = query.get('Action') ?? '';
+    calls += 1;
+    response.writeHead(200, { 'content-type': 'text/xml' });
+    response.end(
+      answers.get(`${action} ${query.get('NextToken') ?? ''}`) ?? `<${action}Response></${action}Response>`,
     );
-  }
+  });
+  server.keepAliveTimeout = 600_000;
+  server.listen(0, '127.0.0.1', () => parentPort?.postMessage((server.address() as AddressInfo).port));
 }
-client.destroy();
-server.closeAllConnections();
-server.close();
+
+async function run(machines: number): Promise<[Took, Took]> {
+  const worker = new Worker(new URL(import.meta.url), { workerData: machines });
+  const [port] = (await once(worker, 'message')) as [number];
+  const endpoint = `http://127.0.0.1:${port}`;
+  const client = new EC2Client({ region: 'us-east-1', endpoint, credentials, maxAttempts: 1 });
+  const adapter = createAwsAdapter({ site: 'bench', regions: ['us-east-1'], endpoint, credentials });
+  const all = (found: object[]) => {
+    if (found.length !== 3 * machines) throw new Error(`${found.length} objects of ${3 * machines}`);
+    return found;
+  };
+  const took = await beside(
+    `${machines} machines`,
+    [
+      { name: 'bare SDK', run: async () => all(await bare(client)) },
+      {
+        name: 'adapter',
+        run: async () => {
+          const { items: listed, complete } = await listAll(adapter, broker);
+          if (!complete) throw new Error('the list was not complete');
+          return all(listed);
+        },
+      },
+    ],
+    async () => Number(await (await fetch(`${endpoint}/calls`)).text()),
+  );
+  client.destroy();
+  await worker.terminate();
+  return took;
+}
+
+if (isMainThread) {
+  const sizes = [1000, 10_000];
+  const took: [Took, Took][] = [];
+  for (const machines of sizes) took.push(await run(machines));
+  tellGrowth(sizes, took);
+  // The adapter's client keeps its connections.
+  process.exit(0);
+} else serve(workerData as number);

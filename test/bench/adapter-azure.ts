@@ -1,17 +1,15 @@
 /**
- * What an inventory of a large Azure site takes: the adapter's `list` beside the bare SDK reading the same pages, against a
+ * What an inventory of a large Azure site takes: the adapter's `list` beside the bare SDK reading the same lists, against a
  * server that answers at once (in a thread of its own). Run it with: node tools/bootstrap.mjs run test/bench/adapter-azure.ts
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setImmediate } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { openAccount } from '../../adapters/azure/clients.ts';
 import { createAzureAdapter } from '../../adapters/azure/index.ts';
 import { idOf, partsOf } from '../../adapters/azure/objects.ts';
 import { groupName, objectName, stampAsTags, stampTags } from '../../adapters/azure/stamp.ts';
+import { beside, type Took, tellGrowth } from './beside.ts';
 
 const broker = 'bench';
 const region = 'westeurope';
@@ -19,10 +17,21 @@ const subscription = '00000000-0000-0000-0000-000000000001';
 /** As many as Azure gives. */
 const pageSize = 1000;
 
-/** Every object of so many instances, as a list of all types shows it: a page is one string. */
-function pagesOf(instances: number): string[] {
+/** A list in pages, each one string. */
+function pagesOf(path: string, rows: readonly object[]): string[] {
+  const pages: string[] = [];
+  for (let from = 0; from < rows.length; from += pageSize) {
+    const next = from + pageSize < rows.length ? pages.length + 1 : undefined;
+    const nextLink = next && `https://management.azure.com${path}?api-version=2025-04-01&$skiptoken=${next}`;
+    pages.push(JSON.stringify({ value: rows.slice(from, from + pageSize), nextLink }));
+  }
+  return pages;
+}
+
+/** The lists of so many instances, by their paths: every object of every type, and the power of the machines, of which one in ten rests. */
+function listsOf(instances: number): Map<string, string[]> {
   const group = groupName(broker, region);
-  const rows: object[] = [];
+  const rows: { id: string; name: string; type: string; location: string; [field: string]: unknown }[] = [];
   for (let at = 0; at < instances; at += 1) {
     const resource = `00000000-0000-0000-0000-${String(at).padStart(12, '0')}`;
     const stamp = { broker, project: 'bench', resource, attempt: 1 };
@@ -35,65 +44,39 @@ function pagesOf(instances: number): string[] {
       rows.push({ id, name, type, location: region, tags, provisioningState: 'Succeeded', createdTime });
     }
   }
-  const pages: string[] = [];
-  for (let from = 0; from < rows.length; from += pageSize) {
-    const next = from + pageSize < rows.length ? pages.length + 1 : undefined;
-    const path = `/subscriptions/${subscription}/resourceGroups/${group}/resources`;
-    const nextLink = next && `https://management.azure.com${path}?api-version=2025-04-01&$skiptoken=${next}`;
-    pages.push(JSON.stringify({ value: rows.slice(from, from + pageSize), nextLink }));
-  }
-  return pages;
+  const all = `/subscriptions/${subscription}/resources`;
+  const machines = `/subscriptions/${subscription}/providers/Microsoft.Compute/virtualMachines`;
+  const powers = rows
+    .filter((row) => row.type === 'Microsoft.Compute/virtualMachines')
+    .map(({ id, name, type, location }, at) => {
+      const code = `PowerState/${at % 10 === 0 ? 'deallocated' : 'running'}`;
+      return { id, name, type, location, properties: { instanceView: { statuses: [{ code }] } } };
+    });
+  return new Map([
+    [all, pagesOf(all, rows)],
+    [machines, pagesOf(machines, powers)],
+  ]);
 }
 
 function serve(instances: number): void {
-  const pages = pagesOf(instances);
+  const lists = listsOf(instances);
   let calls = 0;
   const server = createServer((request, response) => {
     if (request.url === '/calls') {
       response.end(String(calls));
-      calls = 0;
       return;
     }
     calls += 1;
-    const page = new URL(request.url ?? '', 'http://localhost').searchParams.get('$skiptoken');
-    response.writeHead(200, { 'content-type': 'application/json' }).end(pages[Number(page ?? 0)]);
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://localhost');
+    const pages = lists.get(pathname);
+    response.writeHead(pages ? 200 : 404, { 'content-type': 'application/json' });
+    response.end(pages?.[Number(searchParams.get('$skiptoken') ?? 0)] ?? '{}');
   });
+  server.keepAliveTimeout = 600_000;
   server.listen(0, '127.0.0.1', () => parentPort?.postMessage((server.address() as AddressInfo).port));
 }
 
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
-
-/** Bytes in use, garbage not counted. */
-async function inUse(): Promise<number> {
-  await setImmediate();
-  collectGarbage();
-  collectGarbage();
-  return process.memoryUsage().heapUsed;
-}
-
-/** @returns the median of five reads, in milliseconds. */
-async function measure(title: string, endpoint: string, read: () => Promise<unknown[]>): Promise<number> {
-  await read();
-  const before = await inUse();
-  await fetch(`${endpoint}/calls`);
-  const held = await read();
-  const calls = await (await fetch(`${endpoint}/calls`)).text();
-  const heldMiB = ((await inUse()) - before) / 2 ** 20;
-  const times: number[] = [];
-  for (let round = 0; round < 5; round += 1) {
-    const started = performance.now();
-    await read();
-    times.push(performance.now() - started);
-  }
-  const ms = times.sort((one, other) => one - other)[2] ?? 0;
-  process.stdout.write(
-    `  ${title.padEnd(9)} ${held.length} objects, ${calls} calls, ${ms.toFixed(0)} ms (median of 5), ${heldMiB.toFixed(1)} MiB for the answer\n`,
-  );
-  return ms;
-}
-
-async function run(instances: number): Promise<void> {
+async function run(instances: number): Promise<[Took, Took]> {
   const worker = new Worker(new URL(import.meta.url), { workerData: instances });
   const port = await new Promise<number>((resolve, reject) => {
     worker.once('message', resolve);
@@ -107,20 +90,18 @@ async function run(instances: number): Promise<void> {
     endpoint,
     credentials: { token: 'bench' },
   };
-  process.stdout.write(`${instances} instances\n`);
-  const { resources } = openAccount(options);
-  const bare = await measure('bare SDK', endpoint, async () => {
-    const filter = `tagName eq '${stampTags.broker}' and tagValue eq '${broker}'`;
-    const listed = resources.resources.listByResourceGroup(groupName(broker, region), {
-      filter,
-      expand: 'createdTime,provisioningState',
-    });
+  const { resources, compute } = openAccount(options);
+  const bare = async () => {
     const items: unknown[] = [];
-    for await (const page of listed.byPage()) items.push(...page);
+    const expand = 'createdTime,provisioningState';
+    for await (const page of resources.resources.list({ expand }).byPage()) items.push(...page);
+    const powers = new Map<string | undefined, unknown>();
+    for await (const { id, instanceView } of compute.virtualMachines.listAll({ statusOnly: 'true' }))
+      powers.set(id, instanceView);
     return items;
-  });
+  };
   const adapter = createAzureAdapter(options);
-  const ours = await measure('adapter', endpoint, async () => {
+  const ours = async () => {
     const items: unknown[] = [];
     let page: string | undefined;
     do {
@@ -130,10 +111,22 @@ async function run(instances: number): Promise<void> {
       page = answer.nextPage;
     } while (page !== undefined);
     return items;
-  });
-  process.stdout.write(`  the adapter takes ${(ours / bare).toFixed(2)} times the bare SDK\n`);
+  };
+  const took = await beside(
+    `${instances} instances`,
+    [
+      { name: 'bare SDK', run: bare },
+      { name: 'adapter', run: ours },
+    ],
+    async () => Number(await (await fetch(`${endpoint}/calls`)).text()),
+  );
   await worker.terminate();
+  return took;
 }
 
-if (isMainThread) for (const instances of [1000, 10_000]) await run(instances);
-else serve(workerData as number);
+if (isMainThread) {
+  const sizes = [1000, 10_000];
+  const took: [Took, Took][] = [];
+  for (const instances of sizes) took.push(await run(instances));
+  tellGrowth(sizes, took);
+} else serve(workerData as number);

@@ -22,6 +22,7 @@ import {
   placeBatch,
   placeGreedy,
   type SiteView,
+  warmUpBatches,
 } from '@landfall/policies';
 import { seeded } from '@landfall/policies/testing/random-cases.ts';
 
@@ -40,6 +41,10 @@ spec:
   - {name: project-zone, quota: {group: [project, zone], resource: instances, limit: 150}}
   - {name: money, budget: {group: [project], per: month, limit: 100000 USD}}
   - {name: ha, when: 'has(request.labels.app)', spread: {by: region, min: 2, maxShare: 0.6, group: [project, labels.app]}}
+`;
+
+/** The same with teams, each to be in one region, and budgets that have room for it. */
+const TOGETHER = `${RULES.replace('limit: 100000 USD', 'limit: 200000 USD')}  - {name: near, when: 'has(request.labels.team)', affinity: {to: 'has(resource.labels.team) && resource.labels.team == request.labels.team', by: region}}
 `;
 
 const folder =
@@ -132,6 +137,16 @@ function requestsOf(n: number, next: () => number): BatchInput['requests'] {
   });
 }
 
+/** Half of those that are in no app in 60 teams. */
+function inTeams(requests: BatchInput['requests']): BatchInput['requests'] {
+  return requests.map(({ request, count }, i) => {
+    const { labels } = request;
+    const team: Record<string, string> =
+      i % 2 === 0 && labels.app === undefined ? { team: `team-${(i / 2) % 60}` } : {};
+    return { count, request: { ...request, labels: { ...labels, ...team } } };
+  });
+}
+
 /** Since it was made: time by the clock, and by the processor, all threads together; ms. Others at work do not lengthen the second as much. */
 function stopwatch(): () => { ms: number; cpu: number } {
   const started = performance.now();
@@ -170,25 +185,34 @@ async function main(): Promise<void> {
     includeUnconfigured: false,
   };
   console.log(`${catalogue.length} offers, ${requests.length} requests, 200 hosts, Node ${process.version}`);
-  // The catalogue's columns are made once per catalogue, as in a broker that has placed anything before.
-  await placeGreedy({ ...input, requests: requests.slice(0, 1) });
-
   let taken = stopwatch();
-  const greedy = await placeGreedy(input);
-  line('one by one', taken(), greedy);
+  // As a broker does when it has started: over its catalogue and sites and under its policies, with batches of its own making.
+  await warmUpBatches(catalogue, sites, policies, new AbortController().signal);
+  const warmed = taken();
+  console.log(
+    `warmed up        ${warmed.ms.toFixed(0).padStart(6)} ms (${warmed.cpu.toFixed(0).padStart(5)} of processor)   as a broker after its start`,
+  );
   let last: BatchDecision | null = null;
   let took = { ms: 0, cpu: 0 };
-  // The thread that solves is kept, and has learnt by the second time.
+  let firstTook = took;
   for (const name of ['first answer', 'the next batch']) {
     taken = stopwatch();
     let first: BatchDecision | null = null;
     for await (const decision of placeBatch(input)) {
       took = taken();
       line(first === null ? name : 'better', took, decision);
+      if (last === null) firstTook = took;
       first ??= decision;
       last = decision;
     }
   }
+  taken = stopwatch();
+  const together = compilePolicies(parsePolicy(TOGETHER, 'together.yaml').policies);
+  for await (const decision of placeBatch({ ...input, requests: inTeams(requests), policies: together }))
+    line('with affinity', taken(), decision);
+  taken = stopwatch();
+  const greedy = await placeGreedy(input);
+  line('one by one', taken(), greedy);
   console.log(`${last!.classes} kinds of machines, ${last!.options} options`);
   for (const price of last!.shadowPrices.slice(0, 5))
     console.log(
@@ -196,7 +220,7 @@ async function main(): Promise<void> {
     );
   const saved = greedy.scorePerHour === 0 ? 0 : 1 - last!.scorePerHour / greedy.scorePerHour;
   console.log(
-    `batch: gap ${(last!.gap * 100).toFixed(4)}% after ${(took.ms / 1000).toFixed(2)} s (${(took.cpu / 1000).toFixed(2)} of processor), ${(saved * 100).toFixed(2)}% below one by one`,
+    `batch: first answer ${(firstTook.ms / 1000).toFixed(2)} s (${(firstTook.cpu / 1000).toFixed(2)} of processor), aim 1 s; gap ${(last!.gap * 100).toFixed(4)}% after ${(took.ms / 1000).toFixed(2)} s, aim 0.1% in 5 s; ${(saved * 100).toFixed(2)}% below one by one`,
   );
 }
 

@@ -179,5 +179,5 @@ await close();
 await stack.stop();
 rmSync(dataDir, { recursive: true, force: true });
 console.log(
-  `claims: ${claimed.toFixed(0)} placements a second with claims in PostgreSQL, ${underQuota.toFixed(0)} under one quota, ${alone.toFixed(0)} without a record or claim`,
+  `claims: ${claimed.toFixed(0)} placements a second with claims in PostgreSQL (aim 1,000), ${underQuota.toFixed(0)} under one quota, ${alone.toFixed(0)} without a record or claim`,
 );

@@ -52,7 +52,7 @@ await sql`insert into intents (resource, attempt, site, region, zone, host, offe
          jsonb_build_object('site', 'lab', 'provider', 'onprem', 'region', 'lab', 'zone', null, 'host', 'h1', 'instanceType', 'kvm-2-4',
            'market', 'onDemand', 'vcpus', 2, 'memoryGiB', 4, 'architecture', 'x86_64', 'gpuName', null, 'gpuCount', 0, 'burstable', false,
            'pricePerHour', 0.024, 'pricePerMonth', 17.52, 'currency', 'USD', 'jurisdiction', 'EU'),
-         '{"vcpus": 2, "memoryGiB": 4, "diskGiB": 10}', 'adopted', r.created_at
+         '{"vcpus": 2, "memoryGiB": 4, "diskGiB": 10, "gpus": 0}', 'adopted', r.created_at
     from instances r`.execute(db);
 
 async function put(strict: boolean, isFirst: boolean): Promise<void> {

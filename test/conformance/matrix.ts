@@ -120,7 +120,7 @@ export function renderMatrix(entries: readonly Entry[]): string {
     '# Conformance',
     '',
     'Made by `npm run conformance:matrix`; do not edit. Every provider’s adapter is run through the suites in `adapters/conformance`,',
-    'before its simulator or, on-prem, before a real libvirt with emulated guests. The rules A1–A12 are those of',
+    'before its simulator or, on-prem, before a real libvirt with emulated guests. The rules A1–A13 are those of',
     '[architecture.md](architecture.md), the knobs those of `adapters/conformance/subject.ts`. Which knob belongs to which rule is what',
     'the tests asked for while they ran.',
     '',

@@ -119,7 +119,8 @@ test('discover shows what EC2 has without Landfall; adopt makes it a managed ins
     new RegExp(`Instance +legacy +us-east-1 +2 vCPU, 1 GiB memory.* running +${ref} +-\n`),
   );
   expect(table).toMatch(new RegExp(`${node} +it is managed by a Kubernetes cluster`));
-  const { items } = JSON.parse(await succeed('discover -o json')) as { items: Schemas['Unmanaged'][] };
+  const found = JSON.parse(await succeed('discover -o json')) as { items: Schemas['Unmanaged'][] };
+  const { items } = found;
   expect(items.map(({ externalReference }) => externalReference).sort()).toEqual([node, ref].sort());
   expect(items).toContainEqual(expect.objectContaining({ site: 'east', labels: { team: 'shop' } }));
   expect((await landfall('discover --site moon')).code).toBe(3);
@@ -155,6 +156,53 @@ test('discover shows what EC2 has without Landfall; adopt makes it a managed ins
   expect(await succeed('audit')).toMatch(/^0 orphans, 0 missing, 0 doubled\n1 instance against 1 machine /);
   expect(await succeed('discover --site east -o name')).toBe(`instance/${node}\n`);
   expect((await landfall(`${adopted} --site east`)).code).toBe(5);
+
+  // A data disk of the machine: refused as long as the machine is somebody else's, then adopted as attached.
+  const volume = await east!.plant('us-east-1', { Name: 'data' }, 'Volume');
+  const attach = (machine: string, VolumeId: string) =>
+    east!.direct('us-east-1', 'AttachVolume', { VolumeId, InstanceId: machine, Device: '/dev/sdf' });
+  await attach(node, volume);
+  const early = await landfall(`adopt volume ${volume} --as data --site east`);
+  expect(early).toMatchObject({ code: 5, stdout: '' });
+  expect(early.stderr).toContain(`is attached to ${node}, which is not Landfall's: adopt that first`);
+  await east!.direct('us-east-1', 'DetachVolume', { VolumeId: volume, InstanceId: node, Device: '/dev/sdf' });
+  await attach(ref, volume);
+  const snapshot = await east!.plant('us-east-1', { Name: 'before' }, 'Snapshot');
+  const all = await succeed('discover --site east -o wide');
+  expect(all).toMatch(new RegExp(`Volume +data +us-east-1 +1 GiB +ready +${volume} .* gp3 +${ref} `));
+  expect(all).toMatch(new RegExp(`Snapshot +before +us-east-1 +1 GiB +ready +${snapshot} `));
+  // The root disks are parts of their machines, and the node's is not to be had alone.
+  const { items: roots } = JSON.parse(await succeed('discover volumes -o json')) as typeof found;
+  const unattached = roots.filter(({ attachedTo }) => attachedTo !== ref);
+  expect(roots.map(({ externalReference }) => externalReference)).toContain(volume);
+  expect(unattached.every(({ attachedTo }) => attachedTo === undefined)).toBe(true);
+  expect((await landfall('discover networks --site east')).stderr).toContain(
+    'a Network cannot be adopted: a VPC is',
+  );
+  expect(await succeed('adopt --all --name data --yes --wait')).toContain(
+    `volume/data adopting ${volume} at site/east\n`,
+  );
+  expect(await succeed(`adopt snapshot ${snapshot} --as before --wait`)).toContain(
+    'snapshot/before adopting',
+  );
+  const data = async () => JSON.parse(await succeed('get volume data -o json')) as Schemas['Volume'];
+  expect(await data()).toMatchObject({
+    spec: { sizeGiB: 1, attachedTo: 'legacy' },
+    status: { state: 'Ready', adopted: true, externalReference: volume, attachedTo: ref, type: 'gp3' },
+  });
+  expect(await succeed('audit')).toMatch(/^0 orphans, 0 missing, 0 doubled\n1 instance against 1 machine /);
+  expect(await succeed('release volume data --yes --wait')).toBe('volume/data releasing\n');
+  expect(await succeed('discover volumes --site east -o name')).toContain(`volume/${volume}\n`);
+  await succeed(`adopt volume ${volume} --as again --wait`);
+  const gone = await landfall('delete volume again --wait');
+  expect(gone).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining(`the volume ${volume} at site/east itself`),
+  });
+  await succeed('delete snapshot before --wait');
+  const refs = (await east!.truth()).map((thing) => thing.ref);
+  expect(refs).not.toContain(volume);
+  expect(refs).not.toContain(snapshot);
 
   await succeed('stop instance legacy --wait');
   expect((await get('legacy')).status).toMatchObject({ state: 'Stopped', externalReference: ref });

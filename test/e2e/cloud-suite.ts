@@ -18,6 +18,12 @@ export interface SimulatedCloud {
   everything(): unknown[];
   /** How often a machine was created, stopped, started. */
   calls(what: 'create' | 'stop' | 'start'): number;
+  /** Makes a machine of nobody's, and one that another tool manages, in the first or second region; answers its reference. */
+  plant(region: string, name: string, by?: 'tool'): string;
+  /** Makes a data disk of nobody's of 10 GiB, attached to nothing; answers its reference. */
+  plantDisk(region: string, name: string): Promise<string>;
+  /** Takes away what was planted. */
+  remove(ref: string): Promise<void>;
   /** From now on, a machine takes this long to start. */
   slow(milliseconds: number): void;
   close(): Promise<void>;
@@ -99,7 +105,7 @@ export function cloudSuite({ provider, instanceType, regions, account, start }: 
       await eventually(`site ${name}`, async () => /Ready/.test(await succeed(`get site ${name}`)), 60_000);
     readyAt = Date.parse((await getSite('one')).updatedAt);
     expect(await succeed('describe site one')).toMatch(
-      /Can do\n.*\n +Instance +yes +console, create, delete, reboot, resize, /,
+      /Can do\n.*\n +Instance +yes +adopt, console, create, delete, reboot, release, resize, /,
     );
   }, 120_000);
 
@@ -147,6 +153,58 @@ export function cloudSuite({ provider, instanceType, regions, account, start }: 
     expect(one.machines()).toContain((await get('killed')).status.externalReference);
     expect(await succeed('audit')).toMatch(clean(2));
     one.slow(150);
+  }, 150_000);
+
+  test('discover shows what the provider has without Landfall; adopt makes it a managed instance, as it is', async () => {
+    const ref = two.plant(regions[1], 'legacy');
+    const node = two.plant(regions[1], 'node', 'tool');
+    const table = await succeed('discover --site two');
+    expect(table).toMatch(new RegExp(`Instance +legacy +${regions[1]} +\\d+ vCPU, .* running +${ref} +-\n`));
+    expect(table).toMatch(new RegExp(`${node} +it is managed by `));
+    expect(await installation.landfall(`adopt instance ${node} --as node --site two`)).toMatchObject({
+      code: 5,
+      stderr: expect.stringContaining('managed by'),
+    });
+    expect(await succeed(`adopt instance ${ref} --as legacy --site two --labels env=prod --wait`)).toBe(
+      `instance/legacy adopting ${ref} at site/two\n`,
+    );
+    const { status, spec } = await get('legacy');
+    expect(status).toMatchObject({ state: 'Running', adopted: true, externalReference: ref, provider });
+    expect(spec).not.toHaveProperty('image');
+    expect(two.machines().sort()).toEqual([ref, node].sort());
+    expect(await succeed('discover --site two -o name')).toBe(`instance/${node}\n`);
+    expect(await succeed('audit')).toMatch(clean(3));
+    await succeed('stop instance legacy --wait');
+    expect((await get('legacy')).status).toMatchObject({ state: 'Stopped', externalReference: ref });
+    expect(await succeed('release instance legacy --yes --wait')).toBe('instance/legacy releasing\n');
+    expect(await succeed('discover --site two -o name')).toMatch(`instance/${ref}\n`);
+    expect(two.machines().sort()).toEqual([ref, node].sort());
+    expect(await succeed('audit')).toMatch(clean(2));
+    expect(await succeed('adopt --all --site two --name legacy --yes --wait')).toContain(
+      `instance/legacy adopting ${ref} at site/two\n`,
+    );
+    expect((await get('legacy')).status).toMatchObject({ state: 'Stopped', externalReference: ref });
+    expect(await installation.landfall('delete instance legacy --wait')).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('itself'),
+    });
+    expect(two.machines()).toEqual([node]);
+    await two.remove(node);
+
+    // Neither does a disk change, or its name, and it is found by its labels or tags.
+    const disk = await two.plantDisk(regions[1], 'data');
+    const shown = new RegExp(`Volume +data +${regions[1]}\\S* +10 GiB +ready +${disk}\\s`);
+    expect(await succeed('discover volumes --site two')).toMatch(shown);
+    await succeed(`adopt volume ${disk} --as data --site two --wait`);
+    const volume = JSON.parse(await succeed('get volume data -o json')) as Schemas['Volume'];
+    expect(volume.spec).toMatchObject({ sizeGiB: 10 });
+    expect(volume.status).toMatchObject({ state: 'Ready', adopted: true, externalReference: disk });
+    expect(await succeed('audit')).toMatch(clean(2));
+    expect(await succeed('release volume data --yes --wait')).toBe('volume/data releasing\n');
+    expect(await succeed('discover volumes --site two')).toMatch(shown);
+    await succeed(`adopt volume ${disk} --as again --site two --wait`);
+    await succeed('delete volume again --wait');
+    expect(await succeed('discover volumes --site two -o name')).not.toContain(disk);
   }, 150_000);
 
   test('a site that is black-holed slows no other, and goes on when it is back', async () => {

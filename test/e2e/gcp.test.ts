@@ -23,6 +23,20 @@ cloudSuite({
           .map(({ ref }) => ref),
       everything: () => simulator.truth(),
       calls: (what) => simulator.calls.filter(({ method }) => method === methods[what]).length,
+      plant: (region, name, by) =>
+        simulator.plant(
+          'simulated-project',
+          `${region}-b`,
+          name,
+          by ? { 'goog-k8s-cluster-name': 'prod' } : { team: 'shop' },
+        ),
+      plantDisk: (region, name) =>
+        simulator.plantOther('simulated-project', `zones/${region}-b`, 'disks', {
+          name,
+          labels: { team: 'shop' },
+          sizeGb: '10',
+        }),
+      remove: (ref) => simulator.destroy(ref),
       slow: (startMs) => simulator.faults.set({ kind: 'transitions', startMs }),
       close: () => simulator.close(),
     };

@@ -60,7 +60,7 @@ export class Installation {
   #stack: Stack | undefined;
 
   private constructor(options: Partial<StackOptions>) {
-    this.folder = mkdtempSync(join(tmpdir(), 'landfall-e2e-'));
+    this.folder = mkdtempSync(join(tmpdir(), `landfall-e2e-${process.pid}-`));
     // PostgreSQL's own account must pass through, or its files would be elsewhere and stay behind.
     chmodSync(this.folder, 0o711);
     this.dataDir = join(this.folder, 'data');

@@ -59,7 +59,7 @@ function size() {
 }
 
 async function main(): Promise<boolean> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'landfall-faults-'));
+  const dataDir = mkdtempSync(join(tmpdir(), `landfall-faults-${process.pid}-`));
   // PostgreSQL runs as another user, who must be able to enter.
   chmodSync(dataDir, 0o711);
   const simulator = await startAwsSimulator({ port: 0 });

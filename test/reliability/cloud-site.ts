@@ -6,6 +6,8 @@ import type { SiteUnderTest } from './estate-with.ts';
 /** A site whose adapter is the real one, before the simulator that the conformance suite knows. */
 export interface CloudSite extends SiteUnderTest {
   subject: Subject;
+  /** Of the simulator. */
+  endpoint: string;
   /** Removes a machine as its user would in the provider's console. */
   destroy(ref: string): Promise<void>;
   /** The next start of a stopped machine finds no room. */
@@ -15,7 +17,7 @@ export interface CloudSite extends SiteUnderTest {
 /** How long what was made may be invisible, ms; short, because the tests wait it out. */
 const graceMs = 1_500;
 
-type Simulated = Pick<CloudSite, 'spec' | 'subject' | 'destroy' | 'refuseStart'>;
+type Simulated = Pick<CloudSite, 'spec' | 'subject' | 'endpoint' | 'destroy' | 'refuseStart'>;
 
 async function cloudSite({ spec, subject, ...rest }: Simulated): Promise<CloudSite> {
   return {
@@ -46,6 +48,7 @@ export async function gcpSite(broker: string): Promise<CloudSite> {
   return cloudSite({
     spec: { provider: 'gcp', regions: ['us-central1'], project: 'simulated-project' },
     subject,
+    endpoint: simulator.endpoint,
     destroy: (ref) => simulator.destroy(ref),
     refuseStart: () => simulator.faults.set({ kind: 'capacity', times: 1 }),
   });
@@ -61,6 +64,7 @@ export async function azureSite(broker: string): Promise<CloudSite> {
       subscription: '00000000-0000-0000-0000-000000000001',
     },
     subject,
+    endpoint: simulator.endpoint,
     async destroy(ref) {
       const answer = await fetch(`${simulator.endpoint}${ref}?api-version=2026-04-01`, {
         method: 'DELETE',

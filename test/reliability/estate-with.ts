@@ -27,6 +27,7 @@ import { connectSignals } from '@landfall/workflows/client.ts';
 import { decisions } from '@landfall/workflows/decide.ts';
 import { estateActivities } from '@landfall/workflows/estate-activities.ts';
 import { placer } from '@landfall/workflows/place.ts';
+import { resourceDecisions } from '@landfall/workflows/resource-decisions.ts';
 import { storeBackend } from '@landfall/workflows/site-backend.ts';
 import { mainQueue, siteQueue } from '@landfall/workflows/steps.ts';
 import { Client, Connection } from '@temporalio/client';
@@ -110,6 +111,7 @@ export async function startEstate(sites: SiteUnderTest[], options: EstateOptions
       workflowBundle: await workflowBundle(),
       activities: {
         ...decisions(db, broker, placer()),
+        ...resourceDecisions(db, broker),
         ...estateActivities(db, broker, 'default', { orphanGraceMs: options.orphanGraceMs ?? 1 }),
       },
     }),

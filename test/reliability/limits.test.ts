@@ -1,5 +1,6 @@
 import type { EstateMachine, InstanceSpec } from '@landfall/model';
 import {
+  changeInstance,
   deleteInstance,
   EstateReader,
   estateMachines,
@@ -10,6 +11,7 @@ import {
 import { openStore } from '@landfall/store/open.ts';
 import { decisions } from '@landfall/workflows/decide.ts';
 import { placer } from '@landfall/workflows/place.ts';
+import { sql } from 'kysely';
 import { type SimulatedEstate, startSimulatedEstate } from '../simulated-estate.ts';
 
 /**
@@ -23,7 +25,13 @@ let store: Store;
 
 beforeAll(async () => {
   estate = await startSimulatedEstate({
-    hosts: ['h1', 'h2', 'h3', 'h4'].map((name) => ({ name, vcpus: 100, memoryGiB: 100, diskGiB: 1_000 })),
+    hosts: ['h1', 'h2', 'h3', 'h4'].map((name, n) => ({
+      name,
+      vcpus: 100,
+      memoryGiB: 100,
+      diskGiB: 1_000,
+      gpus: [3, 2, 0, 0][n],
+    })),
   });
   store = await openStore({ databaseUrl: estate.stack.databaseUrl, poolSize: placers });
 }, 60_000);
@@ -166,6 +174,57 @@ test('the last room of a host: exactly as many as fit', async () => {
   expect(machines).toHaveLength(3);
   await clear();
 }, 120_000);
+
+test('the last GPUs of two hosts: exactly as many machines as have theirs, and the others are told that GPUs are short', async () => {
+  const { placed, machines, refusals, clear } = await race(undefined, () => ({
+    gpu: { name: 't4', count: 1 },
+  }));
+  expect(placed).toBe(5);
+  expect(machines.map(({ host, gpuName, gpuCount }) => `${host} ${gpuCount} ${gpuName}`).sort()).toEqual([
+    ...Array(3).fill('h1 1 T4'),
+    ...Array(2).fill('h2 1 T4'),
+  ]);
+  for (const refusal of refusals) expect(refusal).toContain('and 0 GPUs free');
+  await clear();
+  const pairs = await race(undefined, () => ({ gpu: { count: 2 } }));
+  expect(pairs.machines.map(({ host }) => host).sort()).toEqual(['h1', 'h2']);
+  await pairs.clear();
+  const { rows } = await sql`select count(*)::int as n from claims where gpus > 0`.execute(store.db);
+  expect(rows).toEqual([{ n: 0 }]);
+}, 180_000);
+
+test('machines that are placed in one transaction do not get the same GPU', async () => {
+  const asked = await Promise.all(
+    Array.from({ length: 16 }, (_, n) => estate.request(`together-${n}`, { gpu: { count: 1 } })),
+  );
+  const { decide } = decisions(store.db, estate.broker, placer());
+  await Promise.all(asked.map(({ id }) => decide({ instance: id })));
+  const ends = await Promise.all(asked.map(({ operation }) => estate.ended(operation)));
+  expect(ends.filter(({ state }) => state === 'Succeeded')).toHaveLength(5);
+  await Promise.all(asked.map((_, n) => remove(`together-${n}`)));
+}, 60_000);
+
+test('a machine that is resized keeps its GPUs, the last of its host', async () => {
+  const trains = await estate.request('trains', { gpu: { name: 'T4', count: 3 } });
+  expect(await estate.ended(trains.operation)).toMatchObject({ state: 'Succeeded' });
+  const resized = await changeInstance(store.db, {
+    organization: 'default',
+    requestedBy: 'test',
+    project: 'default',
+    instance: 'trains',
+    verb: 'resize',
+    patch: { spec: { vcpus: 8 } },
+    ifMatch: null,
+  });
+  expect(await estate.ended(resized.operation!.id)).toMatchObject({ state: 'Succeeded' });
+  const { rows } = await sql`select host, vcpus, gpus from claims`.execute(store.db);
+  expect(rows).toEqual([{ host: 'h1', vcpus: 8, gpus: 3 }]);
+  expect(await estateMachines(store.db, 'default')).toMatchObject([{ gpuCount: 3, vcpus: 8 }]);
+  const other = await estate.request('waits', { gpu: { count: 3 } });
+  expect((await estate.ended(other.operation)).message).toContain('and 0 GPUs free');
+  await remove('waits');
+  await remove('trains');
+}, 60_000);
 
 test('what is being removed counts until it is gone, and then makes room', async () => {
   await estate.policy('q', '- {name: one, quota: {group: [project], resource: instances, limit: 1}}');

@@ -25,6 +25,8 @@ export type VirshFate =
 /** The real KVM adapter over a private libvirt, with faults at its two seams to programs. */
 export interface OnpremSite extends SiteUnderTest {
   faults: FaultyHost;
+  /** The folder with a folder of each machine's files. */
+  machines: string;
   /** virsh past the faults. */
   virsh: VirshRunner;
   /** The next `times` calls of the virsh verb meet this fate. */
@@ -90,6 +92,7 @@ export async function onpremSite(name = 'lab'): Promise<OnpremSite> {
       placement: { providers: ['onprem'] },
     },
     faults,
+    machines: join(host.storage.here, 'machines'),
     virsh,
     madeFor,
     next(verb, fate, times = 1) {

@@ -1,3 +1,5 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { cancelOperation, liveIntents } from '@landfall/store';
 import { domainUuid } from '../../onprem-agent/kvm/identity.ts';
 import { type Estate, startEstate, until } from './estate-with.ts';
@@ -233,3 +235,49 @@ test('R18, R19: an empty or failed list deletes nothing, and another broker’s 
   const target = { kind: 'Instance' as const, stamp: want.stamp, location: want.location };
   await until('theirs is removed', async () => (await site.adapter!.remove(target, context)).done);
 }, 60_000);
+
+/** The process of a guest, by the UUID on its command line. */
+async function qemuOf(uuid: string): Promise<number> {
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (line.includes(`-uuid\0${uuid}`)) return Number(pid);
+  }
+  throw new Error(`no QEMU runs ${uuid}`);
+}
+
+test('a guest whose QEMU was killed, and one that somebody undefined, run again on their own disks', async () => {
+  const asked = await estate.request(site, 'killed', { power: 'running', placement: sites });
+  const ref = await made(asked);
+  const disk = join(site.machines, ref, 'root.qcow2');
+  const before = await stat(disk);
+  const repaired = async (count: number) => {
+    const repairs = () =>
+      estate.db
+        .selectFrom('operations')
+        .select(['id', 'state'])
+        .where('resource_id', '=', asked.id)
+        .where('verb', '=', 'repair')
+        .orderBy('id')
+        .execute();
+    await until('a sweep has seen it', async () => {
+      await estate.sweep();
+      return (await repairs()).length === count;
+    });
+    expect(await estate.ended((await repairs())[count - 1]!.id, 90_000)).toMatchObject({
+      state: 'Succeeded',
+    });
+    expect(await oneMachine(estate, site, asked.id, 1)).toBe(ref);
+    expect(await estate.state('killed')).toBe('Running');
+    expect((await site.virsh(['list', '--uuid'])).trim()).toBe(ref);
+    expect((await stat(disk)).ino).toBe(before.ino);
+    expect(await estate.audit()).toMatchObject({ orphans: [], missing: [], doubled: [], openIntents: 0 });
+  };
+  process.kill(await qemuOf(ref), 'SIGKILL');
+  await until('libvirt has seen it', async () => (await site.virsh(['list', '--uuid'])).trim() === '');
+  await repaired(1);
+  expect((await estate.events('instance.drifted')).at(-1)).toContain(ref);
+  await site.virsh(['destroy', ref]);
+  await site.virsh(['undefine', ref]);
+  await repaired(2);
+  await removeFully(estate, site, 'killed', asked.id);
+}, 240_000);

@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import {
   type Adapter,
-  adoptedKind,
+  type DiscoveryPage,
+  type DiscoveryQuery,
   type InstanceDetails,
   imageOf,
   type Listed,
   type Location,
   type Observation,
+  overAdopting,
   overKinds,
   type Present,
   ProviderError,
@@ -38,6 +40,8 @@ export interface MemoryFaults {
   /** The create fails after one child was made. */
   failChild: number;
   denied: number;
+  /** A release is refused for good. */
+  unreleasable: number;
 }
 
 /**
@@ -56,8 +60,9 @@ export class MemoryProvider {
     requestLost: 0,
     failChild: 0,
     denied: 0,
+    unreleasable: 0,
   };
-  /** Machines that nobody of ours made, by reference; one that is adopted moves to `machines`. */
+  /** What nobody of ours made, by reference; what is adopted moves to `machines` or `resources`. */
   readonly foreign = new Map<string, Unmanaged>();
   created = 0;
   /** Until when creates are refused as too many, and how many came all the same. */
@@ -72,6 +77,7 @@ export class MemoryProvider {
           ...(spec.firewalls ?? []),
         ]),
       ),
+    this.foreign,
   );
 
   private take(fault: keyof MemoryFaults): boolean {
@@ -111,16 +117,26 @@ export class MemoryProvider {
         ),
         complete: true,
       }),
-      discover: async ({ kind, ref }) => {
-        adoptedKind(kind, ['Instance']);
-        const items = [...this.foreign.values()].filter(
-          (item) => (ref ?? item.ref) === item.ref && (host ?? item.location.host) === item.location.host,
-        );
-        return { items, complete: true };
-      },
-      adopt: async (want) => this.adopt(want as Want<'Instance'>) as Present<never>,
+      ...overAdopting({
+        Instance: {
+          discover: async (query) => this.discover(query, host),
+          adopt: async (want) => this.adopt(want),
+          release: async (target) => this.release(target),
+        },
+        ...this.resources.adopting((query) => this.discover(query, host)),
+      }),
       console: async () => 'simulated console\n',
     };
+  }
+
+  private discover({ kind, ref }: DiscoveryQuery, host?: string): DiscoveryPage {
+    const items = [...this.foreign.values()].filter(
+      (item) =>
+        item.kind === kind &&
+        (ref ?? item.ref) === item.ref &&
+        (host ?? item.location.host) === item.location.host,
+    );
+    return { items, complete: true };
   }
 
   private key(stamp: { resource: string; attempt?: number }): string {
@@ -191,6 +207,7 @@ export class MemoryProvider {
       power: machine.power,
       vcpus: spec.vcpus,
       memoryGiB: spec.memoryGiB,
+      gpus: spec.gpu?.count,
       instanceType: spec.instanceType,
       addresses: [{ type: 'internal', address: '192.0.2.1' }],
       reboots: machine.reboots,
@@ -199,7 +216,16 @@ export class MemoryProvider {
     return { presence: 'present', ref: machine.ref, stamp, location, state: 'ready', details, diff };
   }
 
+  /** As the clouds' adapters do of a reference that leads to what does not carry the stamp. */
+  private requireOurs({ ref = '' }: Target): void {
+    if (this.foreign.has(ref))
+      throw new ProviderError('Conflict', `simulated: ${ref} does not carry the stamp`, {
+        providerCode: 'NotOurs',
+      });
+  }
+
   private observe(target: Target, want?: Want<'Instance'>): Observation {
+    this.requireOurs(target);
     const machine = [...this.machines.values()].find(
       (candidate) =>
         candidate.want.stamp.resource === target.stamp.resource &&
@@ -210,12 +236,35 @@ export class MemoryProvider {
   }
 
   private remove(target: Target) {
+    this.requireOurs(target);
     const mine = (stamp: Stamp) =>
       stamp.broker === target.stamp.broker &&
       stamp.resource === target.stamp.resource &&
       (target.stamp.attempt === undefined || stamp.attempt === target.stamp.attempt);
     for (const [key, machine] of this.machines) if (mine(machine.want.stamp)) this.machines.delete(key);
     for (const [ref, stray] of this.strays) if (mine(stray.stamp)) this.strays.delete(ref);
+    return { done: true } as const;
+  }
+
+  /** What was ours is somebody's again. */
+  private release(target: Target) {
+    if (this.take('unreleasable')) throw new ProviderError('Invalid', 'simulated: it cannot do without us');
+    if (this.take('unavailable')) throw new ProviderError('Unavailable', 'simulated: not answering');
+    if (this.take('denied'))
+      throw new ProviderError('Denied', 'simulated: not allowed', { providerCode: 'NotAllowed' });
+    if (this.take('requestLost')) throw new ProviderError('OutcomeUnknown', 'simulated: request lost');
+    for (const [key, machine] of this.machines) {
+      const { stamp, location, spec } = machine.want;
+      const { broker, resource, attempt } = target.stamp;
+      if (stamp.broker !== broker || stamp.resource !== resource || stamp.attempt !== attempt) continue;
+      for (const child of machine.children) this.strays.delete(child);
+      this.machines.delete(key);
+      const { vcpus, memoryGiB, instanceType } = spec;
+      const size = { vcpus, memoryGiB, instanceType, power: machine.power };
+      const common = { kind: 'Instance', ref: machine.ref, location, state: 'ready' } as const;
+      this.foreign.set(machine.ref, { ...common, ...size, addresses: [], labels: {} });
+    }
+    if (this.take('responseLost')) throw new ProviderError('OutcomeUnknown', 'simulated: response lost');
     return { done: true } as const;
   }
 
@@ -229,6 +278,7 @@ export class MemoryProvider {
         state: 'ready',
         providerKind: 'machine',
         child: false,
+        power: machine.power,
       }),
     );
     const children = [...this.strays.values()].map(

@@ -1,14 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import {
+  type Adopting,
+  type AdoptingKinds,
   type Details,
+  type DiscoveryPage,
+  type DiscoveryQuery,
   type Kind,
   type KindAdapter,
+  known,
   type Listed,
   type Location,
+  mayBeMade,
   type Present,
   ProviderError,
   type Stamp,
   type Target,
+  type Unmanaged,
   type Want,
 } from '@landfall/adapters';
 import type { MemoryFaults } from './memory-provider.ts';
@@ -28,15 +35,24 @@ export class MemoryResources {
   /** References of networks and firewalls that machines use. */
   readonly #inUse: () => Set<string>;
 
-  constructor(take: (fault: keyof MemoryFaults) => boolean, inUse: () => Set<string>) {
+  /** What is not ours, by reference. */
+  readonly #foreign: Map<string, Unmanaged>;
+
+  constructor(
+    take: (fault: keyof MemoryFaults) => boolean,
+    inUse: () => Set<string>,
+    foreign: Map<string, Unmanaged>,
+  ) {
     this.#take = take;
     this.#inUse = inUse;
+    this.#foreign = foreign;
   }
 
   adapter<K extends OtherKind>(): KindAdapter<K> {
     return {
       validate: async () => undefined,
       observe: async (target, want) => {
+        this.#requireOurs(target);
         const thing = this.#find(target.stamp);
         return thing
           ? this.#present<K>(thing, want && diffOf(thing.want, want as unknown as Want<Kind>))
@@ -44,6 +60,23 @@ export class MemoryResources {
       },
       ensure: async (want) => this.#ensure(want as unknown as Want<OtherKind>) as unknown as Present<K>,
       remove: async (target) => this.#remove(target),
+    };
+  }
+
+  /** @param discover finds what is not ours, of any kind. */
+  adopting(discover: (query: DiscoveryQuery) => DiscoveryPage): Omit<AdoptingKinds, 'Instance'> {
+    const adopting = <K extends OtherKind>(): Adopting<K> => ({
+      discover: async (query) => discover(query),
+      adopt: async (want) => this.#adopt(want as unknown as Want<OtherKind>) as unknown as Present<K>,
+      release: async (target) => this.#release(target),
+    });
+    return {
+      Volume: adopting(),
+      Snapshot: adopting(),
+      Address: adopting(),
+      Image: notSimulated,
+      Network: notSimulated,
+      Firewall: notSimulated,
     };
   }
 
@@ -77,6 +110,7 @@ export class MemoryResources {
       found.want = want;
       return this.#present(found);
     }
+    mayBeMade(want);
     if (this.#take('quota'))
       throw new ProviderError('QuotaExceeded', 'simulated: quota', { providerCode: 'Quota' });
     if (this.#take('denied')) throw new ProviderError('Denied', 'simulated: not allowed');
@@ -88,7 +122,71 @@ export class MemoryResources {
     return this.#present(thing);
   }
 
+  /** As the clouds' adapters do of a reference that leads to what does not carry the stamp. */
+  #requireOurs({ ref = '' }: Target): void {
+    if (this.#foreign.has(ref))
+      throw new ProviderError('Conflict', `simulated: ${ref} does not carry the stamp`, {
+        providerCode: 'NotOurs',
+      });
+  }
+
+  #answer(): void {
+    if (this.#take('unavailable')) throw new ProviderError('Unavailable', 'simulated: not answering');
+    if (this.#take('denied'))
+      throw new ProviderError('Denied', 'simulated: not allowed', { providerCode: 'NotAllowed' });
+    if (this.#take('requestLost')) throw new ProviderError('OutcomeUnknown', 'simulated: request lost');
+  }
+
+  #adopt(want: Want<OtherKind>): Present<Kind> {
+    this.#answer();
+    const known = this.#find(want.stamp);
+    if (known) return this.#present(known);
+    const ref = want.adopted?.ref ?? '';
+    const found = this.#foreign.get(ref);
+    if (found?.kind !== want.kind)
+      throw new ProviderError(
+        this.things.has(ref) ? 'Conflict' : 'NotFound',
+        `simulated: ${ref} cannot be had`,
+      );
+    if (found.refused) throw new ProviderError('Conflict', found.refused);
+    this.#foreign.delete(ref);
+    // What it is, whatever is wanted of it: adopting only stamps.
+    const { diskGiB: sizeGiB = 0, attachedTo } = found;
+    const is =
+      want.kind === 'Snapshot' ? {} : want.kind === 'Volume' ? { sizeGiB, attachedTo } : { attachedTo };
+    const thing = { ref, want: { ...want, spec: { ...want.spec, ...is } } as Want<OtherKind> };
+    this.things.set(ref, thing);
+    if (this.#take('responseLost')) throw new ProviderError('OutcomeUnknown', 'simulated: response lost');
+    return this.#present(thing);
+  }
+
+  /** What was ours is somebody's again. */
+  #release(target: Target): { done: true } {
+    if (this.#take('unreleasable')) throw new ProviderError('Invalid', 'simulated: it cannot do without us');
+    this.#answer();
+    const thing = this.#find(target.stamp);
+    if (thing) {
+      const { kind, location, spec } = thing.want;
+      this.things.delete(thing.ref);
+      const is = spec as { sizeGiB?: number; attachedTo?: string; volume?: string };
+      this.#foreign.set(thing.ref, {
+        kind,
+        ref: thing.ref,
+        location,
+        state: 'ready',
+        ...known('diskGiB', is.sizeGiB),
+        ...known('attachedTo', is.attachedTo),
+        ...known('volume', is.volume),
+        addresses: kind === 'Address' ? [{ type: 'external', address: simulatedAddress }] : [],
+        labels: {},
+      });
+    }
+    if (this.#take('responseLost')) throw new ProviderError('OutcomeUnknown', 'simulated: response lost');
+    return { done: true };
+  }
+
   #remove(target: Target): { done: true } {
+    this.#requireOurs(target);
     const thing = this.#find(target.stamp);
     if (!thing) return { done: true };
     if (thing.want.kind === 'Volume' && thing.want.spec.attachedTo !== undefined)
@@ -116,6 +214,9 @@ export class MemoryResources {
   }
 }
 
+const simulatedAddress = '192.0.2.9';
+const notSimulated = 'the provider in memory simulates it for machines, volumes, snapshots and addresses';
+
 function detailsOf(want: Want<OtherKind>): Details[OtherKind] {
   const children: string[] = [];
   switch (want.kind) {
@@ -137,7 +238,7 @@ function detailsOf(want: Want<OtherKind>): Details[OtherKind] {
       return { rules: want.spec.rules, children };
     case 'Address': {
       const { attachedTo } = want.spec;
-      return { address: '192.0.2.9', ...(attachedTo ? { attachedTo } : {}), children };
+      return { address: simulatedAddress, ...(attachedTo ? { attachedTo } : {}), children };
     }
     case 'Image':
       return { children };

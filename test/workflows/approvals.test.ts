@@ -141,7 +141,7 @@ test('one that nobody answers fails when its time is over', async () => {
     .execute();
   await expect(approve(approval.id)).rejects.toMatchObject({ code: 'conflict' });
   // In real time the workflow's own timer wakes it; here a signal stands for the 24 hours.
-  await estate.signals.signal({ workflow: 'instance', resource: id });
+  await estate.signals.signal({ workflow: 'instance', resource: id, project: 'default' });
   const end = await estate.ended(operation);
   expect(end).toMatchObject({ state: 'Failed' });
   expect(end.message).toContain('nobody approved it under spend/big');

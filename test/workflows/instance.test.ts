@@ -211,8 +211,12 @@ test('an engine that lost a workflow gets it again from the store, and the accep
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   await handle.terminate('the engine lost it');
-  expect(await openWork(estate.db, 0, 100)).toContainEqual({ workflow: 'instance', resource: id });
-  await estate.signals.ensureStarted({ workflow: 'instance', resource: id });
+  expect((await openWork(estate.db, 0, 100)).work).toContainEqual({
+    workflow: 'instance',
+    resource: id,
+    project: 'default',
+  });
+  await estate.signals.ensureStarted({ workflow: 'instance', resource: id, project: 'default' });
   expect(await estate.ended(operation)).toMatchObject({ state: 'Succeeded' });
   await client.connection.close();
   await remove('lost-by-engine');

@@ -144,17 +144,18 @@ test('an API that cannot be reached is not asked for minutes: the refresh ends, 
 }, 60_000);
 
 test('but one that goes away between two pages is waited for', async () => {
-  let back = Promise.resolve();
-  server.answers((request) => {
-    if (request.url.searchParams.has('$skip')) return page([item('Standard_D8s_v5', 0.47)]);
-    // After this answer; longer than one try takes, with all it asks again.
-    setTimeout(() => {
-      back = server.goAway(6_000);
-    }, 50);
-    return page([item('Standard_D4s_v5', 0.24)], 1000);
-  });
+  // Longer than one try takes, with all it asks again.
+  const awayMs = 6_000;
+  server.answers((request) =>
+    request.url.searchParams.has('$skip')
+      ? page([item('Standard_D8s_v5', 0.47)])
+      : { ...page([item('Standard_D4s_v5', 0.24)], 1000), thenAwayMs: awayMs },
+  );
+  const started = Date.now();
   expect(await refresh()).toMatchObject({ state: 'Succeeded' });
-  await back;
+  await server.back;
+  // Else it had not been away yet when the second page was asked for.
+  expect(Date.now() - started).toBeGreaterThan(awayMs - 100);
   expect(server.seen).toHaveLength(2);
 }, 60_000);
 

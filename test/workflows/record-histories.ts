@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { changeInstance, createAudit, createComplianceRun, deleteInstance } from '@landfall/store';
+import { mainQueue } from '@landfall/workflows/steps.ts';
 import { Client, Connection } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { type SimulatedEstate, startSimulatedEstate } from '../simulated-estate.ts';
@@ -37,6 +38,14 @@ async function record(estate: SimulatedEstate): Promise<void> {
   await estate.signals.wakeCompliance();
   await estate.signals.wakeCompliance();
   await save('compliance-on-change', 'compliance');
+  const sweep = await client.workflow.start('sweep', { taskQueue: mainQueue, workflowId: 'sweep' });
+  await sweep.result();
+  await save('sweep', 'sweep');
+  for (const machine of estate.provider.machines.values()) machine.power = 'running';
+  await client.workflow.execute('sweep', { taskQueue: mainQueue, workflowId: 'sweep-of-drift' });
+  const repairing = client.workflow.getHandle(`instance/${create.id}`);
+  await repairing.result();
+  await save('repair', `instance/${create.id}`);
   const removal = await deleteInstance(estate.db, { ...by, instance: 'create' });
   await estate.ended(removal.operation!.id);
   await save('delete', `instance/${create.id}`);

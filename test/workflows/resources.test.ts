@@ -428,3 +428,21 @@ test('an adopted machine that somebody removes is lost, and not made anew', asyn
   expect((await instance('removed')).status.state).toBe('Lost');
   expect(estate.provider.created).toBe(made);
 }, 90_000);
+
+test('an adopted machine whose stamp somebody took off is lost, and deleting the instance leaves the machine alone', async () => {
+  const found = plant();
+  await estate.ended(await adopt('let-go', found));
+  estate.provider.machines.clear();
+  estate.provider.foreign.set(found.ref, found);
+  const { operation } = await changeInstance(estate.db, {
+    ...by,
+    instance: 'let-go',
+    verb: 'start',
+    ifMatch: null,
+  });
+  expect(await estate.ended(operation!.id, 60_000)).toMatchObject({ state: 'Failed' });
+  expect((await instance('let-go')).status.state).toBe('Lost');
+  expect(await estate.ended(await removeInstance('let-go'))).toMatchObject({ state: 'Succeeded' });
+  expect(estate.provider.foreign.has(found.ref)).toBe(true);
+  estate.provider.foreign.clear();
+}, 90_000);

@@ -10,6 +10,8 @@ import {
   type Pool,
   scoreOf,
   THE_HOST,
+  type TogetherRule,
+  UNKNOWN,
 } from '../problem.ts';
 import { brokenBy } from '../validate.ts';
 
@@ -21,6 +23,8 @@ export interface BatchShape {
   hosts: number;
   /** Hosts in a pool of their own, as for few hosts; or in pools of several. */
   ownPools: boolean;
+  /** Whether rules of affinity have a say. */
+  together?: boolean;
   /** How scarce limits and hosts are: the part of all machines they have room for. */
   scarcity: number;
 }
@@ -67,6 +71,7 @@ export function randomBatch(seed: number, shape: BatchShape): Batch {
         },
       ]
     : [];
+  const together = shape.together === true ? [randomTogether(next, zones)] : [];
   const pools: Pool[] = [];
   const hosts: BatchHost[] = Array.from({ length: shape.hosts }, (_, h) => {
     const pool = shape.ownPools ? h : h % Math.min(2, shape.hosts);
@@ -77,7 +82,7 @@ export function randomBatch(seed: number, shape: BatchShape): Batch {
     (pools[pool].hosts as number[]).push(h);
   }
   const domain = (place: number, pool: number): number => {
-    if (!byHost) return place % zones;
+    if (!byHost || (shape.together === true && !shape.ownPools)) return place % zones;
     return pool < 0 ? ALONE : pools[pool]!.hosts.length === 1 ? pools[pool]!.hosts[0]! : THE_HOST;
   };
   const cells: Cell[] = Array.from({ length: shape.clouds + pools.length }, (_, place) => {
@@ -87,7 +92,10 @@ export function randomBatch(seed: number, shape: BatchShape): Batch {
       pool,
       limits: limits.flatMap((_, l) => (chance(0.5) ? [l] : [])),
       spreads: spreads.map((_, group) => ({ group, domain: at })),
-      apart: apart.map((_, rule) => ({ rule, domain: at })),
+      apart: apart.map((_, rule) => ({ rule, domain: at, held: chance(0.9) })),
+      together: together.map((_, rule) =>
+        chance(0.1) ? { rule, domain: UNKNOWN, held: false } : { rule, domain: at, held: chance(0.95) },
+      ),
     };
   });
   const classes: MachineClass[] = Array.from({ length: shape.classes }, () => {
@@ -103,7 +111,8 @@ export function randomBatch(seed: number, shape: BatchShape): Batch {
     return {
       count: 1 + int(shape.count),
       size,
-      apart: new Map(apart.length > 0 && chance(0.7) ? [[0, int(2)]] : []),
+      apart: new Map(apart.length > 0 && chance(0.7) ? [[0, [int(2), 1]]] : []),
+      together: new Map(together.length > 0 && chance(0.8) ? [[0, randomSets(next)]] : []),
       spreads: spread ? [0] : [],
       loose: false,
       options: {
@@ -120,7 +129,27 @@ export function randomBatch(seed: number, shape: BatchShape): Batch {
       },
     };
   });
-  return { classes, limits, spreads, apart, hosts, pools };
+  return { classes, limits, spreads, apart, together, hosts, pools };
+}
+
+/** Two sets that a rule has a say over, and one that it has not: such as a web, its databases, and what they may be beside as well. */
+function randomTogether(next: () => number, zones: number): TogetherRule {
+  const chance = (p: number): boolean => next() < p;
+  const sets = [0, 1].map((set) => {
+    const beside = [0, 1, 2].filter((other) => chance(other === set ? 0.6 : other < set ? 0.5 : 0.35));
+    const existing = new Set(chance(0.2) ? [Math.floor(next() * zones)] : []);
+    return { beside, existing, mayBeFirst: existing.size === 0 && beside.includes(set) };
+  });
+  return {
+    words: 'together',
+    sets: [...sets, { beside: null, existing: new Set<number>(), mayBeFirst: false }],
+  };
+}
+
+/** The set of a class where the rule has a say, and where not. */
+function randomSets(next: () => number): readonly [number, number] {
+  const free = next() < 0.5 ? 2 : -1;
+  return next() < 0.25 ? [free, free] : [Math.floor(next() * 2), free];
 }
 
 function priceOf(vcpus: number, next: () => number): { score: number; price: number } {

@@ -1,9 +1,13 @@
 import type { Fault } from '../../../adapters/conformance/subject.ts';
 import type { Kind } from '../../../adapters/contract.ts';
 
+/** The catalogue's; `forgotten`: as more than an hour later, when EC2 shows the machine no more and its spot request still. */
+export type Interrupt = Extract<Fault, { kind: 'interrupt' }> & { forgotten?: boolean };
+
 /** The catalogue of the conformance suite, and what only EC2 has. Each lasts for `times` matching calls (default 1). */
 export type AwsFault =
-  | Fault
+  | Exclude<Fault, { kind: 'interrupt' }>
+  | Interrupt
   /** The credentials may not do it (403 UnauthorizedOperation). `action` absent = any call. */
   | { kind: 'denied'; action?: string; times?: number }
   /** RunInstances is delivered twice at the same time; one answer comes back. */
@@ -57,6 +61,8 @@ export interface FaultPlan {
   fate(action: string, parameters: URLSearchParams): Fate;
   /** How many looks what this call creates stays invisible to. */
   lag(action: string): number;
+  /** Spot machines that EC2 is to take away, each told once. */
+  interrupted(): Interrupt[];
   /** Reservations on a page, where it is limited. */
   pageSize(): number | undefined;
   transitions(): Transitions;
@@ -105,6 +111,7 @@ const defaults: Transitions = {
 export function createFaultPlan(): FaultPlan {
   let active: { fault: AwsFault; of: Kind; left: number; seen: number }[] = [];
   const lists = new Map<Kind, number>();
+  let interrupted: Interrupt[] = [];
   let pageSize: number | undefined;
   let times = { ...defaults };
   let draw: (() => number) | undefined;
@@ -199,6 +206,7 @@ export function createFaultPlan(): FaultPlan {
   return {
     set(fault, of = 'Instance') {
       if (fault.kind === 'lag') lists.set(of, fault.lists);
+      else if (fault.kind === 'interrupt') interrupted.push(fault);
       else if (fault.kind === 'pages') pageSize = fault.size;
       else if (fault.kind === 'slowDelete')
         times = { ...times, [of === 'Instance' ? 'terminateMs' : 'deleteMs']: fault.ms };
@@ -211,6 +219,7 @@ export function createFaultPlan(): FaultPlan {
     },
     clear() {
       active = [];
+      interrupted = [];
       lists.clear();
       pageSize = undefined;
       times = { ...defaults };
@@ -223,6 +232,7 @@ export function createFaultPlan(): FaultPlan {
       );
       return Math.max(0, ...kinds.map((kind) => lists.get(kind) ?? 0));
     },
+    interrupted: () => interrupted.splice(0),
     pageSize: () => pageSize,
     transitions: () => times,
     fate(action, parameters) {

@@ -1,5 +1,5 @@
 import type { FaultPlan, Refusal } from './faults.ts';
-import type { MotoCaller } from './moto-calls.ts';
+import { account, type MotoCaller } from './moto-calls.ts';
 import type { Passing } from './passing.ts';
 import { refuse } from './storage.ts';
 import type { Part, Request } from './world.ts';
@@ -156,6 +156,7 @@ export function createImages(
       return undefined;
     },
     prepare({ action, parameters }) {
+      if (action === 'DescribeSnapshots' && parameters.get('Owner.1') === 'self') return ownOnly(parameters);
       if (action !== 'CreateImage') return parameters;
       // moto cannot tag the snapshots: that is done here.
       const known = [...parameters].filter(([key]) => !/^(TagSpecification|BlockDeviceMapping)\./.test(key));
@@ -187,6 +188,15 @@ export function createImages(
     },
     clear: () => images.clear(),
   };
+}
+
+/** moto passes over whose snapshots are asked for, and has one of each of AWS's images. */
+function ownOnly(parameters: URLSearchParams): URLSearchParams {
+  const asked = new URLSearchParams(parameters);
+  const filters = [...asked.keys()].filter((key) => /^Filter\.\d+\.Name$/.test(key)).length;
+  asked.set(`Filter.${filters + 1}.Name`, 'owner-id');
+  asked.set(`Filter.${filters + 1}.Value.1`, account);
+  return asked;
 }
 
 function diskElement({ device, snapshot, size }: Contents['disks'][number]): Element {

@@ -9,6 +9,7 @@ import { createPassing } from './passing.ts';
 import { plant } from './plant.ts';
 import { type Call, startProxy } from './proxy.ts';
 import { readSchema } from './schema.ts';
+import { createSpotRequests } from './spot-requests.ts';
 import { createStorage } from './storage.ts';
 import { createWorld } from './world.ts';
 
@@ -52,12 +53,14 @@ export async function startAwsSimulator(options: AwsSimulatorOptions = {}): Prom
   const moto = createMotoCaller(server.url, schema.apiVersion);
   const passing = createPassing();
   const sizes = new Map<string, string>();
-  const machines = createWorld(faults, passing);
+  const spotRequests = createSpotRequests();
+  const machines = createWorld(faults, moto, passing, spotRequests);
   const stateOf = async (region: string, id: string) =>
     machines.state(id, await moto.instanceState(region, id));
   const storage = createStorage(faults, moto, stateOf, passing, sizes);
   // Visibility comes last: it takes objects out of an answer.
   const world = [
+    spotRequests,
     storage,
     createImages(faults, moto, passing, sizes),
     createNetworks(faults, moto, stateOf, passing),
@@ -78,6 +81,7 @@ export async function startAwsSimulator(options: AwsSimulatorOptions = {}): Prom
     async truth() {
       for (const { region } of calls) regions.add(region);
       await storage.settle?.();
+      await machines.settle?.();
       const existing = (await Promise.all([...regions].map((region) => moto.existing(region)))).flat();
       return existing
         .map((thing) =>

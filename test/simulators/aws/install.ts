@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { installationLock } from '../../installation-lock.ts';
 
 /** What is installed: moto answers as EC2, botocore brings AWS's own description of the EC2 wire. */
 const requirements = ['moto[server,ec2]==5.2.5', 'botocore==1.44.5'];
@@ -33,7 +33,9 @@ export async function installMoto(
   const ready = await readInstallation(folder);
   if (ready) return ready;
   await mkdir(cacheDir, { recursive: true });
-  const unlock = await lock(`${folder}.lock`, progress);
+  const unlock = await installationLock(`${folder}.lock`, () =>
+    progress('Waiting for another process to install the AWS simulator'),
+  );
   try {
     const meanwhile = await readInstallation(folder);
     if (meanwhile) return meanwhile;
@@ -68,34 +70,6 @@ async function readInstallation(folder: string): Promise<Installation | undefine
   const found = JSON.parse(text) as Installation & { requirements: string[] };
   const same = found.requirements.join() === requirements.join();
   return same ? { python: found.python, model: found.model } : undefined;
-}
-
-/** A folder is the lock (making one is atomic); a lock whose owner is dead is taken over. */
-async function lock(path: string, progress: (line: string) => void): Promise<() => Promise<void>> {
-  let told = false;
-  for (;;) {
-    try {
-      await mkdir(path);
-      await writeFile(join(path, 'pid'), String(process.pid));
-      return () => rm(path, { recursive: true, force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    if (!told) progress('Waiting for another process to install the AWS simulator');
-    told = true;
-    await sleep(500);
-    const owner = Number(await readFile(join(path, 'pid'), 'utf8').catch(() => ''));
-    if (owner > 0 && !alive(owner)) await rm(path, { recursive: true, force: true });
-  }
-}
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 function run(program: string, args: string[]): Promise<string> {

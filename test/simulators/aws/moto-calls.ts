@@ -22,7 +22,7 @@ export interface Existing {
 }
 
 /** The simulated account, whose own are the images and snapshots that are not AWS's. */
-const account = '123456789012';
+export const account = '123456789012';
 
 /** Calls to moto itself, past the rules and faults of the proxy. */
 export interface MotoCaller {

@@ -19,6 +19,10 @@ export async function plant(
       const answer = await moto.call(region, 'RunInstances', {
         ImageId: textAt(image, 'imageId') ?? '',
         InstanceType: 't3.micro',
+        // moto itself always calls the root disk /dev/sda1, whatever the image calls it.
+        'BlockDeviceMapping.1.DeviceName': textAt(image, 'rootDeviceName') ?? '/dev/sda1',
+        'BlockDeviceMapping.1.Ebs.VolumeSize': '8',
+        'BlockDeviceMapping.1.Ebs.DeleteOnTermination': 'true',
         MinCount: '1',
         MaxCount: '1',
       });

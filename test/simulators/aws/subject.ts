@@ -85,7 +85,7 @@ const mains: Record<Kind, string> = {
 };
 
 /** The kind of the resource that an object stands for, by our tag; undefined of a child, and of what is not tagged. */
-function kindOfMain(providerKind: string, tags: Record<string, string>): Kind | undefined {
+export function kindOfMain(providerKind: string, tags: Record<string, string>): Kind | undefined {
   const kind = tags[stampTags.kind] as Kind | undefined;
   return kind && mains[kind] === providerKind ? kind : undefined;
 }
@@ -97,6 +97,7 @@ function cannot(fault: Fault['kind'], kind: Kind): string | undefined {
   if (fault === 'deleteReturns') return notYet;
   if (fault === 'slowDelete' && !['Instance', 'Volume'].includes(kind))
     return `EC2 deletes the object of a ${kind} at once`;
+  if (fault === 'interrupt' && kind !== 'Instance') return 'only machines are spot';
   if (fault === 'capacity' && kind !== 'Instance') return 'the simulator has pools of machines only';
   if (fault === 'failChild' && !['Instance', 'Network'].includes(kind))
     return `making a ${kind} is one call at EC2`;

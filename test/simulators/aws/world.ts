@@ -1,5 +1,7 @@
 import type { FaultPlan, Refusal } from './faults.ts';
+import type { MotoCaller } from './moto-calls.ts';
 import { createPassing, type Passing } from './passing.ts';
+import { createSpotRequests, type SpotRequests } from './spot-requests.ts';
 import { child, type Element, items, textAt } from './xml.ts';
 
 /** States that EC2 passes through, by name; moto jumps over them. */
@@ -108,6 +110,7 @@ export interface World extends Part {
 }
 
 interface Machine {
+  region: string;
   /** What moto says. */
   state: string;
   groups: string[];
@@ -128,8 +131,16 @@ const created: Record<string, string[]> = {
   AllocateAddress: ['allocationId'],
 };
 
-export function createWorld(faults: FaultPlan, passing: Passing = createPassing()): World {
+export function createWorld(
+  faults: FaultPlan,
+  moto: Pick<MotoCaller, 'call'>,
+  passing: Passing = createPassing(),
+  spotRequests: Pick<SpotRequests, 'ended'> = createSpotRequests(),
+): World {
   const machines = new Map<string, Machine>();
+  /** Spot machines that EC2 took away. */
+  const interrupted = new Set<string>();
+  let interrupting: Promise<unknown> = Promise.resolve();
   const hidden = new Map<string, number>();
 
   const shown = (id: string, motoState: string): string => passing.of(id) ?? motoState;
@@ -138,7 +149,7 @@ export function createWorld(faults: FaultPlan, passing: Passing = createPassing(
     return machine && shown(id, machine.state);
   };
   const pass = (id: string, state: string, through: string, ms: number): void => {
-    machines.set(id, { groups: [], spot: false, ...machines.get(id), state });
+    machines.set(id, { region: 'us-east-1', groups: [], spot: false, ...machines.get(id), state });
     passing.set(id, through, ms);
   };
 
@@ -160,7 +171,22 @@ export function createWorld(faults: FaultPlan, passing: Passing = createPassing(
     state: shown,
     clear() {
       machines.clear();
+      interrupted.clear();
       hidden.clear();
+    },
+    async settle() {
+      for (const { ref: id, forgotten } of faults.interrupted()) {
+        const machine = machines.get(id);
+        if (!machine?.spot) throw new Error(`${id} is no spot machine: EC2 does not interrupt it`);
+        interrupted.add(id);
+        if (forgotten) hidden.set(id, Number.POSITIVE_INFINITY);
+        spotRequests.ended(id, 'instance-terminated-no-capacity');
+        pass(id, 'terminated', 'shutting-down', faults.transitions().terminateMs);
+        const gone = moto.call(machine.region, 'TerminateInstances', { 'InstanceId.1': id });
+        interrupting = Promise.all([interrupting, gone]);
+      }
+      // Calls that come meanwhile find it done.
+      await interrupting;
     },
     refuse({ action, parameters }) {
       const ids = numbered(parameters, 'InstanceId');
@@ -193,7 +219,7 @@ export function createWorld(faults: FaultPlan, passing: Passing = createPassing(
       }
       return undefined;
     },
-    learn({ action, parameters }, answer) {
+    learn({ region, action, parameters }, answer) {
       const times = faults.transitions();
       const hide = (id: string | undefined): void => {
         const lists = faults.lag(action);
@@ -203,6 +229,7 @@ export function createWorld(faults: FaultPlan, passing: Passing = createPassing(
         for (const item of items(answer, 'instancesSet')) {
           const id = textAt(item, 'instanceId') ?? '';
           machines.set(id, {
+            region,
             state: 'running',
             groups: items(item, 'groupSet').flatMap((group) => textAt(group, 'groupId') ?? []),
             spot: textAt(item, 'instanceLifecycle') === 'spot',
@@ -228,6 +255,9 @@ export function createWorld(faults: FaultPlan, passing: Passing = createPassing(
     },
     show({ action, parameters }, answer) {
       showStates(answer, shown);
+      for (const reservation of items(answer, 'reservationSet'))
+        for (const machine of items(reservation, 'instancesSet'))
+          if (interrupted.has(textAt(machine, 'instanceId') ?? '')) showInterruption(machine);
       const listing = listings[action];
       if (!listing) return undefined;
       const set = child(answer, listing.set);
@@ -266,6 +296,22 @@ function showStates(element: Element, shown: (id: string, motoState: string) => 
     code.text = stateCodes[name.text] ?? code.text;
   }
   for (const inner of element.children) showStates(inner, shown);
+}
+
+const interruption = 'Server.SpotInstanceTermination';
+
+/** What EC2 says of a spot machine that it terminated. */
+function showInterruption(machine: Element): void {
+  const leaf = (name: string, text: string): Element => ({ name, attributes: '', children: [], text });
+  const said: Element[] = [
+    leaf('reason', interruption),
+    {
+      ...leaf('stateReason', ''),
+      children: [leaf('code', interruption), leaf('message', `${interruption}: Spot instance termination`)],
+    },
+  ];
+  const names = said.map(({ name }) => name);
+  machine.children = [...machine.children.filter(({ name }) => !names.includes(name)), ...said];
 }
 
 /** `InstanceId.1`, `InstanceId.2`, … */

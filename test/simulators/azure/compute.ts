@@ -30,13 +30,7 @@ function sourceOf(estate: Estate, id: string | undefined, type: string): Body {
 
 function checkMachine(estate: Estate, id: string, { properties, zones: wanted }: Content): void {
   const sold = sizes.find(({ name }) => name === properties.hardwareProfile?.vmSize);
-  if (!sold)
-    throw new ArmError(
-      400,
-      'InvalidParameter',
-      `The value ${properties.hardwareProfile?.vmSize} provided for the VM size is not valid.`,
-      'vmSize',
-    );
+  if (!sold) throw noSuchSize(properties.hardwareProfile?.vmSize);
   if (wanted?.some((zone) => !zones.includes(zone)))
     throw new ArmError(
       400,
@@ -59,6 +53,12 @@ function checkMachine(estate: Estate, id: string, { properties, zones: wanted }:
         `Network interface ${ref} is used by existing resource ${user}.`,
       );
   }
+}
+
+function noSuchSize(size: string): ArmError {
+  const names = sizes.map(({ name }) => name).join(',');
+  const message = `The value ${size} provided for the VM size is not valid. The valid sizes in the current region are: ${names}. Find out more on the available VM sizes in each region at https://aka.ms/azure-regions.`;
+  return new ArmError(400, 'InvalidParameter', message, 'vmSize');
 }
 
 /** Managed images are for x64 only. */
@@ -132,13 +132,7 @@ function checkGrowth(estate: Estate, disk: Body, sizeGB: number | undefined): vo
 /** Before properties are changed. */
 export function checkPatch(estate: Estate, { body }: Thing, change: Partial<Body>): void {
   const size = change.properties?.hardwareProfile?.vmSize;
-  if (size && !sizes.some(({ name }) => name === size))
-    throw new ArmError(
-      400,
-      'InvalidParameter',
-      `The value ${size} provided for the VM size is not valid.`,
-      'vmSize',
-    );
+  if (size && !sizes.some(({ name }) => name === size)) throw noSuchSize(size);
   if (typeOf(body.id) !== 'disks') return;
   checkGrowth(estate, body, change.properties?.diskSizeGB);
   if (change.properties?.diskSizeGB) change.properties.diskSizeBytes = change.properties.diskSizeGB * 2 ** 30;

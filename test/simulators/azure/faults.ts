@@ -6,8 +6,8 @@ export type AzureFault =
   | Fault
   /** No capacity, told by the operation that was accepted: the machine stays behind as failed. `start` = when started. */
   | { kind: 'allocation'; code?: string; of?: 'create' | 'start'; times?: number }
-  /** The credentials may not do it (403 AuthorizationFailed). */
-  | { kind: 'denied'; times?: number }
+  /** The credentials may not do it (403 AuthorizationFailed). `of`: a type in small letters; others are then allowed. */
+  | { kind: 'denied'; of?: string; times?: number }
   /** Calls of this method are answered so much later. */
   | { kind: 'slowAnswers'; method: string; ms: number; times?: number }
   /** Lists give at most `size` things a page. */
@@ -128,7 +128,7 @@ export function createFaultPlan(): FaultPlan {
 
   function refusal(call: Called): Refusal | undefined {
     const { method, type, list } = call;
-    if (use('denied'))
+    if (use('denied', ({ of }) => of === undefined || of === type))
       return {
         status: 403,
         code: 'AuthorizationFailed',

@@ -5,7 +5,7 @@ import { type AzureFault, createFaultPlan } from './faults.ts';
 import { installSchemas } from './install.ts';
 import { createChecker } from './schema.ts';
 import { type Call, startServer } from './server.ts';
-import type { Body } from './thing.ts';
+import type { Body, Thing } from './thing.ts';
 import { createWorld } from './world.ts';
 
 export type { AzureFault, Call };
@@ -18,8 +18,8 @@ export interface AzureSimulator {
   calls: Call[];
   /** What exists, seen past the faults: nothing hidden. What is being deleted counts. */
   truth(): Body[];
-  /** Makes a thing past the rules and faults, as somebody else would; the group has to exist for calls to see it. */
-  plant(id: string, body: Pick<Body, 'location' | 'tags' | 'properties'>): void;
+  /** Makes a thing past the rules and faults, as somebody else would, with its group; a machine runs. */
+  plant(id: string, body: Pick<Body, 'location' | 'tags' | 'properties' | 'zones'>): void;
   close(): Promise<void>;
 }
 
@@ -44,7 +44,13 @@ export async function startAzureSimulator(options: AzureSimulatorOptions = {}): 
   const server = await startServer({ check, faults, world, calls }, options.port ?? 0);
   return {
     endpoint: `http://127.0.0.1:${server.port}`,
-    faults,
+    faults: {
+      ...faults,
+      set(fault, kind) {
+        if (fault.kind === 'interrupt') world.evict(fault.ref);
+        else faults.set(fault, kind);
+      },
+    },
     calls,
     truth() {
       world.advance();
@@ -59,7 +65,17 @@ export async function startAzureSimulator(options: AzureSimulatorOptions = {}): 
         .join('/');
       const planted = { ...body, id, name: parts.at(-1) ?? '', type };
       planted.properties.provisioningState = 'Succeeded';
-      world.things.set(id.toLowerCase(), { body: planted, hidden: 0, power: 'running' });
+      const group = parts.slice(0, 5).join('/');
+      if (!world.find(group)) {
+        const { location } = body;
+        const type = 'Microsoft.Resources/resourceGroups';
+        const properties = { provisioningState: 'Succeeded' };
+        const made = { id: group, name: parts[4] ?? '', type, location, properties };
+        world.things.set(group.toLowerCase(), { body: made, hidden: 0 });
+      }
+      const thing: Thing = { body: planted, hidden: 0, power: 'running' };
+      world.version(thing);
+      world.things.set(id.toLowerCase(), thing);
     },
     close: () => server.close(),
   };

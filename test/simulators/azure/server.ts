@@ -5,7 +5,7 @@ import { coreLimit, images, sizes, skuRow } from './catalogue.ts';
 import { instanceView } from './compute.ts';
 import type { Called, Fate, FaultPlan } from './faults.ts';
 import type { Checker, Operation } from './schema.ts';
-import { ArmError, type Body, typeOf } from './thing.ts';
+import { ArmError, type Body, type Thing, typeOf } from './thing.ts';
 import type { World } from './world.ts';
 
 /** Long-running operations are named as Azure names them, whatever address the simulator has. */
@@ -127,8 +127,11 @@ function admit(
   const query = url.searchParams;
   const called = calledOf(method, path);
   const polls = /\/locations\/[^/]+\/operations\/[^/]+$/i.test(path);
-  // Microsoft.Resources is not in the extracted packages: its few requests are checked by hand.
-  const resources = /^\/subscriptions\/[^/]+(\/resourcegroups(\/[^/]+)?)?(\/resources)?$/i.test(path);
+  // Microsoft.Resources and Microsoft.Insights are not in the extracted packages: their few requests are checked by hand.
+  const resources =
+    isLog(path) ||
+    tagsOf.test(path) ||
+    /^\/subscriptions\/[^/]+(\/resourcegroups(\/[^/]+)?)?(\/resources)?$/i.test(path);
   const operation = polls || resources ? undefined : check({ method, path, query, body });
   if (!operation && !polls && !resources)
     throw new ArmError(
@@ -154,6 +157,9 @@ function admit(
   };
 }
 
+/** The tags of an object, as an object of Microsoft.Resources. */
+const tagsOf = /^(.+)\/providers\/microsoft\.resources\/tags\/default$/i;
+
 function calledOf(method: string, path: string): Called {
   const after =
     path.toLowerCase().split('/providers/')[1]?.split('/').slice(1) ?? path.toLowerCase().split('/').slice(3);
@@ -174,6 +180,8 @@ function handle(parts: Parts, request: Request): Answer {
     const region = /location eq '([^']+)'/.exec(request.query.get('$filter') ?? '')?.[1] ?? 'eastus';
     return { status: 200, body: { value: sizes.map((sold) => skuRow(region, sold)) } };
   }
+  const tagged = tagsOf.exec(path)?.[1];
+  if (tagged) return patchTags(world, tagged, request);
   const group = /^\/subscriptions\/[^/]+\/resourcegroups\/[^/]+/i.exec(path)?.[0];
   if (group && group !== path && !world.find(group))
     throw new ArmError(
@@ -181,11 +189,13 @@ function handle(parts: Parts, request: Request): Answer {
       'ResourceGroupNotFound',
       `Resource group '${group.split('/').at(-1)}' could not be found.`,
     );
+  if (isLog(path)) return activities(world, request);
   if (method === 'PUT') return put(world, request);
   if (method === 'POST') return post(world, request);
   if (method === 'GET' && calledOf(method, path).list) return list(parts, request);
   const thing = method === 'GET' ? world.look(path) : world.find(path);
   if (method === 'DELETE') {
+    if (thing) world.note(thing.body.id, `${thing.body.type}/delete`);
     const deletion = world.remove(path);
     return deletion ? accepted(202, undefined, deletion, request) : { status: 204 };
   }
@@ -197,6 +207,7 @@ function handle(parts: Parts, request: Request): Answer {
     );
   const { properties, ...body } = world.shown(thing);
   if (method === 'PATCH') {
+    checkMatch(request, thing);
     const change = world.patch(thing, structuredClone(request.body) ?? {});
     const answer = world.shown(thing);
     // Of the network only tags are changed this way, at once.
@@ -207,16 +218,41 @@ function handle(parts: Parts, request: Request): Answer {
   return { status: 200, body: { ...body, properties: { ...properties, ...view } } };
 }
 
-function put(world: World, request: Request): Answer {
-  const { path, body = {}, fate } = request;
-  const existing = world.find(path);
-  const match = request.headers['if-match'];
-  if ((request.headers['if-none-match'] === '*' && existing) || (match && match !== existing?.body.etag))
+/** @throws ArmError unless the thing is as the request's conditions say. */
+function checkMatch({ headers }: Request, existing: Thing | undefined): void {
+  const match = headers['if-match'];
+  if ((headers['if-none-match'] === '*' && existing) || (match && match !== existing?.body.etag))
     throw new ArmError(
       412,
       'PreconditionFailed',
       'The condition specified using HTTP conditional header is not met.',
     );
+}
+
+/** Adds tags, takes away those of these names and values, or writes all. */
+function patchTags(world: World, id: string, { method, path, body }: Request): Answer {
+  const { operation, properties } = (body ?? {}) as { operation?: string; properties?: Body['properties'] };
+  const given: Record<string, string> = properties?.tags ?? {};
+  if (method !== 'PATCH' || !operation || !['Merge', 'Delete', 'Replace'].includes(operation))
+    throw new ArmError(400, 'InvalidTagsPatchRequest', 'The operation is one of Replace, Merge, Delete.');
+  const thing = world.find(id);
+  if (!thing) throw new ArmError(404, 'ResourceNotFound', `The Resource '${id}' was not found.`);
+  const { tags = {} } = thing.body;
+  const left = Object.entries(tags).filter(([key, value]) => given[key] !== value);
+  const after =
+    operation === 'Merge' ? { ...tags, ...given } : operation === 'Delete' ? Object.fromEntries(left) : given;
+  if (Object.keys(after).length > 50)
+    throw new ArmError(400, 'TagCountExceedsLimit', 'An object has at most 50 tags.');
+  thing.body.tags = after;
+  world.version(thing);
+  const type = 'Microsoft.Resources/tags';
+  return { status: 200, body: { id: path, name: 'default', type, properties: { tags: after } } };
+}
+
+function put(world: World, request: Request): Answer {
+  const { path, body = {}, fate } = request;
+  const existing = world.find(path);
+  checkMatch(request, existing);
   const { thing, isNew, operation } = world.put(
     path,
     structuredClone({ ...body, properties: body.properties ?? {} }),
@@ -302,10 +338,20 @@ function list({ world, faults }: Parts, { path, query }: Request): Answer {
   const end = from + faults.pageSize();
   const value = found.slice(from, end).map((thing) => {
     const { body } = thing;
-    if (type !== 'resources') return world.shown(thing);
+    if (type !== 'resources' && query.get('statusOnly') !== 'true') return world.shown(thing);
+    if (type !== 'resources')
+      return {
+        id: body.id,
+        name: body.name,
+        type: body.type,
+        location: body.location,
+        properties: { vmId: body.properties.vmId, instanceView: instanceView(thing) },
+      };
     const { id, name, location, tags, zones, properties } = body;
     const { provisioningState } = properties;
-    return { id, name, type: body.type, location, tags, zones, provisioningState, createdTime: started };
+    const shown = { id, name, type: body.type, location, zones };
+    // "When you filter by a tag name and value, the tags for each resource are not returned", nor what else is asked for.
+    return tag ? shown : { ...shown, tags, provisioningState, createdTime: started };
   });
   const next = new URLSearchParams(query);
   next.set('$skiptoken', String(end));
@@ -313,6 +359,24 @@ function list({ world, faults }: Parts, { path, query }: Request): Answer {
     status: 200,
     body: { value, ...(end < found.length ? { nextLink: `${arm}${path}?${next}` } : {}) },
   };
+}
+
+const isLog = (path: string): boolean =>
+  /^\/subscriptions\/[^/]+\/providers\/microsoft\.insights\/eventtypes\/management\/values$/i.test(path);
+
+/** The Activity Log of one resource: asked for without a time or by another version, Azure refuses it. */
+function activities({ log }: World, { query, version }: Request): Answer {
+  const filter = /^eventTimestamp ge '([^']+)' and resourceUri eq '([^']+)'$/.exec(
+    query.get('$filter') ?? '',
+  );
+  const [, from = '', resource = ''] = filter ?? [];
+  if (version !== '2015-04-01' || Number.isNaN(Date.parse(from)))
+    throw new ArmError(400, 'BadRequest', `The query ${query} is not one that the Activity Log takes.`);
+  const value = log.filter(
+    ({ resourceId, eventTimestamp }) =>
+      resourceId.toLowerCase() === resource.toLowerCase() && Date.parse(eventTimestamp) >= Date.parse(from),
+  );
+  return { status: 200, body: { value } };
 }
 
 /** What belongs to a region and not to a group: sizes, usage, images. */

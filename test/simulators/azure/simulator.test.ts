@@ -310,6 +310,17 @@ describe('the simulated Azure', () => {
     expect(looks).toEqual([404, 404, 200]);
   });
 
+  test('tags are added to, and taken away by name and value, beside those that others write', async () => {
+    const id = `${network}/publicIPAddresses/tagged`;
+    await call('PUT', id, { location: 'westeurope', tags: { team: 'shop' }, properties: {} });
+    const change = (operation: string, tags: object) =>
+      call('PATCH', `${id}/providers/Microsoft.Resources/tags/default`, { operation, properties: { tags } });
+    expect(await change('Merge', { a: '1', b: '2' })).toMatchObject({ status: 200 });
+    await change('Delete', { a: '1', b: 'another value' });
+    expect((await call('GET', id)).body.tags).toEqual({ team: 'shop', b: '2' });
+    expect(await change('Forget', {})).toMatchObject({ status: 400 });
+  });
+
   test('a throttled call is answered 429 with Retry-After', async () => {
     simulator.faults.set({ kind: 'throttle', retryAfterMs: 3000 });
     const answer = await call('GET', group);

@@ -1,6 +1,6 @@
 import { type AzureAdapterOptions, createAzureAdapter } from '../../../adapters/azure/index.ts';
 import { idOf, kindOf, partsOf } from '../../../adapters/azure/objects.ts';
-import { groupName, kindOfTags, objectName, stampAsTags, stampTags } from '../../../adapters/azure/stamp.ts';
+import { groupName, kindOfTags, stampAsTags, stampTags } from '../../../adapters/azure/stamp.ts';
 import type { Subject } from '../../../adapters/conformance/subject.ts';
 import type { InstanceWant, Kind, Want } from '../../../adapters/contract.ts';
 import { type AzureSimulator, startAzureSimulator } from './index.ts';
@@ -72,15 +72,20 @@ export async function simulatedAzure(
     },
     async plantForeign(resource, otherBroker, kind = 'Instance') {
       planted += 1;
-      const group = groupName(broker, location.region);
+      // In a group of its own, and of a name of its own, with our stamp too.
+      const adoptable: Kind[] = ['Instance', 'Volume', 'Snapshot', 'Address'];
+      const group = adoptable.includes(kind) ? 'theirs' : groupName(broker, location.region);
       const stamp = { broker: otherBroker ?? '', project: 'theirs', resource, attempt: 1 };
-      // One of ours that nothing stands for has the name that the adapter gave it.
-      const name = otherBroker === broker ? objectName(stamp) : `foreign-${planted}`;
+      const name = `foreign-${planted}`;
       const id = idOf({ subscription }, group, partsOf[kind][0], name);
       const tags: Record<string, string> = otherBroker
         ? stampAsTags(stamp, kind)
         : { purpose: 'somebody else’s' };
-      simulator.plant(id, { location: location.region, tags, properties: { ...bodies[kind] } });
+      simulator.plant(id, {
+        location: location.region,
+        tags,
+        properties: structuredClone(bodies[kind] ?? {}),
+      });
       return id;
     },
     close: () => simulator.close(),
@@ -89,8 +94,10 @@ export async function simulatedAzure(
 
 /** What Azure's schema asks of somebody else's objects. */
 const bodies: Partial<Record<Kind, object>> = {
-  Volume: { creationData: { createOption: 'Empty' }, diskSizeGB: 4 },
-  Snapshot: { creationData: { createOption: 'Copy' }, diskSizeGB: 4 },
+  Instance: { hardwareProfile: { vmSize: 'Standard_B1s' }, storageProfile: { dataDisks: [] } },
+  Volume: { creationData: { createOption: 'Empty' }, diskSizeGB: 4, diskSizeBytes: 4 * 2 ** 30 },
+  Snapshot: { creationData: { createOption: 'Copy' }, diskSizeGB: 4, diskSizeBytes: 4 * 2 ** 30 },
+  Address: { publicIPAllocationMethod: 'Static', ipAddress: '203.0.113.77' },
 };
 
 /** An instance as the tests want it: small, Debian 12. */

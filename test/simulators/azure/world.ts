@@ -13,6 +13,15 @@ import {
   typeOf,
 } from './thing.ts';
 
+/** An entry of the Activity Log. */
+interface LogEntry {
+  resourceId: string;
+  operationName: { value: string };
+  status: { value: string };
+  /** ISO time. */
+  eventTimestamp: string;
+}
+
 interface LongRunning {
   id: string;
   startTime: string;
@@ -267,9 +276,37 @@ export function createWorld(faults: FaultPlan) {
     );
   }
 
+  /** The Activity Log, of evictions and deletions alone. */
+  const log: LogEntry[] = [];
+
+  function note(resourceId: string, operation: string): void {
+    const eventTimestamp = new Date().toISOString();
+    for (const status of ['Started', 'Succeeded'])
+      log.push({
+        resourceId,
+        operationName: { value: operation },
+        status: { value: status },
+        eventTimestamp,
+      });
+  }
+
+  /** Azure takes a spot machine away, as its eviction policy says. */
+  function evict(id: string): void {
+    const thing = find(id);
+    const { priority, evictionPolicy = 'Deallocate' } = thing?.body.properties ?? {};
+    if (!thing || priority !== 'Spot') throw new Error(`${id} is no spot machine`);
+    note(thing.body.id, 'Microsoft.Compute/virtualMachines/evictSpotVM/action');
+    if (evictionPolicy === 'Delete') remove(id);
+    else act(thing, 'deallocate', {});
+  }
+
   return {
+    evict,
+    log,
+    note,
     things,
     operations,
+    version,
     advance,
     find,
     look,
@@ -282,6 +319,7 @@ export function createWorld(faults: FaultPlan) {
     clear() {
       things.clear();
       operations.clear();
+      log.length = 0;
     },
   };
 }

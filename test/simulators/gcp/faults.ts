@@ -12,6 +12,8 @@ export type GcpFault =
   | { kind: 'rateLimit'; times?: number }
   /** Somebody else wrote labels or tags since they were read: the next write of one is refused with 412. */
   | { kind: 'staleFingerprint'; times?: number }
+  /** The next write of a machine's labels takes this long to arrive, in milliseconds. */
+  | { kind: 'slowLabels'; ms: number; times?: number }
   /** An insert is delivered twice; the second answer comes back. */
   | { kind: 'duplicate'; times?: number }
   /** At most `free` more machines of this type may start (in that zone, where one is given). */
@@ -243,6 +245,7 @@ export function createFaultPlan(): FaultPlan {
     fate(asked) {
       const kind = kindMadeBy(asked.method);
       const fate: Fate = { delayMs: use('latency')?.ms ?? 0 };
+      if (asked.method === 'compute.instances.setLabels') fate.delayMs += use('slowLabels')?.ms ?? 0;
       if (storm && storm.draw() < storm.rate) {
         const which = Math.floor(storm.draw() * 4);
         if (which === 0) fate.delayMs += Math.floor(storm.draw() * 300);

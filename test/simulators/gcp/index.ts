@@ -6,7 +6,7 @@ import { machineTypes } from './catalog.ts';
 import { type Discovery, readDiscovery } from './discovery.ts';
 import { act, insert, wordOf } from './estate.ts';
 import { createFaultPlan, type GcpFault, type Refusal } from './faults.ts';
-import { actOnInstance, insertInstance } from './machines.ts';
+import { actOnInstance, insertInstance, preempt } from './machines.ts';
 import { carryOut } from './methods.ts';
 import { Refused } from './refusals.ts';
 import { type Collection, collections, createWorld, type Json, pathOf } from './world.ts';
@@ -15,6 +15,8 @@ export type { GcpFault };
 
 /** A request that came in. */
 export interface Call {
+  /** When it came, milliseconds of the clock. */
+  at: number;
   method: string;
   path: Record<string, string>;
   query: Record<string, string>;
@@ -39,10 +41,10 @@ export interface GcpSimulator {
   calls: Call[];
   /** What exists: nothing hidden, nothing delayed; what is going still counts. */
   truth(): Existing[];
-  /** Makes a machine past the rules and faults, as somebody else would; answers its reference. */
-  plant(project: string, zone: string, name: string, labels: Record<string, string>): string;
-  /** Makes anything else so, by the body of its insert. */
-  plantOther(project: string, scope: string, collection: Collection, body: Json): string;
+  /** Makes a machine past the rules and faults, as somebody else had done long ago: it runs. `more`: of the insert's body. Answers its reference. */
+  plant(project: string, zone: string, name: string, labels: Record<string, string>, more?: Json): string;
+  /** Makes anything else so, by the body of its insert, and answers when it is ready. */
+  plantOther(project: string, scope: string, collection: Collection, body: Json): Promise<string>;
   /** Deletes something past the adapter, and answers when it is gone. */
   destroy(ref: string): Promise<void>;
   /** Gives a machine a network tag past the adapter; answers how to read all of them. */
@@ -68,6 +70,7 @@ export async function startGcpSimulator(
     const url = new URL(request.url ?? '/', 'http://simulator');
     const text = await textOf(request);
     const call: Call = {
+      at: Date.now(),
       method: '',
       path: {},
       query: Object.fromEntries(url.searchParams),
@@ -151,7 +154,14 @@ export async function startGcpSimulator(
   });
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    faults,
+    faults: {
+      ...faults,
+      set(fault, kind) {
+        if (fault.kind !== 'interrupt') return faults.set(fault, kind);
+        const { at, path } = place(fault.ref);
+        preempt(world, at, path);
+      },
+    },
     calls,
     truth: () =>
       collections.flatMap((collection) =>
@@ -163,7 +173,8 @@ export async function startGcpSimulator(
           description: body.description,
         })),
       ),
-    plant(project, zone, name, labels) {
+    plant(project, zone, name, labels, more = {}) {
+      const ref = `zones/${zone}/instances/${name}`;
       insertInstance(
         world,
         { project, scope: `zones/${zone}` },
@@ -173,13 +184,19 @@ export async function startGcpSimulator(
           machineType: `zones/${zone}/machineTypes/${machineTypes[0]?.name}`,
           disks: [{ boot: true, autoDelete: true, initializeParams: {} }],
           networkInterfaces: [{}],
+          ...more,
         },
       );
-      return `zones/${zone}/instances/${name}`;
+      const machine = world.find(`projects/${project}/${ref}`);
+      if (machine) machine.status = 'RUNNING';
+      return ref;
     },
-    plantOther(project, scope, collection, body) {
+    async plantOther(project, scope, collection, body) {
       insert(world, { project, scope }, collection, body, new URLSearchParams());
-      return `${scope}/${collection}/${body.name}`;
+      const ref = `${scope}/${collection}/${body.name}`;
+      const beginning = ['CREATING', 'PENDING', 'UPLOADING', 'RESERVING'];
+      while (beginning.includes(world.find(place(ref).path)?.status)) await sleep(20);
+      return ref;
     },
     async destroy(ref) {
       const { at, path, collection } = place(ref);

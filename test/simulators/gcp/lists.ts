@@ -9,17 +9,25 @@ const unreachable = { code: 'UNREACHABLE', message: 'The scope could not be reac
 /** `projects/p/zones/z/…` → `zones/z`; `projects/p/global/…` → `global`. */
 const scopeOf = (thing: Json): string => pathOf('', thing.selfLink).split('/').slice(2, -2).join('/');
 
-/** What a list's filter, size and page token choose. */
 function page(
   world: World,
   collection: Collection,
   query: URLSearchParams,
   wanted: (thing: Json) => boolean,
 ): { things: Json[]; next: { nextPageToken?: string } } {
+  return pageOf(world, world.visible(collection).filter(wanted), query);
+}
+
+/** What a list's filter, size and page token choose. */
+function pageOf(
+  world: World,
+  all: Json[],
+  query: URLSearchParams,
+): { things: Json[]; next: { nextPageToken?: string } } {
   const text = query.get('filter');
   const matches = text ? readFilter(text) : () => true;
   if (!matches) throw invalid(`Invalid value for field 'filter': '${text}'. Invalid list filter expression.`);
-  const found = world.visible(collection).filter((thing) => wanted(thing) && matches(thing));
+  const found = all.filter((thing) => matches(thing));
   const size = Math.min(world.faults.pageSize() ?? 500, Number(query.get('maxResults') ?? 500));
   const from = Number(query.get('pageToken') || 0);
   const next = found.length > from + size ? { nextPageToken: String(from + size) } : {};
@@ -31,6 +39,11 @@ export function listed(world: World, collection: Collection, scope: string, quer
   if (world.faults.unreachable(scope)) return { kind, id: collection, items: [], warning: unreachable };
   const { things, next } = page(world, collection, query, (thing) => scopeOf(thing) === scope);
   return { kind, id: collection, items: things, ...next };
+}
+
+export function operationsIn(world: World, place: string, query: URLSearchParams): Json {
+  const { things, next } = pageOf(world, world.operations(place), query);
+  return { kind: 'compute#operationList', id: place, items: things, ...next };
 }
 
 export function aggregated(world: World, collection: Collection, query: URLSearchParams): Json {

@@ -47,6 +47,8 @@ export function insertInstance(world: World, at: Place, body: Json, failure?: Op
         deviceName: 'persistent-disk-0',
         autoDelete: boot.autoDelete ?? false,
         source: disk.selfLink,
+        diskSizeGb: disk.sizeGb,
+        architecture: disk.architecture,
       },
     ],
     networkInterfaces: interfaces,
@@ -54,7 +56,7 @@ export function insertInstance(world: World, at: Place, body: Json, failure?: Op
   const done = () => {
     if (!world.find(path)) return;
     if (!failure) {
-      instance.status = 'RUNNING';
+      if (['PROVISIONING', 'STAGING'].includes(instance.status)) instance.status = 'RUNNING';
       world.finish(path);
     } else {
       world.drop(path);
@@ -109,6 +111,19 @@ const usersOf = (body: Json): string[] => body.users ?? [];
 function release(address: Json): void {
   address.users = [];
   address.status = 'RESERVED';
+}
+
+/** Compute Engine takes a spot machine away: it notes that by an operation of its own, then stops or deletes it. */
+export function preempt(world: World, at: Place, path: string): void {
+  const { scheduling } = world.find(path) ?? {};
+  if (scheduling?.provisioningModel !== 'SPOT') throw new Error(`${path} is no spot machine`);
+  const noted = world.operate(at, 'compute.instances.preempted', path, 0, () => {});
+  Object.assign(world.operation(pathOf('', noted.selfLink)) ?? {}, {
+    user: 'system',
+    statusMessage: 'Instance was preempted.',
+  });
+  const verb = scheduling.instanceTerminationAction === 'DELETE' ? 'delete' : 'stop';
+  actOnInstance(world, at, path, verb, new URLSearchParams(), {});
 }
 
 /** Changes a machine; answers the operation. @throws Refused as Compute Engine would answer. */

@@ -2,7 +2,7 @@ import { cpuLimit, images, machineTypes, zoneExists, zonesOfRegions } from './ca
 import type { Matched } from './discovery.ts';
 import { act, insert, setLabels, wordOf } from './estate.ts';
 import type { OperationFailure } from './faults.ts';
-import { aggregated, listed } from './lists.ts';
+import { aggregated, listed, operationsIn } from './lists.ts';
 import { actOnInstance, insertInstance } from './machines.ts';
 import { invalid, notFound, Refused } from './refusals.ts';
 import { type Collection, collections, cpusIn, type Json, self, type World } from './world.ts';
@@ -21,6 +21,7 @@ export async function carryOut(
   const [, service = '', verb = ''] = id.split('.');
   const scope = zone ? `zones/${zone}` : region ? `regions/${region}` : 'global';
   if (['zoneOperations', 'regionOperations', 'globalOperations'].includes(service)) {
+    if (verb === 'list') return operationsIn(world, `projects/${project}/${scope}`, query);
     const path = `projects/${project}/${scope}/operations/${at.operation}`;
     const operation = world.operation(path);
     if (!operation) throw notFound(path);

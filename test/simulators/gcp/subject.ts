@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Subject, Truth } from '../../../adapters/conformance/subject.ts';
 import type { InstanceWant, Kind, Want } from '../../../adapters/contract.ts';
 import { createGcpAdapter, type GcpAdapterOptions } from '../../../adapters/gcp/index.ts';
@@ -63,17 +62,15 @@ export async function simulatedGcp(
         : {};
       if (kind === 'Instance') return simulator.plant(project, location.zone, name, labels);
       const description = stamp ? JSON.stringify({ landfall: stamp }) : 'by somebody else';
-      const other = async (scope: string, collection: Collection, body: Json) =>
+      const other = (scope: string, collection: Collection, body: Json) =>
         simulator.plantOther(project, scope, collection, { name, ...body });
-      const disk = () =>
-        simulator.plantOther(project, `zones/${location.zone}`, 'disks', { name, labels, sizeGb: '10' });
+      const disk = (body: Json) => other(`zones/${location.zone}`, 'disks', { sizeGb: '10', ...body });
       switch (kind) {
         case 'Volume':
-          return disk();
+          return disk({ labels });
         case 'Snapshot':
         case 'Image': {
-          const sourceDisk = disk();
-          await sleep(200);
+          const sourceDisk = await disk({});
           return other('global', kind === 'Image' ? 'images' : 'snapshots', { labels, sourceDisk });
         }
         case 'Network':
@@ -89,8 +86,9 @@ export async function simulatedGcp(
 }
 
 /** What is known of an object without the adapter: what it says of itself, in labels or else in its description. */
-function truthOf({ ref, providerKind, name, labels, description }: Existing): Truth {
-  const said = description?.startsWith('{"landfall"') ? JSON.parse(description).landfall : undefined;
+export function truthOf({ ref, providerKind, name, labels, description }: Existing): Truth {
+  const isOurs = description?.startsWith('{"landfall"') && labels[stampLabels.released] === undefined;
+  const said = isOurs ? JSON.parse(description ?? '').landfall : undefined;
   const attempt = labels[stampLabels.attempt] ?? said?.attempt;
   return {
     ref,

@@ -69,6 +69,8 @@ export interface World {
     failure?: OperationFailure,
   ): Json;
   operation(path: string): Json | undefined;
+  /** Every operation of the place, `projects/…/zones/…`. */
+  operations(place: string): Json[];
 }
 
 export function createWorld(faults: FaultPlan): World {
@@ -152,6 +154,10 @@ export function createWorld(faults: FaultPlan): World {
       return { ...operation };
     },
     operation: (path) => operations.get(path),
+    operations: (place) =>
+      [...operations].flatMap(([path, operation]) =>
+        path.startsWith(`${place}/operations/`) ? [operation] : [],
+      ),
   };
   return world;
 }

@@ -1,13 +1,18 @@
 import {
   type Adapter,
-  adoptedKind,
+  type Adopting,
   capability,
   imageOf,
   isProviderError,
   type Kind,
   type KindAdapter,
+  known,
   type Listed,
+  mayBeMade,
+  notAdopted,
   type Observation,
+  ofAnotherInstallation,
+  overAdopting,
   overKinds,
   type Present,
   ProviderError,
@@ -16,7 +21,6 @@ import {
   type Target,
   type Unmanaged,
   type Want,
-  whyNotAdopted,
 } from '@landfall/adapters';
 import { pause } from '@landfall/adapters/wait.ts';
 import { ConnectionLost, TinyAnswer, type TinyCloud, type TinyCode, type TinyObject } from './cloud.ts';
@@ -97,6 +101,7 @@ export function createTinyAdapter(cloud: TinyCloud, options: TinyOptions): Adapt
     let object = (await all(tagsOf(stamp))).find(({ type }) => type === kind);
     signal.throwIfAborted();
     if (!object) {
+      mayBeMade(want as Want<Kind>);
       if (kind === 'Snapshot') properties.sizeGiB = await sizeOf(String(properties.from));
       const tags = { ...tagsOf(stamp), kind };
       const token = (type: string) => [stamp.broker, stamp.resource, stamp.attempt, type].join('/');
@@ -147,33 +152,67 @@ export function createTinyAdapter(cloud: TinyCloud, options: TinyOptions): Adapt
       remove,
     }) as unknown as KindAdapter<K>;
 
+  const adopting = <K extends Kind>(): Adopting<K> => ({
+    async discover(query) {
+      const { objects, next } = await asking(cloud.list({}, query.page), false);
+      const theirs = objects.filter(
+        ({ id, type, tags }) =>
+          type === query.kind && tags.broker !== query.broker && (query.ref ?? id) === id,
+      );
+      return { items: theirs.map(unmanagedOf), ...(next ? { nextPage: next } : {}), complete: true };
+    },
+    async adopt(want, { signal }) {
+      const { kind, adopted, location, stamp } = want as Want<Kind>;
+      signal.throwIfAborted();
+      // The provider itself lets one of two callers have it: one conditional write is all there is to adopting.
+      const object = await asking(cloud.tag(adopted?.ref ?? '', { ...tagsOf(stamp), kind }), true);
+      return presentOf({ kind, stamp, location } as Target<K>, object);
+    },
+    /** The machine's disk before the machine, and done only when two looks saw nothing (A4). */
+    async release(target, { signal }) {
+      const later = { done: false, retryAfterMs: options.pollMs } as const;
+      for (let look = 1; look <= 2; look += 1) {
+        const stamped = (await all(tagsOf(target.stamp))).filter(({ tags }) => tags.kind === target.kind);
+        const [children, mains] = [stamped.filter(isChild), stamped.filter((object) => !isChild(object))];
+        for (const { id } of [...children, ...mains]) {
+          signal.throwIfAborted();
+          await asking(cloud.untag(id, ['broker', 'project', 'resource', 'attempt', 'kind']), true);
+        }
+        if (stamped.length > 0 || isYoung(target)) return later;
+        await pause(options.pollMs, signal);
+      }
+      return { done: true };
+    },
+  });
+
   return {
     describe: async () => ({
       provider: 'onprem',
       visibilityGraceMs: options.visibilityGraceMs,
       capabilities: [
-        capability('Instance', { spot: 'the tiny provider has no spot market' }),
-        capability('Volume', { adopt: whyNotAdopted }),
-        capability('Snapshot', { adopt: whyNotAdopted }),
-        capability('Image', { import: 'the tiny provider fetches nothing', adopt: whyNotAdopted }),
-        capability('Network', { adopt: whyNotAdopted }),
-        capability('Firewall', { adopt: whyNotAdopted }),
-        capability('Address', { adopt: whyNotAdopted }),
+        capability('Instance'),
+        capability('Volume'),
+        capability('Snapshot'),
+        capability('Image', { import: 'the tiny provider fetches nothing', ...notAdopted(notSimulated) }),
+        capability('Network', notAdopted(notSimulated)),
+        capability('Firewall', notAdopted(notSimulated)),
+        capability('Address'),
       ],
       facts: { simulated: 'in memory' },
     }),
     async *offers() {
       for (const [instanceType, size] of Object.entries(instanceTypes))
-        yield {
-          region: 'here',
-          instanceType,
-          market: 'onDemand',
-          ...size,
-          architecture: 'x86_64',
-          gpuCount: 0,
-          burstable: false,
-          currency: 'USD',
-        };
+        for (const market of ['onDemand', 'spot'] as const)
+          yield {
+            region: 'here',
+            instanceType,
+            market,
+            ...size,
+            architecture: 'x86_64',
+            gpuCount: 0,
+            burstable: false,
+            currency: 'USD',
+          };
     },
     quota: async () => [],
     ...overKinds({
@@ -195,23 +234,15 @@ export function createTinyAdapter(cloud: TinyCloud, options: TinyOptions): Adapt
         return { items: [], complete: false };
       }
     },
-    async discover(query) {
-      adoptedKind(query.kind, ['Instance']);
-      const { objects, next } = await asking(cloud.list({}, query.page), false);
-      const theirs = objects.filter(
-        ({ id, type, tags }) =>
-          type === query.kind && tags.broker !== query.broker && (query.ref ?? id) === id,
-      );
-      return { items: theirs.map(unmanagedOf), ...(next ? { nextPage: next } : {}), complete: true };
-    },
-    async adopt(want, { signal }) {
-      const { kind, adopted, location, stamp } = want as Want<'Instance'>;
-      adoptedKind(want.kind, ['Instance']);
-      signal.throwIfAborted();
-      // The provider itself lets one of two callers have it: one conditional write is all there is to adopting.
-      const object = await asking(cloud.tag(adopted?.ref ?? '', { ...tagsOf(stamp), kind }), true);
-      return (await presentOf({ kind, stamp, location }, object)) as Present<never>;
-    },
+    ...overAdopting({
+      Instance: adopting(),
+      Volume: adopting(),
+      Snapshot: adopting(),
+      Image: notSimulated,
+      Network: notSimulated,
+      Firewall: notSimulated,
+      Address: adopting(),
+    }),
     async console(target, maxBytes) {
       const seen = await observe(target);
       if (seen.presence !== 'present') throw new ProviderError('NotFound', 'there is no such machine');
@@ -220,6 +251,8 @@ export function createTinyAdapter(cloud: TinyCloud, options: TinyOptions): Adapt
     },
   };
 }
+
+const notSimulated = 'the tiny provider simulates it for machines, volumes, snapshots and addresses';
 
 function propertiesOf<K extends Kind>({ kind, spec }: Want<K>): Record<string, unknown> {
   return { ...(shapes[kind] as { properties(spec: unknown): Record<string, unknown> }).properties(spec) };
@@ -242,11 +275,13 @@ function stampOf({ tags: { broker = '', project = '', resource = '', attempt } }
   return { broker, project, resource, attempt: Number(attempt) };
 }
 
-function unmanagedOf({ id, tags, properties, state }: TinyObject): Unmanaged {
+function unmanagedOf(object: TinyObject): Unmanaged {
+  const { id, tags, properties, state } = object;
   const { broker, ...labels } = tags;
-  const { power, instanceType, vcpus, memoryGiB } = properties as Partial<Unmanaged>;
+  const { power, instanceType, vcpus, memoryGiB, type, attachedTo } = properties as Partial<Unmanaged>;
+  const kind = object.type as Kind;
   return {
-    kind: 'Instance',
+    kind,
     ref: id,
     location: { region: 'here' },
     state: state === 'ready' ? 'ready' : 'removing',
@@ -254,11 +289,18 @@ function unmanagedOf({ id, tags, properties, state }: TinyObject): Unmanaged {
     instanceType,
     vcpus,
     memoryGiB,
-    addresses: [],
+    ...known('diskGiB', properties.sizeGiB as number | undefined),
+    ...known('type', type),
+    ...known('attachedTo', attachedTo),
+    ...(kind === 'Snapshot' ? { volume: String(properties.from) } : {}),
+    addresses:
+      kind === 'Address' ? [{ type: 'external', address: shapes.Address.details(object, []).address }] : [],
     labels,
-    ...(broker === undefined ? {} : { refused: 'it carries the stamp of another Landfall installation' }),
+    ...(broker === undefined ? {} : { refused: ofAnotherInstallation }),
   };
 }
+
+const isChild = ({ type, tags }: TinyObject): boolean => type !== tags.kind;
 
 function listedOf(object: TinyObject): Listed {
   const kind = object.tags.kind as Kind;
@@ -269,6 +311,7 @@ function listedOf(object: TinyObject): Listed {
     location: { region: 'here' },
     state: object.state === 'ready' ? 'ready' : 'removing',
     providerKind: object.type,
-    child: object.type !== kind,
+    child: isChild(object),
+    ...(object.type === 'Instance' ? { power: object.properties.power as NonNullable<Listed['power']> } : {}),
   };
 }

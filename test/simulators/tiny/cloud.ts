@@ -59,7 +59,10 @@ export class TinyCloud {
   #serial = 0;
 
   setFault(fault: Fault, of: Kind): void {
-    this.#faults.push({ fault, of, left: ('times' in fault ? fault.times : undefined) ?? 1 });
+    // Here a spot machine that is taken away stays, stopped.
+    if (fault.kind === 'interrupt')
+      Object.assign(this.#existing(fault.ref).properties, { power: 'stopped', reclaimed: true });
+    else this.#faults.push({ fault, of, left: ('times' in fault ? fault.times : undefined) ?? 1 });
   }
 
   clearFaults(): void {
@@ -74,8 +77,12 @@ export class TinyCloud {
 
   /** Puts an object there that nobody asked the interface for. */
   plant(type: Kind, tags: Record<string, string>): string {
-    const machine = { power: 'running', instanceType: 'tiny.small', vcpus: 1, memoryGiB: 1, reboots: 0 };
-    return this.#keep(type, tags, type === 'Instance' ? machine : {}).id;
+    const properties: Partial<Record<Kind, Record<string, unknown>>> = {
+      Instance: { power: 'running', instanceType: 'tiny.small', vcpus: 1, memoryGiB: 1, reboots: 0 },
+      Volume: { sizeGiB: 1, type: 'standard' },
+      Snapshot: { sizeGiB: 1, from: 'gone' },
+    };
+    return this.#keep(type, tags, properties[type] ?? {}).id;
   }
 
   /** The same token gives the same object. `of`: the kind of the resource that it is created for. */
@@ -123,7 +130,8 @@ export class TinyCloud {
     await this.#arrive();
     const object = this.#existing(id);
     this.#check(properties);
-    Object.assign(object.properties, properties);
+    // Who starts or stops it knows why.
+    Object.assign(object.properties, 'power' in properties ? { reclaimed: false } : {}, properties);
     return copyOf(object);
   }
 
@@ -135,6 +143,13 @@ export class TinyCloud {
       throw new TinyAnswer('InUse', `simulated: ${id} has other tags`);
     Object.assign(object.tags, tags);
     return copyOf(object);
+  }
+
+  /** Takes the tags of these names off. */
+  async untag(id: string, names: readonly string[]): Promise<void> {
+    await this.#arrive();
+    const object = this.#existing(id);
+    for (const name of names) delete object.tags[name];
   }
 
   async delete(id: string): Promise<void> {

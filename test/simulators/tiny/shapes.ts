@@ -27,15 +27,12 @@ export const shapes: { [K in Kind]: Shape<K> } = {
       const type = instanceTypes[spec.instanceType];
       if (type?.vcpus !== spec.vcpus || type.memoryGiB !== spec.memoryGiB)
         throw invalid('/instanceType', `the tiny provider has no ${spec.instanceType} of that size`);
-      if (spec.market === 'spot') throw invalid('/market', 'the tiny provider has no spot market');
       return { ...spec, from: image?.custom, network: network?.ref, subnet: network?.subnet };
     },
     changeable: [...named, 'instanceType', 'vcpus', 'memoryGiB', 'power', 'reboots', 'firewalls'],
     details({ id, properties }, all) {
-      const { power, vcpus, memoryGiB, instanceType, reboots, disk } =
-        properties as unknown as Details['Instance'] & {
-          disk: string;
-        };
+      const { power, vcpus, memoryGiB, instanceType, reboots, disk, reclaimed } =
+        properties as unknown as Details['Instance'] & { disk: string; reclaimed?: boolean };
       const subnets = all.flatMap((each) => (each.type === 'Network' ? subnetsOf(each) : []));
       const cidr = subnets.find(({ ref }) => ref === properties.subnet)?.cidr ?? '192.168.0.0/16';
       const number = 2 + (Number(properties.serial) % 250);
@@ -49,6 +46,7 @@ export const shapes: { [K in Kind]: Shape<K> } = {
         instanceType,
         reboots,
         children: [disk],
+        ...(reclaimed ? { interrupted: { reason: 'Reclaimed' } } : {}),
         addresses: [
           { type: 'internal', address: cidr.replace(/\d+\/\d+$/, String(number)) },
           ...reserved.map((each) => ({ type: 'external' as const, address: addressOf(each) })),

@@ -47,7 +47,15 @@ export async function tinySubject(): Promise<Subject> {
     plantForeign: async (resource, foreign, kind = 'Instance') =>
       cloud.plant(
         kind,
-        foreign === undefined ? {} : { broker: foreign, project: 'theirs', resource, attempt: '1', kind },
+        foreign === undefined
+          ? {}
+          : {
+              broker: foreign,
+              project: foreign === broker ? project : 'theirs',
+              resource,
+              attempt: '1',
+              kind,
+            },
       ),
     close: async () => {},
   };

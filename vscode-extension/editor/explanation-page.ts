@@ -1,0 +1,129 @@
+/** The page of the panel "Explain placement". It has no script, and links to rules are commands of the editor. */
+import type { Explanation, PlacedOffer, RuleRecord } from '@landfall/policies';
+import type { PlacementExplanation } from '../language/protocol.ts';
+import type { RegionOffer } from '../language/region-offers.ts';
+import { count, escaped, hour, type LinkTo, link, month, pageOf, place } from './page.ts';
+
+/** Regions shown in the chart; the rest is counted. */
+const CHARTED = 24;
+
+/** The whole page. */
+export function explanationPage(explained: PlacementExplanation, linkTo: LinkTo): string {
+  const { decision } = explained;
+  return pageOf(explained.subject, [
+    answer(explained),
+    unreadable(explained, linkTo),
+    rejections(decision.rules, linkTo),
+    changes(decision.explanation, linkTo),
+    funnel(explained),
+    chart(explained.regions, decision.winner),
+    sources(explained),
+  ]);
+}
+
+function answer({ subject, decision, madeFrom }: PlacementExplanation): string {
+  const from = `<p class="soft">${escaped(madeFrom)}</p>`;
+  const { winner, compliant, considered } = decision;
+  if (winner === null)
+    return `<h1>${escaped(subject)} fits nowhere</h1>
+${from}
+<p>${count(considered)} offers considered, ${count(compliant)} compliant.</p>
+<ul>${decision.reasons.map((reason) => `<li>${escaped(reason)}</li>`).join('')}</ul>`;
+  const best = decision.preferences === undefined ? 'the cheapest' : 'the best';
+  return `<h1>${escaped(subject)} lands on ${escaped(place(winner))}</h1>
+${from}
+<p class="price">${hour(winner.pricePerHour)} <span class="soft">${month(winner.pricePerMonth)}</span></p>
+<p>${best} of ${count(compliant)} compliant offers (${count(considered)} considered); ${winner.vcpus} vCPU, ${winner.memoryGiB} GiB, ${escaped(winner.architecture)}, ${escaped(winner.market)}</p>
+${(decision.approvals ?? []).map(({ rule, by }) => `<p class="notice">Waits for an approval by ${escaped(by.join(', '))} (${escaped(rule)})</p>`).join('')}`;
+}
+
+function unreadable({ unreadable }: PlacementExplanation, linkTo: LinkTo): string {
+  if (unreadable.length === 0) return '';
+  const links = unreadable.map((file) => link(file.split('/').at(-1)!, linkTo(file, 1)));
+  return `<p class="notice">Left out, because they have errors: ${links.join(', ')}</p>`;
+}
+
+/** The map of rejections: each rule with a bar of what it rejects, the part that it alone rejects darker. */
+function rejections(rules: readonly RuleRecord[], linkTo: LinkTo): string {
+  const telling = rules.filter(({ rejected }) => rejected > 0).sort((a, b) => b.rejected - a.rejected);
+  if (telling.length === 0) return '';
+  const most = telling[0]!.rejected;
+  const share = (part: number): string => ((part / most) * 100).toFixed(1);
+  const rows = telling.map(
+    ({ policy, rule, file, line, mode, rejected, rejectedAlone, message }) => `<tr>
+<td>${link(`${policy}/${rule}`, linkTo(file, line))}${mode === 'enforce' ? '' : ` <span class="soft">${mode}</span>`}</td>
+<td class="number">${count(rejected)}</td><td class="number">${count(rejectedAlone)}</td>
+<td class="bars"><span class="bar" style="width:${share(rejected)}%"></span><span class="bar alone" style="width:${share(rejectedAlone)}%"></span></td>
+<td class="soft">${escaped(message ?? '')}</td></tr>`,
+  );
+  return `<h2>Rules that reject</h2>
+<table><tr><th>rule</th><th class="number">rejected</th><th class="number">alone</th><th></th><th>why</th></tr>${rows.join('')}</table>`;
+}
+
+/** What would be cheaper, or let it land at all, largest saving first. */
+function changes(explanation: Explanation | undefined, linkTo: LinkTo): string {
+  if (explanation === undefined) return '';
+  const { counterfactuals, relaxations, thresholds } = explanation;
+  const rows = [
+    ...counterfactuals.map((each) => ({
+      what: `without ${link(`${each.policy}/${each.rule}`, linkTo(each.file, each.line))}`,
+      ...each,
+    })),
+    ...relaxations.map(({ rules, offer }) => ({
+      what: `without ${rules.map((rule) => link(`${rule.policy}/${rule.rule}`, linkTo(rule.file, rule.line))).join(' and ')}`,
+      offer,
+      savingPerMonth: null,
+    })),
+    ...thresholds.map(({ rule, expression, needed, offer, savingPerMonth }) => ({
+      what: `${rule === null ? 'the request' : link(`${rule.policy}/${rule.rule}`, linkTo(rule.file, rule.line))}: <code>${escaped(expression)}</code> → ${needed}`,
+      offer,
+      savingPerMonth,
+    })),
+  ]
+    .filter(({ savingPerMonth }) => savingPerMonth === null || savingPerMonth >= 0.005)
+    .sort((a, b) => (b.savingPerMonth ?? 0) - (a.savingPerMonth ?? 0))
+    .map(
+      ({ what, offer, savingPerMonth }) =>
+        `<tr><td>${what}</td><td>${escaped(place(offer))}</td><td class="number">${month(offer.pricePerMonth)}</td><td class="number saves">${savingPerMonth === null ? '' : `−${month(savingPerMonth)}`}</td></tr>`,
+    );
+  if (rows.length === 0) return '';
+  return `<h2>What would change the answer</h2>
+<table><tr><th>if</th><th>lands on</th><th class="number">price</th><th class="number">saves</th></tr>${rows.join('')}</table>`;
+}
+
+function funnel({ decision }: PlacementExplanation): string {
+  const rows = decision.funnel.map(
+    ({ stage, remaining }) =>
+      `<tr><td>${escaped(stage)}</td><td class="number">${count(remaining)}</td></tr>`,
+  );
+  return `<h2>Funnel</h2><table><tr><th>stage</th><th class="number">remaining</th></tr>${rows.join('')}</table>`;
+}
+
+/** A bar for the cheapest compliant offer of each region. */
+function chart(regions: readonly RegionOffer[], winner: PlacedOffer | null): string {
+  const priced = regions.filter((each) => each.pricePerHour !== undefined);
+  if (priced.length === 0) return '';
+  const shown = priced.slice(0, CHARTED);
+  const most = shown.at(-1)!.pricePerHour!;
+  const rows = shown.map(({ provider, region, instanceType = '', pricePerHour = 0 }) => {
+    const isWinner = winner !== null && provider === winner.provider && region === winner.region;
+    const width = most === 0 ? 0 : (pricePerHour / most) * 100;
+    return `<tr${isWinner ? ' class="winner"' : ''}><td>${escaped(provider)} ${escaped(region)}</td><td class="soft">${escaped(instanceType)}</td>
+<td class="bars"><span class="bar ${escaped(provider)}" style="width:${width.toFixed(1)}%"></span></td><td class="number">${hour(pricePerHour)}</td></tr>`;
+  });
+  const dearer = priced.length - shown.length;
+  const none = regions.length - priced.length;
+  const rest = [
+    dearer > 0 ? `${dearer} dearer regions` : '',
+    none > 0 ? `${none} regions without a compliant offer` : '',
+  ].filter(Boolean);
+  return `<h2>The best compliant offer by region</h2>
+<table class="chart">${rows.join('')}</table>${rest.length > 0 ? `<p class="soft">and ${rest.join(', ')}</p>` : ''}`;
+}
+
+function sources({ decision }: PlacementExplanation): string {
+  const { catalogue, policies } = decision;
+  const notices = new Set(catalogue.sources.flatMap(({ notice }) => notice ?? []));
+  return `<p class="soft">Prices: ${escaped(catalogue.sources.map(({ name, date }) => `${name} of ${date}`).join(', '))}.
+Policies: ${policies.length === 0 ? 'none' : escaped(policies.map(({ name }) => name).join(', '))}. ${[...notices].map(escaped).join(' ')}</p>`;
+}

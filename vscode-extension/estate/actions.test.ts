@@ -1,0 +1,223 @@
+import type { Decision, Instance, Schemas } from '@landfall/model';
+import { type Requested, WorkedBroker } from '@landfall/test/worked-broker.ts';
+import { BrokerConnection, body } from '../broker/connection.ts';
+import {
+  acknowledge,
+  approve,
+  cancel,
+  deletionQuestion,
+  planSize,
+  power,
+  powerQuestion,
+  reject,
+  remove,
+  resize,
+  resizeQuestion,
+} from './actions.ts';
+import { readDocument, timelineText } from './documents.ts';
+import { Estate } from './estate.ts';
+import { readSpending, spendOf } from './spending.ts';
+
+let broker: WorkedBroker;
+let connection: BrokerConnection;
+
+const connect = (token: string): BrokerConnection =>
+  new BrokerConnection(
+    { name: 'test', url: broker.api.url, project: 'default', from: 'settings' },
+    { token: async () => token, refused: () => undefined },
+  );
+
+beforeAll(async () => {
+  broker = await WorkedBroker.start();
+  connection = connect(broker.api.adminToken);
+}, 60_000);
+afterAll(async () => {
+  connection?.close();
+  await broker?.stop();
+}, 20_000);
+
+const read = (asked: Requested): Promise<Instance> =>
+  body(
+    connection.client.GET('/v1/projects/{project}/instances/{instance}', {
+      params: { path: { project: asked.project, instance: asked.id } },
+    }),
+  );
+
+/** A machine that runs, with a price. */
+async function running(name: string): Promise<Instance> {
+  const asked = await broker.request(name);
+  await broker.finish(asked);
+  await broker.report(asked, {
+    state: 'Running',
+    site: 'local',
+    region: 'local',
+    pricePerHour: 0.0104,
+    pricePerMonth: 7.592,
+    currency: 'USD',
+  });
+  return read(asked);
+}
+
+test('what costs or destroys is asked before, with the price of an hour and a month', async () => {
+  const web = await running('web');
+  expect(powerQuestion('start', web)).toMatchObject({
+    message: 'Start web?',
+    detail: 'It costs $0.0104 an hour, $7.59 a month while it runs.',
+  });
+  expect(powerQuestion('stop', web).detail).toMatch(/its disk stays.*\$0\.0104 an hour/);
+  expect(deletionQuestion(web)).toMatchObject({
+    message: 'Delete web of default?',
+    detail: expect.stringMatching(/are lost\. It costs \$0\.0104 an hour, \$7\.59 a month now\./),
+  });
+  const plan = { winner: { pricePerHour: 0.0208, pricePerMonth: 15.184, currency: 'USD' } } as Decision;
+  expect(resizeQuestion(web, { vcpus: 2, memoryGiB: 4 }, plan)).toEqual({
+    message: 'Resize web to 2 vCPU, 4 GiB?',
+    detail:
+      'It then costs $0.0208 an hour, $15.18 a month. Now it costs $0.0104 an hour, $7.59 a month. It may be restarted.',
+    button: 'Resize',
+  });
+  expect(resizeQuestion(web, { vcpus: 2, memoryGiB: 4 }, undefined).detail).toMatch(/not known/);
+});
+
+test('power, size and deletion become operations of the broker', async () => {
+  const moved = await running('moved');
+  expect(await power(connection, 'stop', moved)).toMatchObject({ verb: 'stop', state: 'Pending' });
+  expect(await resize(connection, moved, { vcpus: 2, memoryGiB: 1 })).toMatchObject({ verb: 'resize' });
+  expect((await read({ ...moved, operation: '' })).spec).toMatchObject({ power: 'stopped', vcpus: 2 });
+  expect(await remove(connection, moved)).toMatchObject({ verb: 'delete', resource: { name: 'moved' } });
+});
+
+test('what a size would cost is planned where the machine stands', async () => {
+  const planned = await running('planned');
+  const plan = await planSize(connection, planned, { vcpus: 4, memoryGiB: 8 });
+  expect(plan?.request).toMatchObject({ vcpus: 4, memoryGiB: 8, sites: ['local'], regions: ['local'] });
+});
+
+test('what the broker says of a request that it refuses is told in its words', async () => {
+  const asked = await broker.request('fresh');
+  const operation = (await cancel(connection, { id: asked.operation } as Schemas['Operation'])).id;
+  expect(operation).toBe(asked.operation);
+  await broker.finish(asked);
+  await expect(cancel(connection, { id: asked.operation } as Schemas['Operation'])).rejects.toThrow(
+    /has already ended: Succeeded/,
+  );
+});
+
+test('approvals are decided and violations acknowledged, with the reason', async () => {
+  const asked = await broker.request('costly');
+  const boss = connect((await broker.api.token('operator')).secret);
+  const waiting = async (): Promise<Schemas['Approval']> => {
+    const id = await broker.approval(asked, ['operator-token']);
+    return body(connection.client.GET('/v1/approvals/{approval}', { params: { path: { approval: id } } }));
+  };
+  expect(await approve(boss, await waiting(), undefined)).toMatchObject({ state: 'Approved' });
+  const rejected = await reject(boss, await waiting(), 'too much');
+  expect(rejected).toMatchObject({ state: 'Rejected', reason: 'too much' });
+  boss.close();
+  await broker.violations(asked);
+  const { items } = await body(connection.client.GET('/v1/violations'));
+  expect(await acknowledge(connection, items[0]!, 'moves on Monday')).toMatchObject({
+    state: 'Acknowledged',
+    acknowledged: { reason: 'moves on Monday' },
+  });
+});
+
+test('a thing is shown as YAML, and what happened to it line by line', async () => {
+  const shown = await running('shown');
+  const name = { kind: 'Instance', within: 'default', id: shown.id };
+  expect(await readDocument(connection, { what: 'yaml', ...name })).toMatch(
+    /^id: .*\nkind: Instance\nname: shown\n/,
+  );
+  expect(await readDocument(connection, { what: 'events', ...name })).toMatch(
+    /instance\.createRequested .*\n.*instance\.running +instance shown is Running/,
+  );
+  await expect(
+    readDocument(connection, { what: 'yaml', kind: 'Site', within: '', id: 'nowhere' }),
+  ).rejects.toThrow(/nowhere/);
+});
+
+test('a timeline has each step beside what the provider was asked, failed attempts and what was taken back', () => {
+  const at = (seconds: number): string => new Date(Date.UTC(2026, 0, 1, 12, 0, seconds)).toISOString();
+  const resource = { kind: 'Instance', id: 'i', name: 'web', project: 'default' };
+  const event = (
+    seconds: number,
+    type: string,
+    message: string,
+    data: object,
+    operation: string | null = null,
+  ) => ({
+    revision: String(seconds),
+    time: at(seconds),
+    type: `instance.${type}`,
+    resource,
+    operation,
+    message,
+    data: data as never,
+  });
+  const text = timelineText(
+    {
+      id: 'op',
+      kind: 'Operation',
+      verb: 'create',
+      state: 'Succeeded',
+      message: 'runs',
+      requestedBy: 'ada',
+      resource,
+      createdAt: at(0),
+      startedAt: at(1),
+      finishedAt: at(30),
+    },
+    [
+      event(0, 'createRequested', 'ada asked', {}, 'op'),
+      event(1, 'placed', 'placed at aws', { attempt: 1, site: 'aws' }, 'op'),
+      event(5, 'attemptFailed', 'no capacity', { attempt: 1, site: 'aws' }),
+      event(8, 'removed', 'attempt 1 is gone from aws', { attempt: 1, site: 'aws', ref: 'i-1' }),
+      event(9, 'placed', 'placed at gcp', { attempt: 2, site: 'gcp' }, 'op'),
+      event(30, 'running', 'runs', { attempt: 2, ref: 'i-2' }, 'op'),
+      event(20, 'stopped', 'of another operation', {}, 'other'),
+      event(90, 'rebooted', 'later', {}),
+    ],
+    Date.parse(at(100)),
+  );
+  const lines = text.split('\n').map((line) => line.replaceAll(/ {2,}/g, ' | '));
+  expect(lines.slice(0, 2)).toEqual([
+    'create Instance web',
+    'Operation op, asked for 2026-01-01 12:00:00 UTC, took 30s',
+  ]);
+  expect(lines.slice(3).filter(Boolean)).toEqual([
+    'After | Step | Provider',
+    '+0.00s | ada asked for it',
+    '+1.00s | work on it began',
+    '+1.00s | placed at aws | aws, attempt 1: create',
+    '+5.00s | no capacity | aws, attempt 1: failed, what it made is removed',
+    '+8.00s | attempt 1 is gone from aws | aws, attempt 1: removed',
+    '+9.00s | placed at gcp | gcp, attempt 2: create',
+    '+30s | runs | attempt 2: running i-2',
+    '+30s | Succeeded: runs',
+  ]);
+});
+
+test('spend is what runs, a day; a machine that is stopped costs nothing, and one that starts counts at once', async () => {
+  await broker.api.call('POST', '/v1/projects', { body: { name: 'shop' } });
+  const [one, two] = [await broker.request('one', 'shop'), await broker.request('two', 'shop')];
+  const priced = { pricePerHour: 0.5, currency: 'USD' };
+  await broker.report(one, { state: 'Running', ...priced });
+  await broker.report(two, { state: 'Stopped', ...priced });
+  const estate = new Estate(connection);
+  const others = async (): Promise<number> => {
+    const { items } = await body(
+      connection.client.GET('/v1/projects/{project}/instances', { params: { path: { project: 'default' } } }),
+    );
+    return items.reduce(
+      (sum, { status }) => sum + (status.state === 'Running' ? (status.pricePerHour ?? 0) * 24 : 0),
+      0,
+    );
+  };
+  expect(spendOf(estate)).toBeUndefined();
+  await readSpending(estate);
+  expect(spendOf(estate)?.perDay).toBeCloseTo(12 + (await others()), 6);
+  expect(spendOf(estate)).toMatchObject({ currency: 'USD', partial: false });
+  await broker.report(two, { state: 'Running' });
+  await estate.instances('shop').reload();
+  expect(spendOf(estate)?.perDay).toBeCloseTo(24 + (await others()), 6);
+});

@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs';
+import { estateTools } from '@landfall/mcp/tools.ts';
+import { formatProblem, parsePolicy } from '@landfall/policies';
+import { WorkedBroker } from '@landfall/test/worked-broker.ts';
+import { parse } from 'yaml';
+import { BrokerConnection } from '../broker/connection.ts';
+import { sampleInstance, samplePolicy } from './samples.ts';
+
+const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+
+let broker: WorkedBroker;
+let connection: BrokerConnection;
+
+beforeAll(async () => {
+  broker = await WorkedBroker.start();
+  connection = new BrokerConnection(
+    { name: 'test', url: broker.api.url, project: 'default', from: 'settings' },
+    { token: async () => broker.api.adminToken, refused: () => undefined },
+  );
+}, 60_000);
+afterAll(async () => {
+  connection?.close();
+  await broker?.stop();
+}, 20_000);
+
+test('every tool of the manifest is there; those that change something ask first, and no other', () => {
+  const named = manifest.contributes.languageModelTools.map(({ name }: { name: string }) => name);
+  expect(Object.keys(estateTools)).toEqual(named);
+  const asking = Object.entries(estateTools).filter(([, tool]) => 'prepare' in tool);
+  expect(asking.map(([name]) => name)).toEqual(['landfall_changePower', 'landfall_deleteInstance']);
+});
+
+test('a model reads instances with state, place and price', async () => {
+  const web = await broker.request('web');
+  await broker.report(web, { state: 'Running', provider: 'aws', pricePerHour: 0.5 });
+  expect(await estateTools.landfall_listInstances.run(connection, { filter: 'state=Running' })).toMatchObject(
+    {
+      instances: [
+        { name: 'web', state: 'Running', where: { provider: 'aws' }, price: { pricePerHour: 0.5 } },
+      ],
+      more: false,
+    },
+  );
+});
+
+test('the question before a deletion names the machine and its price; the deletion is an operation', async () => {
+  await broker.request('gone');
+  const deletion = await estateTools.landfall_deleteInstance.prepare(connection, { name: 'gone' });
+  expect(deletion.question.message).toBe('Delete gone of default?');
+  expect(await deletion.run()).toMatchObject({
+    verb: 'delete',
+    resource: { name: 'gone' },
+  });
+  await expect(estateTools.landfall_deleteInstance.prepare(connection, { name: 'never' })).rejects.toThrow(
+    /never/,
+  );
+});
+
+test('the samples of the walkthrough are right: the policy has no problem, and the instance can be planned', async () => {
+  const { policies, problems } = parsePolicy(samplePolicy, 'sample');
+  expect(problems.map(formatProblem)).toEqual([]);
+  expect(policies).toHaveLength(1);
+  const { spec } = parse(sampleInstance);
+  expect(await estateTools.landfall_planPlacement.run(connection, { spec })).toMatchObject({
+    considered: expect.any(Number),
+    reasons: expect.any(Array),
+  });
+  await expect(
+    estateTools.landfall_planPlacement.run(connection, { spec: { ...spec, vcpus: 0 } }),
+  ).rejects.toThrow(/\/spec\/vcpus/);
+});
+
+test('what menus and buttons name is a command of the manifest', () => {
+  const { commands, menus, viewsWelcome, walkthroughs, views } = manifest.contributes;
+  const known = new Set([
+    ...commands.map(({ command }: { command: string }) => command),
+    ...views.landfall.map(({ id }: { id: string }) => `${id}.focus`),
+  ]);
+  const named = Object.values(menus as Record<string, { command: string }[]>)
+    .flat()
+    .map(({ command }) => command);
+  const linked = [...JSON.stringify([viewsWelcome, walkthroughs]).matchAll(/command:([\w.]+)/g)].map(
+    ([, command]) => command!,
+  );
+  expect(linked.length).toBeGreaterThan(20);
+  expect([...named, ...linked].filter((command) => !known.has(command))).toEqual([]);
+});

@@ -1,0 +1,2 @@
+/** In a browser no process can be started, and so no MCP server. */
+export const registerMcpServer = (): [] => [];
