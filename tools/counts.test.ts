@@ -1,4 +1,4 @@
-import { countBySuite, sum, totalLine } from './counts.ts';
+import { countBySuite, failureLines, sum, totalLine } from './counts.ts';
 import { parseSelection } from './test-runner.ts';
 
 test('counts by suite; a file that does not load is one failure', () => {
@@ -26,6 +26,37 @@ test('counts by suite; a file that does not load is one failure', () => {
   ]);
   expect(totalLine(sum(rows))).toBe('2 passed, 2 failed, 1 skipped');
   expect(totalLine({ passed: 3, failed: 0, skipped: 0 })).toBe('3 passed, 0 failed');
+});
+
+test('what failed is said again in short: the test, and the first lines of why', () => {
+  expect(
+    failureLines(
+      {
+        testResults: [
+          {
+            name: '/r/model/a.test.ts',
+            status: 'failed',
+            assertionResults: [
+              { status: 'passed', fullName: 'it adds' },
+              {
+                status: 'failed',
+                fullName: 'it counts',
+                failureMessages: ['\u001b[31mError: three\u001b[39m\n\n  expected two\n    at a line'],
+              },
+            ],
+          },
+          { name: '/r/b.test.ts', status: 'failed', message: 'no such module', assertionResults: [] },
+        ],
+      },
+      2,
+    ),
+  ).toEqual([
+    '✕ it counts',
+    '    Error: three',
+    '      expected two',
+    '✕ /r/b.test.ts did not run',
+    '    no such module',
+  ]);
 });
 
 test('the command line: suites, patterns, and what is for jest', () => {

@@ -1,4 +1,5 @@
 /** Counting tests: from jest's JSON, over suites, into the one line at the end. */
+import { stripVTControlCharacters } from 'node:util';
 
 /** Tests counted. */
 export interface Counts {
@@ -20,7 +21,9 @@ export interface JestReport {
     status: string;
     startTime?: number;
     endTime?: number;
-    assertionResults: { status: string }[];
+    /** Why the file did not load; empty otherwise. */
+    message?: string;
+    assertionResults: { status: string; fullName?: string; failureMessages?: string[] }[];
   }[];
 }
 
@@ -52,6 +55,22 @@ export function countBySuite(report: JestReport, suiteOf: (file: string) => stri
     row.seconds += Math.max(0, (file.endTime ?? 0) - (file.startTime ?? 0)) / 1000;
   }
   return [...suites.values()].sort((one, other) => one.suite.localeCompare(other.suite));
+}
+
+/** Of each failed test its name and the first lines of why, colours taken out: short enough to stand together at the end. */
+export function failureLines(report: JestReport, linesEach = 6): string[] {
+  const reason = (text: string | undefined): string[] =>
+    stripVTControlCharacters(text ?? '')
+      .split('\n')
+      .filter((line) => line.trim() !== '')
+      .slice(0, linesEach)
+      .map((line) => `    ${line.slice(0, 200)}`);
+  return report.testResults.flatMap((file) => {
+    const failed = file.assertionResults.filter(({ status }) => status === 'failed');
+    if (file.status === 'failed' && failed.length === 0)
+      return [`✕ ${file.name} did not run`, ...reason(file.message)];
+    return failed.flatMap((each) => [`✕ ${each.fullName}`, ...reason(each.failureMessages?.[0])]);
+  });
 }
 
 /** The line at the end. */

@@ -222,8 +222,7 @@ test('what needs a machine is not offered', async () => {
     .getByLabel('Stop', { exact: false })
     .waitFor();
   expect(await row('Projects', /local/).getByLabel('Open SSH Terminal', { exact: false }).count()).toBe(0);
-  await editor.page.keyboard.press('F1');
-  const input = editor.page.locator('.quick-input-widget input.input');
+  const input = await editor.quickInput('F1');
   await input.fill('>Landfall: S');
   const offered = editor.page.locator('.quick-input-list .monaco-list-row');
   await offered.filter({ hasText: 'Landfall: Sign In' }).waitFor();

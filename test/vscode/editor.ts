@@ -134,11 +134,27 @@ export class Editor {
     }
   }
 
+  /**
+   * The input that a key opens. The key is pressed again while nothing opens: one that comes as a panel's frame gives up the
+   * focus, or as a file is just being shown, goes nowhere.
+   */
+  async quickInput(key: string): Promise<Locator> {
+    const input = this.page.locator('.quick-input-widget input.input');
+    const until = Date.now() + 30_000;
+    for (;;) {
+      await this.page.keyboard.press(key);
+      try {
+        await input.waitFor({ state: 'visible', timeout: 3_000 });
+        return input;
+      } catch (error) {
+        if (Date.now() > until) throw error;
+      }
+    }
+  }
+
   /** Runs a command of the palette by its title. */
   async command(title: string): Promise<void> {
-    await this.page.keyboard.press('F1');
-    const input = this.page.locator('.quick-input-widget input.input');
-    await input.waitFor({ state: 'visible' });
+    const input = await this.quickInput('F1');
     await input.fill(`>${title}`);
     await this.page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first().waitFor();
     await this.page.keyboard.press('Enter');
@@ -146,9 +162,7 @@ export class Editor {
 
   /** Opens a file of the folder and waits until it can be typed into. */
   async openFile(name: string): Promise<void> {
-    await this.page.keyboard.press('Control+P');
-    const input = this.page.locator('.quick-input-widget input.input');
-    await input.waitFor({ state: 'visible' });
+    const input = await this.quickInput('Control+P');
     await input.fill(name);
     await this.page
       .locator('.quick-input-list .monaco-list-row', { hasText: name.split('/').at(-1)! })
@@ -163,9 +177,7 @@ export class Editor {
 
   /** The text cursor to a line and column, both from 1. */
   async goTo(line: number, column: number): Promise<void> {
-    await this.page.keyboard.press('Control+G');
-    const input = this.page.locator('.quick-input-widget input.input');
-    await input.waitFor({ state: 'visible' });
+    const input = await this.quickInput('Control+G');
     await input.fill(`:${line}:${column}`);
     await this.page.keyboard.press('Enter');
     await input.waitFor({ state: 'hidden' });
