@@ -1,4 +1,11 @@
-import { getInstance } from '@landfall/store';
+import {
+  closeIntent,
+  compareInventory,
+  getInstance,
+  liveResourceIntents,
+  moveResourceIntent,
+  writeInventory,
+} from '@landfall/store';
 import { DiscoveryFailed, type Signals } from '@landfall/workflows/client.ts';
 import { instanceInput, TestBroker } from './testing/test-broker.ts';
 
@@ -388,4 +395,35 @@ test('a volume is released once, by an operator, when nothing else of it is unde
     headers: { 'if-match': '*' },
   });
   expect(gone).toMatchObject({ status: 409, body: { detail: 'Volume freed is being released.' } });
+});
+
+test('what was there before us and still carries the stamp of an adoption that was refused is no orphan', async () => {
+  const { db } = broker.store;
+  const stamped: [string, string, string][] = [];
+  finds({ ...machine, ref: 'i-60' });
+  const instance = (await adopt(input('i-60', 'refused'))).body.resource.id as string;
+  await db.transaction().execute((tx) => closeIntent(tx, instance, 1));
+  stamped.push(['Instance', 'i-60', instance]);
+  finds({ ...disk, ref: 'vol-60' });
+  const volume = (await adopt(ofKind('Volume', 'vol-60', 'refused'))).body.resource.id as string;
+  const [intent] = await liveResourceIntents(db, volume);
+  await db.transaction().execute((tx) => moveResourceIntent(tx, intent!, { state: 'removed' }));
+  stamped.push(['Volume', 'vol-60', volume]);
+  await writeInventory(db, {
+    site: 'cloud',
+    host: '',
+    run: '00000000-0000-7000-8000-000000000060',
+    items: stamped.map(([kind, ref, resource]) => ({
+      ref,
+      kind,
+      stamp: { broker: 'b', project: 'default', resource, attempt: 1 },
+      location: { region: 'us-east-1' },
+      state: 'ready',
+      providerKind: kind.toLowerCase(),
+      child: false,
+    })) as never,
+    complete: true,
+    last: true,
+  });
+  expect((await compareInventory(db, [{ site: 'cloud', host: '' }], new Date())).orphans).toEqual([]);
 });
