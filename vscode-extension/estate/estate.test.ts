@@ -1,5 +1,4 @@
 import { createServer, type Server } from 'node:http';
-import { appendEvent } from '@landfall/store';
 import { type Requested, WorkedBroker } from '@landfall/test/worked-broker.ts';
 import { BrokerConnection } from '../broker/connection.ts';
 import type { WatchState } from '../broker/watch.ts';
@@ -208,23 +207,7 @@ test('under an instance are its place, addresses and the volumes attached to it,
   await until(() => view.of('data')?.description === 'Pending · on owner');
   const volumes = () => children(tree, 'default', 'Volumes');
   expect((await volumes()).map(({ label }) => label)).toEqual(['data']);
-  const { id } = made.body.resource;
-  await broker.api.store.db.transaction().execute(async (tx) => {
-    const gone = {
-      state: 'Released',
-      gone_at: new Date(),
-      status: '{"state":"Released","observedGeneration":1}',
-    };
-    await tx.updateTable('resources').set(gone).where('id', '=', id).execute();
-    await appendEvent(tx, {
-      type: 'volume.released',
-      organization: 'default',
-      project: 'default',
-      resource: { kind: 'Volume', id, name: 'data' },
-      actor: 'landfall',
-      message: 'volume data is released',
-    });
-  });
+  await broker.released(made.body.resource);
   await until(async () => (await volumes()).length === 0, 10_000);
 }, 30_000);
 
