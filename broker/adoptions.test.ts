@@ -1,4 +1,11 @@
-import { getInstance } from '@landfall/store';
+import {
+  closeIntent,
+  compareInventory,
+  getInstance,
+  liveResourceIntents,
+  moveResourceIntent,
+  writeInventory,
+} from '@landfall/store';
 import { DiscoveryFailed, type Signals } from '@landfall/workflows/client.ts';
 import { instanceInput, TestBroker } from './testing/test-broker.ts';
 
@@ -388,4 +395,86 @@ test('a volume is released once, by an operator, when nothing else of it is unde
     headers: { 'if-match': '*' },
   });
   expect(gone).toMatchObject({ status: 409, body: { detail: 'Volume freed is being released.' } });
+});
+
+test('a trial run of an adoption refuses what the adoption would: a name that is taken, a limit', async () => {
+  finds({ ...machine, ref: 'i-40' });
+  expect((await adopt(input('i-40', 'tried'), {}, '?validateOnly=true')).status).toBe(204);
+  expect((await adopt(input('i-40', 'tried'))).status).toBe(202);
+  finds({ ...machine, ref: 'i-41' });
+  expect(await adopt(input('i-41', 'tried'), {}, '?validateOnly=true')).toMatchObject({
+    status: 409,
+    body: { errors: [{ pointer: '/name' }] },
+  });
+  await broker.call('POST', '/v1/projects', { body: { name: 'tiny', limits: { vcpus: 1 } } });
+  const beyond = await broker.call('POST', '/v1/projects/tiny/adoptions?validateOnly=true', {
+    body: input('i-41', 'big'),
+  });
+  expect(beyond).toMatchObject({ status: 422, body: { title: 'A limit of the project would be exceeded' } });
+});
+
+test('what is at a site that is deleted while it is read is not adopted', async () => {
+  for (const [found, kind] of [
+    [{ ...machine, ref: 'i-50' }, 'Instance'],
+    [{ ...disk, ref: 'vol-50' }, 'Volume'],
+  ] as const) {
+    const spec = { provider: 'aws', regions: ['us-east-1'], credentials: { source: 'default' } };
+    expect((await broker.call('POST', '/v1/sites', { body: { name: 'brief', spec } })).status).toBe(201);
+    broker.signals.discover = async () => {
+      const gone = await broker.call('DELETE', '/v1/sites/brief', { headers: { 'if-match': '*' } });
+      expect(gone.status).toBe(204);
+      return { items: [found as never], complete: true };
+    };
+    const answer = await adopt({
+      ...ofKind(kind, found.ref, `of-brief-${kind.toLowerCase()}`),
+      site: 'brief',
+    });
+    expect(answer).toMatchObject({ status: 404, body: { detail: 'There is no site brief.' } });
+  }
+});
+
+test('what was there before us and still carries the stamp of an adoption that was refused is no orphan', async () => {
+  const { db } = broker.store;
+  const stamped: [string, string, string][] = [];
+  finds({ ...machine, ref: 'i-60' });
+  const instance = (await adopt(input('i-60', 'refused'))).body.resource.id as string;
+  await db.transaction().execute((tx) => closeIntent(tx, instance, 1));
+  stamped.push(['Instance', 'i-60', instance]);
+  finds({ ...disk, ref: 'vol-60' });
+  const volume = (await adopt(ofKind('Volume', 'vol-60', 'refused'))).body.resource.id as string;
+  const [intent] = await liveResourceIntents(db, volume);
+  await db.transaction().execute((tx) => moveResourceIntent(tx, intent!, { state: 'removed' }));
+  stamped.push(['Volume', 'vol-60', volume]);
+  await writeInventory(db, {
+    site: 'cloud',
+    host: '',
+    run: '00000000-0000-7000-8000-000000000060',
+    items: stamped.map(([kind, ref, resource]) => ({
+      ref,
+      kind,
+      stamp: { broker: 'b', project: 'default', resource, attempt: 1 },
+      location: { region: 'us-east-1' },
+      state: 'ready',
+      providerKind: kind.toLowerCase(),
+      child: false,
+    })) as never,
+    complete: true,
+    last: true,
+  });
+  expect((await compareInventory(db, [{ site: 'cloud', host: '' }], new Date())).orphans).toEqual([]);
+});
+
+test('a token of one project is not told what another project has adopted', async () => {
+  finds({ ...machine, ref: 'i-70' });
+  expect((await adopt(input('i-70', 'secret-name'))).status).toBe(202);
+  await broker.call('POST', '/v1/projects', { body: { name: 'nosy' } });
+  const { secret: token } = await broker.token('operator', { project: 'nosy' });
+  const ask = (body: object) => broker.call('POST', '/v1/projects/nosy/adoptions', { body, token });
+  finds({ ...disk, ref: 'vol-70', attachedTo: 'i-70' });
+  const answers = [await ask(input('i-70', 'mine')), await ask(ofKind('Volume', 'vol-70', 'mine'))];
+  for (const { status, body } of answers) {
+    expect(status).toBe(409);
+    expect(JSON.stringify(body)).not.toMatch(/secret-name|default/);
+  }
+  expect(answers[0]!.body.detail).toBe('i-70 is managed by another project already.');
 });

@@ -1,3 +1,4 @@
+import { wakeNeighbours } from '@landfall/store/resource-references.ts';
 import { instanceInput, TestBroker } from './testing/test-broker.ts';
 
 let broker: TestBroker;
@@ -146,4 +147,17 @@ test('R10: a site that holds a volume is not removed', async () => {
     .execute();
   const refused = await broker.call('DELETE', '/v1/sites/local', { headers: any });
   expect(refused).toMatchObject({ status: 409, body: { detail: expect.stringContaining('volume placed') } });
+});
+
+test('what a resource wakes beside it is woken by the turn of its own project', async () => {
+  await post('networks', 'woken-net', { cidr: '10.9.0.0/16' });
+  await broker.call('POST', `${at}/instances`, { body: instanceInput('woken', { network: 'woken-net' }) });
+  const { id } = (await broker.call('GET', `${at}/networks/woken-net`)).body;
+  const { id: instance } = (await broker.call('GET', `${at}/instances/woken`)).body;
+  await broker.store.db.transaction().execute(async (tx) => {
+    await wakeNeighbours(tx, id);
+    const woken = tx.selectFrom('outbox').select(['workflow', 'project']).where('resource', '=', instance);
+    expect(await woken.execute()).toContainEqual({ workflow: 'instance', project: 'default' });
+    expect(await woken.where('project', '=', '').execute()).toEqual([]);
+  });
 });

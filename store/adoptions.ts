@@ -8,6 +8,7 @@ import { newIntent, replaceOffer, writeIntents } from './intents.ts';
 import { claim } from './ledger.ts';
 import type { Db, Queryable, Tx } from './open.ts';
 import type { Requester } from './operations.ts';
+import { holdSite } from './sites.ts';
 
 export interface AdoptionRequest extends Requester {
   project: string;
@@ -19,6 +20,8 @@ export interface AdoptionRequest extends Requester {
   spec: InstanceSpec;
   /** Where it is and what it costs. */
   offer: Offer & { site: string };
+  /** Whoever asks sees this project alone, and is not told what is in others. */
+  isOfOneProject?: boolean;
 }
 
 /**
@@ -34,8 +37,7 @@ export async function adoptInstance(
   const { site, provider, region, zone, host, instanceType, market } = offer;
   try {
     return await db.transaction().execute(async (tx) => {
-      await checkLimits(tx, project, spec, null);
-      await checkFree(tx, request);
+      await check(tx, request);
       const row = await tx
         .insertInto('instances')
         .values({
@@ -85,10 +87,16 @@ export async function adoptInstance(
   }
 }
 
-async function checkFree(
-  tx: Tx,
-  { project, name, externalReference, offer }: AdoptionRequest,
-): Promise<void> {
+/** What `adoptInstance` would refuse is refused, and nothing is changed. */
+export async function checkAdoption(db: Db, request: AdoptionRequest): Promise<void> {
+  await db.transaction().execute((tx) => check(tx, request));
+}
+
+async function check(tx: Tx, request: AdoptionRequest): Promise<void> {
+  const { organization, project, name, externalReference, spec, offer } = request;
+  // It was read for a while: the site may be gone.
+  await holdSite(tx, organization, offer.site);
+  await checkLimits(tx, project, spec, null);
   const named = await tx
     .selectFrom('instances')
     .select('id')
@@ -102,9 +110,21 @@ async function checkFree(
   if (holder)
     throw new StoreError(
       'conflict',
-      `${externalReference} is instance ${holder.name} of project ${holder.project} already`,
+      managedAlready(externalReference, 'instance', holder, request),
       '/externalReference',
     );
+}
+
+/** What is managed already, as far as whoever asks may know. */
+export function managedAlready(
+  externalReference: string,
+  kind: string,
+  holder: { name: string; project: string },
+  { project, isOfOneProject }: Pick<AdoptionRequest, 'project' | 'isOfOneProject'>,
+): string {
+  return isOfOneProject && holder.project !== project
+    ? `${externalReference} is managed by another project already`
+    : `${externalReference} is ${kind} ${holder.name} of project ${holder.project} already`;
 }
 
 /** The instance that a machine of a site is, or is becoming. */

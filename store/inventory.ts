@@ -104,7 +104,10 @@ export async function siteQueues(db: Queryable): Promise<SiteQueue[]> {
 type Finding = AuditReport['orphans'][number];
 
 export interface Comparison {
-  /** With our stamp at a provider, and no live intent for it. What was released is none: the list is only behind. */
+  /**
+   * With our stamp at a provider, and no live intent for it. What was released is none: the list is only behind. Nor is what was to be
+   * adopted and was refused: it was there before us, and nobody's to remove, even where the stamp got onto it all the same.
+   */
   orphans: (Finding & {
     site: string;
     host: string;
@@ -132,8 +135,8 @@ const allIntents = sql<{ resource: string; attempt: number; state: string }>`(
   select resource, attempt, site, host, state, ref, settled_at, released from intents
   union all select resource, attempt, site, host, state, ref, settled_at, released from resource_intents)`;
 const allResources = sql<{ id: string; kind: string; name: string; project: string }>`(
-  select id, 'Instance' as kind, name, project from instances
-  union all select id, kind, name, project from resources)`;
+  select id, 'Instance' as kind, name, project, adopted, status ? 'readyAt' as was_ready from instances
+  union all select id, kind, name, project, adopted, status ? 'readyAt' as was_ready from resources)`;
 
 /**
  * Intents against inventory. Lists must have been taken before this reads the intents, or a machine made in between looks
@@ -153,6 +156,9 @@ export async function compareInventory(
     .select(['v.site', 'v.host', 'v.ref', 'v.item', 'v.resource', 'v.attempt', 'v.first_seen_at'])
     .where(
       sql<boolean>`not exists (select from ${allIntents} n where n.resource = v.resource and n.attempt = v.attempt and (n.state <> 'removed' or n.released))`,
+    )
+    .where(
+      sql<boolean>`not exists (select from ${allResources} r where r.id = v.resource and r.adopted is not null and not r.was_ready)`,
     )
     .where(inPlaces('v.site', 'v.host'))
     .orderBy('v.site')

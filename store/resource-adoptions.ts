@@ -1,6 +1,6 @@
 import type { Operation, Schemas } from '@landfall/model';
 import { sql } from 'kysely';
-import { holderOf } from './adoptions.ts';
+import { holderOf, managedAlready } from './adoptions.ts';
 import type { ResourceKind, ResourceSpec } from './database.ts';
 import { isUniqueViolation, StoreError } from './errors.ts';
 import { newId } from './id.ts';
@@ -9,6 +9,7 @@ import type { Requester } from './operations.ts';
 import { openResourceIntent } from './resource-intents.ts';
 import { adapterKinds, wordsOf } from './resource-kinds.ts';
 import { type Resource, type ResourceRow, requestResourceChange, toResource } from './resources.ts';
+import { holdSite } from './sites.ts';
 
 export interface ResourceAdoptionRequest extends Requester {
   kind: ResourceKind;
@@ -25,6 +26,8 @@ export interface ResourceAdoptionRequest extends Requester {
   /** The provider's reference of the volume that a snapshot is of. */
   volume?: string;
   validateOnly?: boolean;
+  /** As of an instance's. */
+  isOfOneProject?: boolean;
 }
 
 /**
@@ -41,6 +44,8 @@ export async function adoptOther(
   const id = newId();
   try {
     return await db.transaction().execute(async (tx) => {
+      // It was read for a while: the site may be gone.
+      await holdSite(tx, request.organization, site);
       await checkFree(tx, request);
       const machine = attachedTo === undefined ? undefined : await machineOf(tx, request, attachedTo);
       if (request.validateOnly) return null;
@@ -96,10 +101,8 @@ export async function adoptOther(
   }
 }
 
-async function checkFree(
-  tx: Tx,
-  { kind, project, name, externalReference, at }: ResourceAdoptionRequest,
-): Promise<void> {
+async function checkFree(tx: Tx, request: ResourceAdoptionRequest): Promise<void> {
+  const { kind, project, name, externalReference, at } = request;
   const named = await tx
     .selectFrom('resources')
     .select('id')
@@ -118,7 +121,7 @@ async function checkFree(
   if (holder)
     throw new StoreError(
       'conflict',
-      `${externalReference} is ${wordsOf[kind]} ${holder.name} of project ${holder.project} already`,
+      managedAlready(externalReference, wordsOf[kind], holder, request),
       '/externalReference',
     );
 }
@@ -126,7 +129,7 @@ async function checkFree(
 /** The project's instance that it is attached to: it would otherwise be wanted detached, or under somebody else's machine. */
 async function machineOf(
   tx: Tx,
-  { kind, project, externalReference, at }: ResourceAdoptionRequest,
+  { kind, project, externalReference, at, isOfOneProject }: ResourceAdoptionRequest,
   attachedTo: string,
 ): Promise<{ id: string; name: string }> {
   const machine = await holderOf(tx, at.site, attachedTo);
@@ -142,7 +145,12 @@ async function machineOf(
       `adopt that first (landfall adopt instance ${attachedTo} --as NAME --site ${at.site})`,
     );
   if (machine.project !== project)
-    throw refuse(`instance ${machine.name} of project ${machine.project}`, 'adopt it into that project');
+    throw refuse(
+      isOfOneProject
+        ? `${attachedTo}, which is another project's`
+        : `instance ${machine.name} of project ${machine.project}`,
+      'adopt it into that project',
+    );
   if (machine.deleted_at) throw refuse(`instance ${machine.name}, which is going`, 'wait until that is gone');
   return machine;
 }

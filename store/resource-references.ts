@@ -205,14 +205,14 @@ export async function refuseWhileUsed(tx: Tx, row: ResourceRow): Promise<void> {
  */
 export async function wakeNeighbours(tx: Tx, id: string): Promise<void> {
   const { numAffectedRows } = await sql`
-    insert into outbox (workflow, resource)
-    select near.workflow, near.id from (
-      select 'resource' as workflow, id from resources
+    insert into outbox (workflow, resource, project)
+    select near.workflow, near.id, near.project from (
+      select 'resource' as workflow, id, project from resources
        where gone_at is null and (refers_to @> array[${id}]::uuid[]
           or id = any(select unnest(refers_to) from resources where id = ${id})
           or id = (select network from instances where id = ${id}))
       union all
-      select 'instance', id from instances where network = ${id} and gone_at is null) near
+      select 'instance', id, project from instances where network = ${id} and gone_at is null) near
      where exists (select from operations o where o.resource_id = near.id and o.state in ('Pending', 'Running'))`.execute(
     tx,
   );

@@ -91,6 +91,18 @@ export async function getSite(db: Queryable, organization: string, name: string)
   return site;
 }
 
+/** Keeps a site from being deleted until the transaction ends. Throws `notFound` where the organization has none of this name. */
+export async function holdSite(tx: Tx, organization: string, name: string): Promise<void> {
+  const site = await tx
+    .selectFrom('sites')
+    .select('id')
+    .where('organization', '=', organization)
+    .where('name', '=', name)
+    .forKeyShare()
+    .executeTakeFirst();
+  if (!site) throw new StoreError('notFound', `there is no site ${name}`);
+}
+
 /** Names of the organization's sites, for messages and did-you-mean. */
 export async function siteNames(db: Queryable, organization: string): Promise<string[]> {
   const rows = await db

@@ -94,6 +94,26 @@ export class WorkedBroker {
     });
   }
 
+  /** A worker's last report of a volume: Landfall has let go of it. */
+  async released({ id, name, project }: Pick<Requested, 'id' | 'name' | 'project'>): Promise<void> {
+    const state = 'Released';
+    await this.api.store.db.transaction().execute(async (tx) => {
+      await tx
+        .updateTable('resources')
+        .set({ state, status: JSON.stringify({ state, observedGeneration: 1 }), gone_at: new Date() })
+        .where('id', '=', id)
+        .execute();
+      await appendEvent(tx, {
+        type: 'volume.released',
+        organization,
+        project,
+        resource: { kind: 'Volume', id, name },
+        actor: 'landfall',
+        message: `volume ${name} is released`,
+      });
+    });
+  }
+
   /** Keeps what a plan of this spec says as the decision about the instance. */
   async decide(requested: Requested, spec: object): Promise<Decision> {
     const { id, name, project } = requested;

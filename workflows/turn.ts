@@ -226,11 +226,13 @@ export class Turn {
     const isReplacing = this.operations.some(({ verb, error }) => verb === 'replace' && !error);
     for (const operation of this.operations) await this.refuse(operation, message, cause);
     await supersedeApprovals(this.tx, this.row.id, 'the request has failed');
+    // One that was not to be seen is Lost until it is: a refused look does not make it run.
+    const isLost = state === 'Lost' || isReplacing || this.row.absent_since !== null;
     // A machine that was ready keeps the state it rests in: a refused resize does not make it failed.
-    const keeps = this.intents.some((intent) => this.isInUse(intent)) && state !== 'Lost' && !isReplacing;
+    const keeps = this.intents.some((intent) => this.isInUse(intent));
     const resting = this.row.spec.power === 'stopped' ? 'Stopped' : 'Running';
     await this.writeStatus({
-      state: keeps ? resting : isReplacing ? 'Lost' : state,
+      state: isLost ? 'Lost' : keeps ? resting : state,
       message,
       observedGeneration: this.row.generation,
     });

@@ -1,5 +1,13 @@
 import type { InstanceSpec, Schemas } from '@landfall/model';
-import { adoptInstance, adoptOther, holderOf, managedAs, siteQueues } from '@landfall/store';
+import {
+  adoptInstance,
+  adoptOther,
+  checkAdoption,
+  holderOf,
+  managedAlready,
+  managedAs,
+  siteQueues,
+} from '@landfall/store';
 import { getSite } from '@landfall/store/sites.ts';
 import {
   DiscoveryFailed,
@@ -32,7 +40,8 @@ export const adoptionHandlers = {
     const { project } = params;
     const { name, site, externalReference, labels = {} } = body;
     const { spec: siteSpec } = await getSite(db, organization, site);
-    const found = await findUnmanaged(broker, site, body.kind, externalReference);
+    const asker = { project, isOfOneProject: principal.project !== null };
+    const found = await findUnmanaged(broker, site, body.kind, externalReference, asker);
     const { kind } = body;
     const refused = found.refused ?? unknownSize(found);
     if (refused !== undefined)
@@ -42,8 +51,8 @@ export const adoptionHandlers = {
     if (kind === 'Volume' || kind === 'Snapshot' || kind === 'Address') {
       const adopted = await adoptOther(db, {
         ...requester,
+        ...asker,
         kind,
-        project,
         name,
         labels,
         externalReference: found.ref,
@@ -59,7 +68,6 @@ export const adoptionHandlers = {
       throw new Problem('unprocessable', `A ${kind} cannot be adopted.`, {
         errors: [{ pointer: '/kind', message: 'cannot be adopted', value: kind }],
       });
-    if (query.validateOnly) return { status: 204 };
     const { region, zone = null, host = null } = found.location;
     const { instanceType = 'custom', market = 'onDemand', architecture = 'x86_64' } = found;
     const { vcpus = 0, memoryGiB = 0 } = found;
@@ -75,15 +83,20 @@ export const adoptionHandlers = {
       memoryGiB,
       architecture,
     });
-    const { instance, operation } = await adoptInstance(db, {
+    const request = {
       ...requester,
-      project,
+      ...asker,
       name,
       labels,
       externalReference: found.ref,
       offer,
       spec: specOf(found),
-    });
+    };
+    if (query.validateOnly) {
+      await checkAdoption(db, request);
+      return { status: 204 };
+    }
+    const { instance, operation } = await adoptInstance(db, request);
     return accepted(operation, instance.revision);
   },
 } satisfies Partial<Handlers>;
@@ -116,16 +129,13 @@ async function findUnmanaged(
   site: string,
   kind: DiscoveryQuery['kind'],
   ref: string,
+  asker: { project: string; isOfOneProject: boolean },
 ): Promise<Unmanaged> {
   const holder = await holderOfKind(broker, site, kind, ref);
   if (holder)
-    throw new Problem(
-      'conflict',
-      `${ref} is ${kind.toLowerCase()} ${holder.name} of project ${holder.project} already.`,
-      {
-        errors: [{ pointer: '/externalReference', message: 'is managed already', value: ref }],
-      },
-    );
+    throw new Problem('conflict', `${managedAlready(ref, kind.toLowerCase(), holder, asker)}.`, {
+      errors: [{ pointer: '/externalReference', message: 'is managed already', value: ref }],
+    });
   let isComplete = true;
   for (let pageToken: string | undefined, pages = 0; pages === 0 || pageToken !== undefined; pages += 1) {
     const answer = await discover(broker, site, kind, { ref, pageToken });

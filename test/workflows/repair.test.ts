@@ -1,6 +1,9 @@
-import { changeInstance, deleteInstance, driftedInstances, requestRepair } from '@landfall/store';
+import { changeInstance, deleteInstance, driftedInstances, newId, requestRepair } from '@landfall/store';
+import { decisions } from '@landfall/workflows/decide.ts';
+import { placer } from '@landfall/workflows/place.ts';
 import { mainQueue } from '@landfall/workflows/steps.ts';
 import { Client, Connection } from '@temporalio/client';
+import { sql } from 'kysely';
 import { type Interruption, interrupter } from '../reliability/interrupter.ts';
 import { type SimulatedEstate, startSimulatedEstate } from '../simulated-estate.ts';
 
@@ -124,6 +127,37 @@ test('a machine that vanished is Lost, told once, and back when it is to be seen
   expect(await estate.state('flickering')).toBe('Running');
   await removed('flickering');
 }, 60_000);
+
+test('a lost machine that its site refuses to show is Lost as before, and not taken for running', async () => {
+  const id = await made('hidden');
+  await sql`update instances set state = 'Lost', status = status || '{"state": "Lost"}', absent_since = now() - interval '1 minute'
+    where id = ${id}`.execute(estate.db);
+  for (const verb of ['repair', 'start']) {
+    // Without an outbox row: only this test decides.
+    const operation = {
+      id: newId(),
+      organization: 'default',
+      project: 'default',
+      verb,
+      requested_by: 'test',
+    };
+    await estate.db
+      .insertInto('operations')
+      .values({ ...operation, resource_kind: 'Instance', resource_id: id, generation: 1 } as never)
+      .execute();
+    const { decide } = decisions(estate.db, estate.broker, placer());
+    expect(await decide({ instance: id })).toMatchObject({ do: 'observe' });
+    const failed = { code: 'Denied', message: 'not allowed to look' };
+    const step = await decide({
+      instance: id,
+      outcome: { of: 'observe', attempt: 1, generation: 1, failed },
+    });
+    expect(step).toEqual({ do: 'done' });
+    expect(await estate.ended(operation.id)).toMatchObject({ state: 'Failed' });
+    expect(await estate.state('hidden')).toBe('Lost');
+  }
+  await removed('hidden');
+});
 
 test('a site that was not listed whole tells nothing of its machines, nor does a list that is older than the machine', async () => {
   const id = await made('untold');

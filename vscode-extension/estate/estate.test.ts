@@ -205,7 +205,10 @@ test('under an instance are its place, addresses and the volumes attached to it,
   });
   expect(made.status).toBe(202);
   await until(() => view.of('data')?.description === 'Pending · on owner');
-  expect((await children(tree, 'default', 'Volumes')).map(({ label }) => label)).toEqual(['data']);
+  const volumes = () => children(tree, 'default', 'Volumes');
+  expect((await volumes()).map(({ label }) => label)).toEqual(['data']);
+  await broker.released(made.body.resource);
+  await until(async () => (await volumes()).length === 0, 10_000);
 }, 30_000);
 
 test('SSH keys, images and policies come and go where they belong, and open as YAML', async () => {

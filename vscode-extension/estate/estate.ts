@@ -75,6 +75,10 @@ const newestFirst = <K extends string>(field: K) => {
 /** Whether an operation still goes on. */
 export const isOpen = ({ state }: Operation): boolean => state === 'Pending' || state === 'Running';
 
+/** What was deleted or released is still told of, by its id. */
+const isThere = ({ status }: Instance | Resource): boolean =>
+  status.state !== 'Deleted' && status.state !== 'Released';
+
 /** Lives as long as its connection. */
 export class Estate {
   readonly connection: BrokerConnection;
@@ -224,7 +228,7 @@ export class Estate {
       {
         key: ({ id }) => id,
         compare: byName,
-        holds: ({ status }) => status.state !== 'Deleted' && status.state !== 'Released',
+        holds: isThere,
         read: (query) =>
           body(
             client.GET('/v1/projects/{project}/instances', {
@@ -244,7 +248,7 @@ export class Estate {
       {
         key: ({ id }) => id,
         compare: byName,
-        holds: ({ status }) => status.state !== 'Deleted',
+        holds: isThere,
         read: (query) =>
           body(
             client.GET(listPath(kind), {

@@ -1,5 +1,5 @@
 /** The estate's tools, offered to the editor's language models. */
-import { type EstateTool, estateTools } from '@landfall/mcp/tools.ts';
+import { type ChangingTool, type EstateTool, estateTools } from '@landfall/mcp/tools.ts';
 import {
   type Disposable,
   LanguageModelTextPart,
@@ -9,6 +9,7 @@ import {
   MarkdownString,
 } from 'vscode';
 import type { CurrentEstate } from './activate.ts';
+import { AskedChanges } from './asked-changes.ts';
 
 export function registerTools(current: CurrentEstate): Disposable[] {
   return Object.entries(estateTools).map(([name, tool]) =>
@@ -24,9 +25,10 @@ function asTool(current: CurrentEstate, tool: EstateTool<object>): LanguageModel
       );
     return current.estate.connection;
   };
+  const asked = 'prepare' in tool ? new AskedChanges(tool as ChangingTool<object>) : undefined;
   return {
     async prepareInvocation({ input }) {
-      const question = 'prepare' in tool ? (await tool.prepare(connection(), input)).question : undefined;
+      const question = await asked?.ask(connection(), input);
       return {
         invocationMessage: tool.doing(input),
         ...(question && {
@@ -39,10 +41,7 @@ function asTool(current: CurrentEstate, tool: EstateTool<object>): LanguageModel
       };
     },
     async invoke({ input }) {
-      const answer =
-        'prepare' in tool
-          ? await (await tool.prepare(connection(), input)).run()
-          : await tool.run(connection(), input);
+      const answer = 'run' in tool ? await tool.run(connection(), input) : await asked!.run(input);
       return new LanguageModelToolResult([new LanguageModelTextPart(JSON.stringify(answer))]);
     },
   };

@@ -102,3 +102,23 @@ test('an item is put where the broker would list it, and one of a state that the
   list.apply(new Map([['b', item('b', 'gone')]]));
   expect(list.items().map(({ key }) => key)).toEqual(['a', 'c', 'd']);
 });
+
+test('a list that began with empty pages is read again as far as it had been read', async () => {
+  const { list, asked } = held();
+  const look = list.load();
+  await turn();
+  asked[0]!.answer({ items: [], nextPageToken: 'two' });
+  await look;
+  const more = list.loadMore();
+  await turn();
+  asked[1]!.answer({ items: [item('a')] });
+  await more;
+  const again = list.reload();
+  await turn();
+  asked[2]!.answer({ items: [], nextPageToken: 'two' });
+  await turn();
+  asked[3]?.answer({ items: [item('a', 'new')] });
+  await again;
+  expect(list.items()).toEqual([item('a', 'new')]);
+  expect(list.more).toBe(false);
+});

@@ -148,7 +148,7 @@ export class PagedList<T> {
       throw error;
     }
     this.#error = undefined;
-    this.#pages = before.length > 0 ? this.#pages + read : read;
+    this.#pages = from === undefined ? read : this.#pages + read;
     this.#nextPageToken = pageToken;
     const was = this.#items;
     this.#keep(items);

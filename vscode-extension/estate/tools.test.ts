@@ -4,6 +4,7 @@ import { formatProblem, parsePolicy } from '@landfall/policies';
 import { WorkedBroker } from '@landfall/test/worked-broker.ts';
 import { parse } from 'yaml';
 import { BrokerConnection } from '../broker/connection.ts';
+import { AskedChanges } from './asked-changes.ts';
 import { sampleInstance, samplePolicy } from './samples.ts';
 
 const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
@@ -54,6 +55,20 @@ test('the question before a deletion names the machine and its price; the deleti
   await expect(estateTools.landfall_deleteInstance.prepare(connection, { name: 'never' })).rejects.toThrow(
     /never/,
   );
+});
+
+test('what a person agreed to is what is done, once, also where its name is another’s by then', async () => {
+  const first = await broker.request('renamed');
+  const asked = new AskedChanges(estateTools.landfall_deleteInstance);
+  const input = { name: 'renamed' };
+  await expect(asked.run(input)).rejects.toThrow('Nobody was asked');
+  await asked.ask(connection, input);
+  await broker.report(first, { state: 'Deleted' }, true);
+  const second = await broker.request('renamed');
+  await expect(asked.run(input)).rejects.toThrow('was deleted');
+  await expect(asked.run(input)).rejects.toThrow('Nobody was asked');
+  const now = await broker.api.call('GET', `/v1/projects/default/instances/${second.id}`);
+  expect(now.body.deletedAt).toBeNull();
 });
 
 test('the samples of the walkthrough are right: the policy has no problem, and the instance can be planned', async () => {
