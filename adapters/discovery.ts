@@ -1,5 +1,5 @@
 /** What the adapter contract says of what exists without us. */
-import type { Address, InstanceDetails, Kind, Location } from './contract.ts';
+import type { Address, InstanceDetails, Kind, Location, NetworkWant } from './contract.ts';
 import { ProviderError } from './errors.ts';
 
 /** Of a resource that existed before it was ours: it is never made, whatever became of it. */
@@ -45,6 +45,9 @@ export interface Unmanaged {
   attachedTo?: string;
   /** External reference of the volume that a snapshot is of, which may be gone. */
   volume?: string;
+  /** Of a network, as `NetworkWant` has them; absent of one that cannot be adopted. */
+  cidr?: string;
+  subnets?: NetworkWant['subnets'];
   /** Of a machine, or the one that an address is. */
   addresses: Address[];
   /** Its tags or labels as they are. */
@@ -68,6 +71,8 @@ export interface Tool {
   mark: RegExp;
   /** What to call it, given the value. */
   by: (value: string) => string;
+  /** The value by which it says that it only uses what carries the mark. */
+  uses?: string;
 }
 
 /** Which tool manages what carries these marks, for a person; undefined where none of these does. `word`: the provider's for a mark. */
@@ -76,9 +81,9 @@ export function managedBy(
   marks: Record<string, string>,
   word: string,
 ): string | undefined {
-  for (const { mark, by } of tools)
+  for (const { mark, by, uses } of tools)
     for (const [key, value] of Object.entries(marks))
-      if (mark.test(key)) return `it is managed by ${by(value)} (${word} ${key})`;
+      if (mark.test(key) && value !== uses) return `it is managed by ${by(value)} (${word} ${key})`;
   return undefined;
 }
 
@@ -94,6 +99,53 @@ export function adoptedByAnother(ref: string): ProviderError {
     providerCode: 'NotOurs',
   });
 }
+
+/** More subnets than this a network of ours cannot have: the API's own limit. */
+const mostSubnets = 64;
+
+/** What a provider says of the subnets of a network, by its own names of them. */
+export interface FoundSubnet {
+  /** By which it is known where its name cannot be one of ours. */
+  id: string;
+  name?: string;
+  /** Its ranges of IPv4. */
+  cidrs: string[];
+  zone?: string;
+}
+
+/**
+ * A network in our words, or why it has none, for a person. A subnet keeps its name where that can be one of ours and is no other's in
+ * the network; else it goes by its id.
+ */
+export function networkFound(
+  cidrs: string[],
+  subnets: readonly FoundSubnet[],
+): Required<Pick<Unmanaged, 'cidr' | 'subnets'>> | string {
+  const [cidr] = cidrs;
+  if (!cidr || cidrs.length > 1)
+    return `it has ${cidr ? `several ranges of IPv4 addresses (${cidrs.join(', ')})` : 'no range of IPv4 addresses'}, and a network of Landfall has one`;
+  if (subnets.length === 0) return 'it has no subnet, and nothing can be put in it';
+  if (subnets.length > mostSubnets)
+    return `it has ${subnets.length} subnets, and a network of Landfall at most ${mostSubnets}`;
+  const odd = subnets.find(({ cidrs: own }) => own.length !== 1);
+  if (odd)
+    return `its subnet ${odd.id} has ${odd.cidrs.length === 0 ? 'no range' : 'several ranges'} of IPv4 addresses`;
+  return { cidr, subnets: namedSubnets(subnets) };
+}
+
+/** Subnets under names that can be ours. */
+export function namedSubnets(subnets: readonly FoundSubnet[]): NetworkWant['subnets'] {
+  const bearers = Map.groupBy(subnets, ({ name }) => name);
+  return subnets
+    .map(({ id, name, cidrs: [cidr = ''], zone }) => ({
+      name: name !== undefined && canBeOurs(name) && bearers.get(name)?.length === 1 ? name : id,
+      cidr,
+      ...known('zone', zone),
+    }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+const canBeOurs = (name: string): boolean => /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name);
 
 /** The field, where its value is known. */
 export function known<K extends string, V>(key: K, value: V | undefined): { [key in K]?: V } {

@@ -343,16 +343,43 @@ test('a snapshot names its volume where that is the project’s; an address is a
   finds({ ...disk, ref: 'vol-3', diskGiB: undefined });
   expect((await adopt(ofKind('Volume', 'vol-3', 'vague'))).body.detail).toContain('how large it is');
   broker.signals.discover = async () => {
-    throw new DiscoveryFailed('Invalid', 'a Network cannot be adopted: its routes are nobody’s', undefined);
+    throw new DiscoveryFailed('Invalid', 'a Firewall cannot be adopted: its rules are nobody’s', undefined);
   };
-  const network = await adopt(ofKind('Network', 'vpc-1', 'net'));
-  expect(network).toMatchObject({ status: 422 });
-  expect(network.body.detail).toContain('its routes are nobody’s');
-  finds({ ...disk, kind: 'Network', ref: 'vpc-1' });
-  expect(await adopt(ofKind('Network', 'vpc-1', 'net'))).toMatchObject({
+  const firewall = await adopt(ofKind('Firewall', 'sg-1', 'web'));
+  expect(firewall).toMatchObject({ status: 422 });
+  expect(firewall.body.detail).toContain('its rules are nobody’s');
+  finds({ ...disk, kind: 'Firewall', ref: 'sg-1' });
+  expect(await adopt(ofKind('Firewall', 'sg-1', 'web'))).toMatchObject({
     status: 422,
     body: { errors: [{ pointer: '/kind' }] },
   });
+});
+
+test('a network is adopted with the subnets that it has, and an instance may name one of them', async () => {
+  const subnets = [
+    { name: 'front', cidr: '10.7.1.0/24', zone: 'us-east-1a' },
+    { name: 'subnet-0a1b', cidr: '10.7.2.0/24' },
+  ];
+  const network = { ...disk, kind: 'Network', ref: 'vpc-1', name: 'Shop', location: { region: 'us-east-1' } };
+  finds({ ...network, cidr: '10.7.0.0/16', subnets });
+  const [shown] = (await broker.call('GET', `${unmanaged}?kind=Network`)).body.items;
+  expect(shown).toMatchObject({ kind: 'Network', cidr: '10.7.0.0/16', subnets });
+  expect((await adopt(ofKind('Network', 'vpc-1', 'shop'))).status).toBe(202);
+  expect((await read('networks', 'shop')).body).toMatchObject({
+    spec: { site: 'cloud', region: 'us-east-1', cidr: '10.7.0.0/16', subnets },
+    status: { state: 'Adopting', adopted: true },
+  });
+  const inside = (subnet: string) => {
+    const { name, spec } = instanceInput(`in-${subnet}`);
+    const body = { name, spec: { ...spec, network: 'shop', subnet } };
+    return broker.call('POST', '/v1/projects/default/instances', { body });
+  };
+  expect((await inside('subnet-0a1b')).status).toBe(202);
+  expect((await inside('back')).body.errors).toMatchObject([{ pointer: '/spec/subnet' }]);
+  const early = await broker.call('POST', '/v1/projects/default/networks/shop/release');
+  expect(early).toMatchObject({ status: 409 });
+  finds({ ...network, ref: 'vpc-2' });
+  expect((await adopt(ofKind('Network', 'vpc-2', 'vague'))).body.detail).toContain('which addresses it has');
 });
 
 test('a snapshot that is asked for needs its volume as before', async () => {

@@ -54,6 +54,7 @@ const requirement = {
   adoptResource: 'operator',
   releaseVolume: 'operator',
   releaseSnapshot: 'operator',
+  releaseNetwork: 'operator',
   releaseAddress: 'operator',
   getInstance: 'viewer',
   updateInstance: 'operator',

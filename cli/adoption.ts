@@ -66,9 +66,14 @@ export function costWords(candidates: readonly Candidate[]): string[] {
 }
 
 /** What Landfall can let go of. */
-export type Released = Instance | Schemas['Volume'] | Schemas['Snapshot'] | Schemas['Address'];
+export type Released =
+  | Instance
+  | Schemas['Volume']
+  | Schemas['Snapshot']
+  | Schemas['Network']
+  | Schemas['Address'];
 
-export const releasable = ['Instance', 'Volume', 'Snapshot', 'Address'] as const;
+export const releasable = ['Instance', 'Volume', 'Snapshot', 'Network', 'Address'] as const;
 
 /** What goes on without Landfall, and what that means; a line each. */
 export function whatStays(item: Released): string[] {

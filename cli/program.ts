@@ -291,7 +291,7 @@ function addResources({ root, command }: Registrar): void {
   command(
     root,
     'release <kind> [names...]',
-    'let go of instances, volumes, snapshots or addresses: what they are stays as it is',
+    'let go of instances, volumes, snapshots, networks or addresses: what they are stays as it is',
     async (session, flags, [kind, ...names]) =>
       (await import('./commands/release.ts')).release(session, kind!, names, flags),
   )

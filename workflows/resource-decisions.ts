@@ -1,4 +1,4 @@
-import type { Kind, Present } from '@landfall/adapters';
+import type { Details, Kind, Present } from '@landfall/adapters';
 import {
   alignInstances,
   closeReleasedResource,
@@ -8,6 +8,7 @@ import {
   moveResourceIntent,
   openResourceIntent,
   type ResourceIntent,
+  type ResourceRow,
   settleResourceAdoption,
   usersOf,
   wakeNeighbours,
@@ -206,6 +207,7 @@ async function recordPresence(
       attachedTo: undefined,
       device: undefined,
       ...seen.details,
+      ...subnetsAsNamed(turn.row, seen.details),
       zone: seen.location.zone ?? turn.row.status.zone,
       externalReference: seen.ref,
       ...(isSettled
@@ -238,6 +240,15 @@ async function recordPresence(
   );
   if (turn.row.kind === 'Firewall' && (served.length > 0 || !wasReady)) await alignWith(turn);
   return undefined;
+}
+
+/** Under the names that they are wanted by: at some providers anybody may change a subnet's name later. */
+function subnetsAsNamed({ spec }: ResourceRow, details: Details[Kind]): Partial<Details['Network']> {
+  if (!('subnets' in details)) return {};
+  const names = new Map(spec.subnets?.map(({ cidr, name }) => [cidr, name]));
+  return {
+    subnets: details.subnets.map((subnet) => ({ ...subnet, name: names.get(subnet.cidr) ?? subnet.name })),
+  };
 }
 
 /** The instances of the firewall's network are brought in line with it. */

@@ -79,7 +79,7 @@ export function adapterOver(account: Account): Adapter {
       Snapshot: adoptingOther(account, snapshotShape),
       Address: adoptingOther(account, addressShape),
       Image: whyNoImage,
-      Network: whyNoNetwork,
+      Network: adoptingOther(account, networkShape),
       Firewall: whyNoFirewall,
     }),
     console: (target, maxBytes) => readConsole(account, target, maxBytes),
@@ -149,8 +149,6 @@ async function endOf(account: Account, ec2: EC2Client, ref: string): Promise<Int
 }
 
 const whyNoImage = 'EC2 does not say which user one logs in as on an image';
-const whyNoNetwork =
-  'a VPC is many objects (subnets, routes, gateways), and what else of the account relies on each cannot be told';
 const whyNoFirewall =
   'a security group may hold for anything in its VPC, and what it allows is more than Landfall can say';
 
@@ -165,7 +163,7 @@ function description(account: Account): Description {
       capability('Volume'),
       capability('Snapshot'),
       capability('Image', { import: whyNoImport, ...notAdopted(whyNoImage) }),
-      capability('Network', notAdopted(whyNoNetwork)),
+      capability('Network'),
       capability('Firewall', notAdopted(whyNoFirewall)),
       capability('Address'),
     ],

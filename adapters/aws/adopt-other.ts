@@ -2,6 +2,7 @@ import { DescribeInstancesCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import type { Adopting, Kind, Present, Removal, Target, Want } from '../contract.ts';
 import { known, managedBy, ofAnotherInstallation, type Tool, type Unmanaged } from '../discovery.ts';
 import { adoptTagged, type Taggable } from './adopt.ts';
+import { vpcs } from './adopt-network.ts';
 import { type Account, reading } from './clients.ts';
 import { discoverOver, labelsOf, pageSize, tools } from './discover.ts';
 import { describeAll, describeOne, describePage, type Found, type ObjectKind } from './objects.ts';
@@ -10,40 +11,50 @@ import { untilGone } from './remove.ts';
 import { type OtherKind, present, type Shape, type View } from './resource.ts';
 import { carries, stampFilters, stampOf, tagValue } from './stamp.ts';
 
-interface Reason {
-  why: string;
+/** What discovery says of an object beyond its tags and place. */
+export interface Sight extends Partial<Unmanaged> {
+  /** It is a part of a machine, and nothing by itself. */
   part?: true;
 }
 
 /** What discovery says of the objects of a kind that can be adopted. */
-interface Look<M extends ObjectKind> {
+export interface Look<M extends ObjectKind> {
   /** Tools beside those that mark machines. */
   tools: Tool[];
-  shown(object: Found<M>): Partial<Unmanaged>;
-  /** Of those objects that cannot be adopted because of others at EC2: the reason, by their ids. `part`: of a machine, and nothing by itself. */
-  bound(ec2: EC2Client, objects: Found<M>[]): Promise<Map<string, Reason>>;
+  /** Objects on one page. */
+  pageSize: number;
+  /** By their ids; `refused` where others at EC2, or what they are, are in the way. */
+  look(ec2: EC2Client, objects: Found<M>[]): Promise<Map<string, Sight>>;
+  /** What is adopted with one, and released with it. */
+  parts?(ec2: EC2Client, object: Found<M>): Promise<Found[]>;
 }
+
+const eachOf = <M extends ObjectKind>(
+  objects: Found<M>[],
+  sight: (object: Found<M>) => Sight,
+): Map<string, Sight> => new Map(objects.map((object) => [object.ref, sight(object)]));
 
 const volumes: Look<'volume'> = {
   tools: [
     { mark: /^(kubernetes\.io\/created-for\/|ebs\.csi\.aws\.com\/)/, by: () => 'a Kubernetes cluster' },
   ],
-  shown: ({ raw }) => ({
-    ...known('diskGiB', raw.Size),
-    ...known('type', raw.VolumeType),
-    ...known('attachedTo', raw.Attachments?.[0]?.InstanceId),
-  }),
-  async bound(ec2, objects) {
+  pageSize,
+  async look(ec2, objects) {
     const held = await disksOf(ec2, objects);
-    const reasons = objects.flatMap(({ ref, raw: { Attachments: attachments = [] } }): [string, Reason][] => {
-      if (attachments.length > 1) return [[ref, { why: `it is attached to ${attachments.length} machines` }]];
+    const bound = ({ ref, raw: { Attachments: attachments = [] } }: Found<'volume'>): Sight => {
+      if (attachments.length > 1) return { refused: `it is attached to ${attachments.length} machines` };
       const disk = held.get(ref);
-      if (disk?.isRoot) return [[ref, { why: `it is the root disk of ${disk.machine}`, part: true }]];
-      if (!disk?.goesToo) return [];
-      const why = `it is deleted with ${disk.machine}: switch its DeleteOnTermination off first`;
-      return [[ref, { why }]];
-    });
-    return new Map(reasons);
+      if (disk?.isRoot) return { refused: `it is the root disk of ${disk.machine}`, part: true };
+      return disk?.goesToo
+        ? { refused: `it is deleted with ${disk.machine}: switch its DeleteOnTermination off first` }
+        : {};
+    };
+    return eachOf(objects, (object) => ({
+      ...known('diskGiB', object.raw.Size),
+      ...known('type', object.raw.VolumeType),
+      ...known('attachedTo', object.raw.Attachments?.[0]?.InstanceId),
+      ...bound(object),
+    }));
   },
 };
 
@@ -73,39 +84,39 @@ const snapshots: Look<'snapshot'> = {
     { mark: /^aws:backup:source-resource$/, by: () => 'AWS Backup' },
     { mark: /^aws:dlm:lifecycle-policy-id$/, by: (value) => `the lifecycle policy ${value}` },
   ],
-  shown: ({ raw }) => ({ ...known('diskGiB', raw.VolumeSize), ...known('volume', raw.VolumeId) }),
-  async bound(ec2, objects) {
-    if (objects.length === 0) return new Map();
+  pageSize,
+  async look(ec2, objects) {
     // Filtered here: a snapshot says nothing of the images that stand on it.
-    const images = await describeAll(ec2, 'image', []);
-    return new Map(
+    const images = objects.length > 0 ? await describeAll(ec2, 'image', []) : [];
+    const standing = new Map(
       images.flatMap(({ ref, raw }) =>
-        (raw.BlockDeviceMappings ?? []).flatMap(({ Ebs }): [string, Reason][] =>
-          Ebs?.SnapshotId ? [[Ebs.SnapshotId, { why: `the image ${ref} stands on it` }]] : [],
-        ),
+        (raw.BlockDeviceMappings ?? []).map(({ Ebs }) => [Ebs?.SnapshotId, ref] as const),
       ),
     );
+    return eachOf(objects, ({ ref, raw }) => ({
+      ...known('diskGiB', raw.VolumeSize),
+      ...known('volume', raw.VolumeId),
+      ...(standing.has(ref) ? { refused: `the image ${standing.get(ref)} stands on it` } : {}),
+    }));
   },
 };
 
 const addresses: Look<'address'> = {
   tools: [],
-  shown: ({ raw }) => ({
-    ...known('attachedTo', raw.InstanceId || undefined),
-    addresses: raw.PublicIp ? [{ type: 'external', address: raw.PublicIp }] : [],
-  }),
-  bound: async (_, objects) =>
-    new Map(
-      objects.flatMap(({ ref, raw }): [string, Reason][] => {
-        if (raw.ServiceManaged) return [[ref, { why: `it is managed by ${raw.ServiceManaged}` }]];
-        return raw.AssociationId && !raw.InstanceId
-          ? [[ref, { why: `it leads to ${raw.NetworkInterfaceId}, which is no machine's` }]]
-          : [];
-      }),
-    ),
+  pageSize,
+  look: async (_, objects) =>
+    eachOf(objects, ({ raw }) => ({
+      ...known('attachedTo', raw.InstanceId || undefined),
+      addresses: raw.PublicIp ? [{ type: 'external', address: raw.PublicIp }] : [],
+      ...(raw.ServiceManaged
+        ? { refused: `it is managed by ${raw.ServiceManaged}` }
+        : raw.AssociationId && !raw.InstanceId
+          ? { refused: `it leads to ${raw.NetworkInterfaceId}, which is no machine's` }
+          : {}),
+    })),
 };
 
-const looks = { volume: volumes, snapshot: snapshots, address: addresses };
+const looks = { volume: volumes, snapshot: snapshots, address: addresses, vpc: vpcs };
 
 /** Adopting and releasing resources whose life is that of one EC2 object, by its tags alone. */
 export function adoptingOther<K extends OtherKind, M extends keyof typeof looks, V extends View<K>>(
@@ -115,15 +126,15 @@ export function adoptingOther<K extends OtherKind, M extends keyof typeof looks,
   const { kind, main } = shape;
   const look = looks[main] as unknown as Look<M>;
 
-  /** Why each cannot be adopted; absent of one that can. */
-  async function reasonsFor(ec2: EC2Client, objects: Found<M>[]): Promise<Map<string, Reason>> {
-    const reasons = await look.bound(ec2, objects);
+  /** What is seen of each, and why it cannot be adopted. */
+  async function sightsOf(ec2: EC2Client, objects: Found<M>[]): Promise<Map<string, Sight>> {
+    const sights = await look.look(ec2, objects);
     for (const { ref, tags } of objects) {
       const tool = managedBy([...tools, ...look.tools], labelsOf(tags), 'tag');
-      const why = stampOf(tags) ? ofAnotherInstallation : tool;
-      if (why) reasons.set(ref, { ...reasons.get(ref), why });
+      const refused = stampOf(tags) ? ofAnotherInstallation : tool;
+      if (refused) sights.set(ref, { ...sights.get(ref), refused });
     }
-    return reasons;
+    return sights;
   }
 
   const taggable: Taggable<Found<M>> = {
@@ -134,7 +145,8 @@ export function adoptingOther<K extends OtherKind, M extends keyof typeof looks,
     },
     refOf: ({ ref }) => ref,
     tagsOf: ({ tags }) => tags,
-    whyRefused: async (ec2, object) => (await reasonsFor(ec2, [object])).get(object.ref)?.why,
+    whyRefused: async (ec2, object) => (await sightsOf(ec2, [object])).get(object.ref)?.refused,
+    ...(look.parts ? { parts: look.parts } : {}),
   };
 
   return {
@@ -143,16 +155,17 @@ export function adoptingOther<K extends OtherKind, M extends keyof typeof looks,
         const named = ref === undefined ? undefined : await describeOne(ec2, main, ref);
         const page =
           ref === undefined
-            ? await describePage(ec2, main, { Filters: [], MaxResults: pageSize }, token)
+            ? await describePage(ec2, main, { Filters: [], MaxResults: look.pageSize }, token)
             : { objects: named ? [named] : [] };
         const theirs = page.objects.filter(
           ({ state, tags }) => state !== 'removing' && stampOf(tags)?.broker !== broker,
         );
-        const reasons = await reasonsFor(ec2, theirs);
+        const sights = await sightsOf(ec2, theirs);
         // The root disk of a machine is found with the machine; alone it is only shown to who names it.
-        const alone = theirs.filter((object) => ref !== undefined || !reasons.get(object.ref)?.part);
-        const items = alone.map(
-          (object): Unmanaged => ({
+        const alone = theirs.filter((object) => ref !== undefined || !sights.get(object.ref)?.part);
+        const items = alone.map((object): Unmanaged => {
+          const { part: _, ...sight } = sights.get(object.ref) ?? {};
+          return {
             kind,
             ref: object.ref,
             ...known('name', tagValue(object.tags, 'Name')),
@@ -161,10 +174,9 @@ export function adoptingOther<K extends OtherKind, M extends keyof typeof looks,
             addresses: [],
             labels: labelsOf(object.tags),
             ...known('createdAt', object.createdAt),
-            ...look.shown(object),
-            ...known('refused', reasons.get(object.ref)?.why),
-          }),
-        );
+            ...sight,
+          };
+        });
         return { items, ...('next' in page ? known('next', page.next) : {}) };
       }),
     async adopt(want, context) {
@@ -177,12 +189,20 @@ export function adoptingOther<K extends OtherKind, M extends keyof typeof looks,
       account.checkRegion(target.location.region);
       const ec2 = account.ec2(target.location.region);
       return untilGone(account, target, context, async () => {
-        const objects = await stamped(ec2, main, target);
-        for (const { ref, tags } of objects) {
+        const mains = await stamped(ec2, main, target);
+        // Who sees it without our stamp sees all of it so: what belongs to it comes first.
+        const parts = await Promise.all([
+          ...mains.map((object) => look.parts?.(ec2, object) ?? []),
+          ...shape.removal
+            .filter((each) => each !== main)
+            .map((each) => describeAll(ec2, each, stampFilters(target.stamp))),
+        ]);
+        const ours = parts.flat().filter(({ tags }) => carries(tags, target.stamp));
+        for (const { ref, tags } of [...ours, ...mains]) {
           context.signal.throwIfAborted();
           await takeOff(ec2, [ref], tags, target.stamp);
         }
-        return objects.length === 0;
+        return ours.length + mains.length === 0;
       });
     },
   };

@@ -8,7 +8,8 @@ import { waitFor } from '../wait.ts';
 import { type Account, changing } from './clients.ts';
 import { whyRefused } from './discover.ts';
 import { findById, isDead, type Machine, toPresent } from './machine.ts';
-import { adopterTag, carries, stampAsTags, stampTags, tagValue } from './stamp.ts';
+import type { Found } from './objects.ts';
+import { adopterTag, carries, stampAsTags, stampOf, stampTags, tagValue } from './stamp.ts';
 
 /** What is adopted is to EC2: found by its id, with tags. */
 export interface Taggable<T> {
@@ -19,6 +20,8 @@ export interface Taggable<T> {
   tagsOf(object: T): Tag[] | undefined;
   /** Why it cannot be adopted, for a person. */
   whyRefused(ec2: EC2Client, object: T): Promise<string | undefined>;
+  /** What is adopted with it. */
+  parts?(ec2: EC2Client, object: T): Promise<Pick<Found, 'ref' | 'tags'>[]>;
 }
 
 /** Tags an existing machine with our stamp, and changes nothing else of it; see `adoptTagged`. */
@@ -83,19 +86,28 @@ async function step<T>(
   ref: string,
   stamp: Stamp,
   mine: string,
-  { kind, tagsOf, whyRefused: why }: Taggable<T>,
+  { kind, tagsOf, whyRefused: why, parts }: Taggable<T>,
 ): Promise<T | undefined> {
   if (!object) throw new ProviderError('NotFound', `there is no ${kind} ${ref} any more`);
   const tags = tagsOf(object);
-  if (carries(tags, stamp)) return object;
+  const partsNow = async () => (await parts?.(ec2, object)) ?? [];
+  if (carries(tags, stamp)) {
+    // Written in one call with it; what came in between is written now.
+    const late = (await partsNow()).filter((part) => stampOf(part.tags) === undefined);
+    if (late.length === 0) return object;
+    await write(ec2, refsOf(late), stampAsTags(stamp, kind));
+    return undefined;
+  }
   const refused = await why(ec2, object);
   if (refused) throw cannotBeAdopted(ref, refused);
   const turn = turnOf(mine, adoptersOf(tags));
   if (turn === 'giveUp') throw adoptedByAnother(ref);
-  if (turn === 'show') await write(ec2, ref, [{ Key: mine, Value: new Date().toISOString() }]);
-  if (turn === 'stamp') await write(ec2, ref, stampAsTags(stamp, kind));
+  if (turn === 'show') await write(ec2, [ref], [{ Key: mine, Value: new Date().toISOString() }]);
+  if (turn === 'stamp') await write(ec2, [ref, ...refsOf(await partsNow())], stampAsTags(stamp, kind));
   return undefined;
 }
+
+const refsOf = (parts: Pick<Found, 'ref'>[]): string[] => parts.map(({ ref }) => ref);
 
 function adoptersOf(tags: Tag[] = []): Record<string, string> {
   return Object.fromEntries(
@@ -103,8 +115,8 @@ function adoptersOf(tags: Tag[] = []): Record<string, string> {
   );
 }
 
-async function write(ec2: EC2Client, ref: string, Tags: Tag[]): Promise<void> {
-  await changing(ec2.send(new CreateTagsCommand({ Resources: [ref], Tags })));
+async function write(ec2: EC2Client, Resources: string[], Tags: Tag[]): Promise<void> {
+  await changing(ec2.send(new CreateTagsCommand({ Resources, Tags })));
 }
 
 /** Takes the adopter's tag away, if it is there. Left behind, it only says who adopted, or is passed over after a while. */

@@ -36,7 +36,7 @@ export const tools: Tool[] = [
   { mark: /^aws:(ec2:fleet-id|ec2spot:fleet-request-id)$/, by: (value) => `the fleet ${value}` },
   { mark: /^(aws:)?eks:cluster-name$/, by: (value) => `the EKS cluster ${value}` },
   { mark: /^karpenter\.sh\/nodepool$/, by: (value) => `Karpenter (node pool ${value})` },
-  { mark: /^kubernetes\.io\/cluster\//, by: () => 'a Kubernetes cluster' },
+  { mark: /^kubernetes\.io\/cluster\//, by: () => 'a Kubernetes cluster', uses: 'shared' },
   { mark: /^elasticbeanstalk:environment-name$/, by: (value) => `Elastic Beanstalk (${value})` },
   { mark: /^aws:cloudformation:stack-name$/, by: (value) => `the CloudFormation stack ${value}` },
 ];

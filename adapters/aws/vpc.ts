@@ -10,14 +10,16 @@ import {
   type RouteTable,
 } from '@aws-sdk/client-ec2';
 import type { NetworkDetails, NetworkWant } from '../contract.ts';
+import { namedSubnets } from '../discovery.ts';
 import { ProviderError } from '../errors.ts';
+import { foundSubnet, othersIn } from './adopt-network.ts';
 import { contains, overlap, parseCidr } from './cidr.ts';
 import { changing, reading } from './clients.ts';
 import { providerCodeOf } from './errors.ts';
 import { describeAll, type Found } from './objects.ts';
 import { deleteIfFree } from './remove.ts';
 import type { Shape, Step, View } from './resource.ts';
-import { stampAsTags, stampFilters, stampOf, tagValue } from './stamp.ts';
+import { stampAsTags, stampFilters, stampOf, stampTags, tagValue } from './stamp.ts';
 
 interface NetworkView extends View<'Network'> {
   subnets: Found<'subnet'>[];
@@ -59,20 +61,19 @@ export const networkShape: Shape<'Network', 'vpc', NetworkView> = {
       mainRoutes(ec2, vpc.ref),
     ]);
     const subnets = allSubnets.filter(({ raw }) => raw.VpcId === vpc.ref);
+    const refs = new Map(subnets.map(({ ref, raw }) => [raw.CidrBlock ?? '', ref]));
     const details: NetworkDetails = {
       cidr: vpc.raw.CidrBlock ?? '',
-      subnets: subnets
-        .map(({ ref, raw, tags, zone }) => ({
-          name: tagValue(tags, 'Name') ?? '',
-          cidr: raw.CidrBlock ?? '',
-          zone,
-          ref,
-        }))
-        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+      subnets: namedSubnets(subnets.map(foundSubnet)).map((subnet) => ({
+        ...subnet,
+        ref: refs.get(subnet.cidr) ?? '',
+      })),
       children: [...subnets, ...gateways].map(({ ref }) => ref),
     };
     const whole =
-      subnets.every(({ state }) => state === 'ready') && gateways.some(leadsTo(vpc.ref)) && leadsOut(routes);
+      subnets.every(({ state }) => state === 'ready') &&
+      // Where what was adopted leads is its owner's to say.
+      (isAdopted(vpc) || (gateways.some(leadsTo(vpc.ref)) && leadsOut(routes)));
     return {
       details,
       state: vpc.state === 'ready' && !whole ? 'creating' : vpc.state,
@@ -81,25 +82,30 @@ export const networkShape: Shape<'Network', 'vpc', NetworkView> = {
       routes,
     };
   },
-  diff({ details }, spec) {
+  diff({ details }, spec, vpc) {
+    // What was adopted is wanted as it is: nothing of it is made anew.
+    if (isAdopted(vpc)) return [];
     const missing = spec.subnets.some(
       ({ name, cidr }) => !details.subnets.some((subnet) => subnet.name === name && subnet.cidr === cidr),
     );
     return missing ? ['subnets'] : [];
   },
-  async step(step, { ref }, view) {
+  async step(step, vpc, view) {
+    if (isAdopted(vpc)) return true;
+    const { ref } = vpc;
     const busy = [await makeSubnets(step, ref, view), await makeGateway(step, ref, view)];
     return !busy.includes(true);
   },
-  async release(ec2, { ref, tags }) {
+  async release(ec2, vpc) {
+    const { ref, tags } = vpc;
     const inside = [{ Name: 'vpc-id', Values: [ref] }];
-    const [nics, groups] = await Promise.all([
+    const [nics, groups, others] = await Promise.all([
       describeAll(ec2, 'networkInterface', inside),
       describeAll(ec2, 'securityGroup', inside),
+      isAdopted(vpc) ? othersIn(ec2, ref) : [],
     ]);
-    const users = [...nics, ...groups.filter(({ raw }) => raw.GroupName !== 'default')].map(
-      (user) => user.ref,
-    );
+    const members = [...nics, ...groups.filter(({ raw }) => raw.GroupName !== 'default')];
+    const users = [...members.map((user) => user.ref), ...others];
     // Before anything of it is deleted: a network that is in use stays whole.
     if (users.length > 0)
       throw new ProviderError('Conflict', `${ref} is used by ${users.slice(0, 5).join(', ')}`, {
@@ -113,6 +119,9 @@ export const networkShape: Shape<'Network', 'vpc', NetworkView> = {
       );
   },
 };
+
+/** Every VPC that we made says when; what existed before has no such tag. */
+const isAdopted = ({ tags }: Found<'vpc'>): boolean => tagValue(tags, stampTags.made) === undefined;
 
 /** EC2 takes /16 to /28, for a VPC and for its subnets. */
 function checkRanges(spec: NetworkWant): void {

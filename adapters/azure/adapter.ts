@@ -2,6 +2,7 @@ import type { Adapter, CallContext, Description, Observation, Present, Target, W
 import { ProviderError } from '../errors.ts';
 import { capability, notAdopted, overAdopting, overKinds } from '../kinds.ts';
 import { adoptMachine } from './adopt.ts';
+import { virtualNetworks } from './adopt-network.ts';
 import { adoptingOther, disks, snapshots as ofDisks, publicAddresses } from './adopt-other.ts';
 import { type Account, type AzureAdapterOptions, openAccount } from './clients.ts';
 import { readConsole } from './console.ts';
@@ -34,6 +35,7 @@ export function adapterOver(account: Account): Adapter {
   const Volume = volumes(account);
   const Snapshot = snapshots(account);
   const Address = addresses(account);
+  const Network = networks(account);
   return {
     describe: async () => description(account),
     offers: (context) => readOffers(account, context),
@@ -48,7 +50,7 @@ export function adapterOver(account: Account): Adapter {
       Volume,
       Snapshot,
       Image: images(account),
-      Network: networks(account),
+      Network,
       Firewall: firewalls(account),
       Address,
     }),
@@ -63,7 +65,7 @@ export function adapterOver(account: Account): Adapter {
       Snapshot: adoptingOther(account, Snapshot, ofDisks),
       Address: adoptingOther(account, Address, publicAddresses),
       Image: whyNoImage,
-      Network: whyNoNetwork,
+      Network: adoptingOther(account, Network, virtualNetworks),
       Firewall: whyNoFirewall,
     }),
     console: (target, maxBytes) => readConsole(account, target, maxBytes),
@@ -107,8 +109,6 @@ async function observe(account: Account, target: Target<'Instance'>, want?: Want
 }
 
 const whyNoImage = 'Azure does not say which user one logs in as on an image';
-const whyNoNetwork =
-  'a virtual network is many objects (subnets, routes, peerings), and what else of the subscription relies on each cannot be told';
 const whyNoFirewall =
   'a security group may hold for anything in its network, and what it allows is more than Landfall can say';
 
@@ -123,7 +123,7 @@ function description(account: Account): Description {
       capability('Volume'),
       capability('Snapshot'),
       capability('Image', { ...imageReasons, ...notAdopted(whyNoImage) }),
-      capability('Network', notAdopted(whyNoNetwork)),
+      capability('Network'),
       capability('Firewall', notAdopted(whyNoFirewall)),
       capability('Address'),
     ],
@@ -134,6 +134,7 @@ function description(account: Account): Description {
       stop: 'stopping deallocates: the machine is no longer paid for, its disk and address are',
       spot: 'an evicted spot machine is deleted; that it was evicted is told by Azure’s Activity Log, some minutes later',
       address: 'a reserved address takes the place of the instance’s own while it is attached',
+      network: 'in an adopted network the security groups of its subnets are its owner’s, and firewalls are refused',
       volume: 'past 4 TiB a volume grows only while its instance is stopped or it is not attached',
     },
   };

@@ -31,15 +31,15 @@ export async function createMachine(
   await making(account, want, context, async (make) => {
     const image = await resolveImage(account, location.region, stamp.broker, imageOf(want));
     const machine = machineBody(want, image, { nic: id('networkInterface'), disk: name });
-    await checkNetwork(account, group, spec);
+    const isHeld = await checkNetwork(account, want);
     context.signal.throwIfAborted();
     await ensureGroup(account, stamp, location.region);
     const subnet = spec.network
       ? spec.network.subnet
       : await ensureNetwork(account, stamp, location.region, context);
     const common = { location: location.region, tags: stampAsTags(stamp) };
-    // In a Network of ours the network's own security group holds, for all that is in it.
-    if (!spec.network)
+    // In a Network that we made the network's own security group holds, for all that is in it.
+    if (!isHeld)
       await make(['networkSecurityGroup'], () =>
         network.networkSecurityGroups.createOrUpdate(group, name, {
           ...common,
@@ -53,7 +53,7 @@ export async function createMachine(
     await make(['networkInterface'], () =>
       network.networkInterfaces.createOrUpdate(group, name, {
         ...common,
-        networkSecurityGroup: spec.network ? undefined : { id: id('networkSecurityGroup') },
+        networkSecurityGroup: isHeld ? undefined : { id: id('networkSecurityGroup') },
         ipConfigurations: [
           {
             name: 'primary',
@@ -148,7 +148,7 @@ export async function checkWant(account: Account, want: Want): Promise<void> {
   account.checkRegion(location.region);
   const image = await resolveImage(account, location.region, stamp.broker, imageOf(want));
   machineBody(want, image, { nic: '', disk: '' });
-  await checkNetwork(account, groupName(stamp.broker, location.region), spec);
+  await checkNetwork(account, want);
   const sizes = await readSizes(account, location.region);
   if (!sizes.some(({ name }) => name === spec.instanceType))
     throw new ProviderError('Invalid', `Azure has no size ${spec.instanceType} in ${location.region}`, {

@@ -14,7 +14,7 @@ import {
 import { type Account, reading } from './clients.ts';
 import { detailsOf, locationOf, reachedBy, readMachine, readSizes, stateOf } from './machine.ts';
 import { type Place, placeOf, refAt, type Seen } from './objects.ts';
-import { stampOf } from './stamp.ts';
+import { stampOf, stampTags } from './stamp.ts';
 
 /** Objects on one page: a page travels through a workflow, whose payloads stay small, and each costs calls of its own. */
 const pageSize = 25;
@@ -115,7 +115,8 @@ function isCursor(account: Account, { token, from = -1 }: Partial<Cursor>): bool
 }
 
 function isTheirs(account: Account, broker: string, object: Seen): boolean {
-  return account.regions.includes(locationOf(object).region) && stampOf(object.tags)?.broker !== broker;
+  // By this tag alone, too: the network that machines share has no more.
+  return account.regions.includes(locationOf(object).region) && object.tags?.[stampTags.broker] !== broker;
 }
 
 /** What the list does not tell of a machine is asked of the machine: whether it runs, and how it is reached. */

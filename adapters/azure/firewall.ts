@@ -2,7 +2,7 @@ import type { ApplicationSecurityGroup, NetworkSecurityGroup, SecurityRule } fro
 import type { FirewallRule, KindAdapter } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import { type Account, changing, ifThere, readingAll } from './clients.ts';
-import { firewallsOf } from './interface.ts';
+import { firewallsOf, madeNetwork } from './interface.ts';
 import { idOf, nameOf, settle } from './objects.ts';
 import { kindAdapter, type Place } from './resource.ts';
 import { hash, stampTags, tagsToWrite } from './stamp.ts';
@@ -27,8 +27,15 @@ export function firewalls(account: Account): KindAdapter<'Firewall'> {
   return kindAdapter<'Firewall', ApplicationSecurityGroup>(account, {
     kind: 'Firewall',
     came: () => true,
-    async check({ spec }, { group }) {
-      const network = nameOf(account, group, 'virtualNetwork', spec.network, '/network');
+    async check(want, { group }) {
+      const { spec } = want;
+      const network = await madeNetwork(account, want, spec.network, '/network');
+      if (network === undefined)
+        throw new ProviderError(
+          'Invalid',
+          `the network ${spec.network} was adopted: what may come in there the security groups of its subnets say, which are its owner's`,
+          { field: '/network' },
+        );
       if (!(await ifThere(networkSecurityGroups.get(group, network))))
         throw new ProviderError('Invalid', `there is no network ${network}`, { field: '/network' });
     },

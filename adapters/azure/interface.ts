@@ -1,9 +1,9 @@
 import type { NetworkInterface, NetworkInterfaceIPConfiguration } from '@azure/arm-network';
-import type { InstanceWant } from '../contract.ts';
+import type { InstanceWant, Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import { type Account, ifThere, reading } from './clients.ts';
-import { idOf, nameOf, type Poller, placeOf, refOf } from './objects.ts';
-import { stampTags } from './stamp.ts';
+import { idOf, isMade, look, madeAt, nameOf, type Poller, placeOf, refAt, refOf } from './objects.ts';
+import { groupName, stampOf, stampTags } from './stamp.ts';
 
 /** A machine's interface carries the machine's name. */
 export function readInterface(
@@ -51,11 +51,16 @@ export function refsOfFirewalls(account: Account, group: string, spec: InstanceW
 /**
  * Sees that the wanted subnet and firewalls are of the machine's network: Azure would take other firewalls,
  * and their rules would not hold.
- * @throws ProviderError `Invalid`
+ * @returns whether the security group of its network holds for it: of one that Landfall made. @throws ProviderError `Invalid`
  */
-export async function checkNetwork(account: Account, group: string, spec: InstanceWant): Promise<void> {
+export async function checkNetwork(
+  account: Account,
+  want: Pick<Want, 'spec' | 'stamp' | 'location'>,
+): Promise<boolean> {
+  const { spec, stamp, location } = want;
+  const group = groupName(stamp.broker, location.region);
   refsOfFirewalls(account, group, spec);
-  const network = spec.network && nameOf(account, group, 'virtualNetwork', spec.network.ref, '/network/ref');
+  const network = spec.network && (await madeNetwork(account, want, spec.network.ref, '/network/ref'));
   if (spec.network && !spec.network.subnet.startsWith(`${spec.network.ref}/subnets/`))
     throw new ProviderError('Invalid', `${spec.network.subnet} is no subnet of the network`, {
       field: '/network/subnet',
@@ -67,4 +72,24 @@ export async function checkNetwork(account: Account, group: string, spec: Instan
     if (network === undefined || found.tags?.[stampTags.network] !== network)
       throw new ProviderError('Invalid', `the firewall ${name} is not of the instance's network`, { field });
   }
+  return network !== undefined;
+}
+
+/**
+ * The name of a network that Landfall made, whose security group holds for all in it; undefined of one that was adopted.
+ * @throws ProviderError `Invalid` at `field` where it is none of Landfall's.
+ */
+export async function madeNetwork(
+  account: Account,
+  { stamp, location }: Pick<Want, 'stamp' | 'location'>,
+  reference: string,
+  field: string,
+): Promise<string | undefined> {
+  const place = placeOf(reference);
+  const isOne = place && refAt(account, 'virtualNetwork', place).toLowerCase() === reference.toLowerCase();
+  const network = isOne && (await look(account, place.group, 'virtualNetwork', place.name));
+  const owner = network ? stampOf(network.tags) : undefined;
+  if (!place || owner?.broker !== stamp.broker)
+    throw new ProviderError('Invalid', `${reference} is no virtualNetwork of this site and region`, { field });
+  return isMade(place, madeAt(owner, location.region)) ? place.name : undefined;
 }

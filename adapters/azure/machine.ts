@@ -5,7 +5,7 @@ import { ProviderError } from '../errors.ts';
 import { type Account, ifThere, readingAll } from './clients.ts';
 import { meaningOf } from './errors.ts';
 import { firewallsOf, readInterface, refsOfFirewalls } from './interface.ts';
-import { idOf, madeAt, notOurs, type ObjectKind, type Place, placeOf, refAt } from './objects.ts';
+import { idOf, isMade, madeAt, notOurs, type ObjectKind, type Place, placeOf, refAt } from './objects.ts';
 import { carries, groupName, namesThatDiffer, stampOf, stampTags, type Tags } from './stamp.ts';
 import { findStamped, readPages, regionOf } from './tagged.ts';
 
@@ -221,14 +221,6 @@ export function readSizes(account: Account, region: string) {
 
 export function locationOf({ location = '', zones }: { location?: string; zones?: string[] }): Location {
   return { region: regionOf(location), zone: zones?.[0] };
-}
-
-/** Has Landfall made it? What was adopted is in a group of its own, or has a name of its own. */
-function isMade(place: Place, made: Place): boolean {
-  return (
-    place.group.toLowerCase() === made.group.toLowerCase() &&
-    place.name.toLowerCase() === made.name.toLowerCase()
-  );
 }
 
 /** The machine as the contract shows it. @throws ProviderError `Conflict` when it carries no stamp. */

@@ -85,6 +85,14 @@ export function madeAt(stamp: Stamp, region: string): Place {
   return { group: groupName(stamp.broker, region), name: objectName(stamp) };
 }
 
+/** Has Landfall made it? What was adopted is in a group of its own, or has a name of its own. */
+export function isMade(place: Place, made: Place): boolean {
+  return (
+    place.group.toLowerCase() === made.group.toLowerCase() &&
+    place.name.toLowerCase() === made.name.toLowerCase()
+  );
+}
+
 /** The one id of an object of whatever group, as its reference: Azure's answers differ in the case of both words. */
 export function refAt(
   account: Pick<Account, 'subscription'>,

@@ -1,10 +1,17 @@
 import type { VirtualNetwork } from '@azure/arm-network';
 import type { KindAdapter } from '../contract.ts';
+import { namedSubnets } from '../discovery.ts';
 import { ProviderError } from '../errors.ts';
+import { rangesOf, subnetsOf } from './adopt-network.ts';
 import { type Account, ifThere, readingAll } from './clients.ts';
-import { idOf } from './objects.ts';
-import { kindAdapter } from './resource.ts';
-import { stampAsTags, stampTags, tagsToWrite } from './stamp.ts';
+import { idOf, isMade, madeAt, type Place, refAt } from './objects.ts';
+import { type Adopted, kindAdapter } from './resource.ts';
+import { stampAsTags, stampOf, stampTags, tagsToWrite } from './stamp.ts';
+
+function isOwn({ tags }: VirtualNetwork, place: Place & { region: string }): boolean {
+  const stamp = stampOf(tags);
+  return stamp !== undefined && isMade(place, madeAt(stamp, place.region));
+}
 
 /** Lets nothing in, from inside the network neither: what firewalls allow stands before it. */
 const denyRule = {
@@ -23,7 +30,7 @@ const denyRule = {
  * A virtual network with its subnets, all of which have one security group, the network's child: the rules of every firewall
  * of the network stand in it (see `firewall.ts`).
  */
-export function networks(account: Account): KindAdapter<'Network'> {
+export function networks(account: Account): KindAdapter<'Network'> & Adopted<'Network', VirtualNetwork> {
   const { virtualNetworks, networkSecurityGroups, applicationSecurityGroups } = account.network;
   return kindAdapter<'Network', VirtualNetwork>(account, {
     kind: 'Network',
@@ -66,18 +73,32 @@ export function networks(account: Account): KindAdapter<'Network'> {
       return tags ? run(() => virtualNetworks.updateTags(group, name, { tags })) : true;
     },
 
-    details: async (network, { group, name }) => ({
-      cidr: network.addressSpace?.addressPrefixes?.[0] ?? '',
-      subnets: (network.subnets ?? []).map((subnet) => ({
-        name: subnet.name ?? '',
-        cidr: subnet.addressPrefix ?? subnet.addressPrefixes?.[0] ?? '',
-        ref: `${idOf(account, group, 'virtualNetwork', name)}/subnets/${subnet.name}`,
-      })),
-      children: [idOf(account, group, 'networkSecurityGroup', name)],
-    }),
+    async details(network, place) {
+      const refs = new Map(
+        (network.subnets ?? []).map(({ name = '', addressPrefix, addressPrefixes }) => [
+          addressPrefix ?? addressPrefixes?.find((prefix) => !prefix.includes(':')),
+          `${refAt(account, 'virtualNetwork', place)}/subnets/${name}`,
+        ]),
+      );
+      const subnets = namedSubnets(subnetsOf(network));
+      return {
+        cidr: rangesOf(network)[0] ?? '',
+        subnets: subnets.map((subnet) => ({ ...subnet, ref: refs.get(subnet.cidr) ?? '' })),
+        // The security groups of one that was adopted are its owner's.
+        children: isOwn(network, place)
+          ? [idOf(account, place.group, 'networkSecurityGroup', place.name)]
+          : [],
+      };
+    },
     differences: () => [],
 
-    async release(_network, { group, name }) {
+    async release({ virtualNetworkPeerings = [] }, { group, name }) {
+      // Azure would let it go, and leave the other end disconnected.
+      const [peering] = virtualNetworkPeerings;
+      if (peering)
+        throw new ProviderError('Conflict', `${name} is joined to another network by ${peering.name}`, {
+          providerCode: 'NetworkInUse',
+        });
       // Azure would let the network go from under its firewalls: only interfaces hold it.
       for (const firewall of await readingAll(applicationSecurityGroups.list(group)))
         if (firewall.tags?.[stampTags.network] === name)

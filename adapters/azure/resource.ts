@@ -184,9 +184,9 @@ export function kindAdapter<K extends OtherKind, T extends Seen>(
 
     remove: (target, context) =>
       removeResource(account, target, context, async (stamp) => {
-        const place = madeAt(stamp, target.location.region);
-        const thing = sort.release && (await find(stamp, place));
-        if (thing && thing.provisioningState !== 'Deleting') await sort.release?.(thing, place, context);
+        if (!sort.release) return;
+        const { thing, place } = (await findTarget({ ...target, stamp } as Target)) ?? {};
+        if (thing && thing.provisioningState !== 'Deleting') await sort.release(thing, place!, context);
       }),
   };
 }

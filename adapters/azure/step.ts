@@ -12,9 +12,10 @@ export async function stepMachine(
   account: Account,
   machine: VirtualMachine,
   { group, name }: Place,
-  { spec, stamp, location }: Want<'Instance'>,
+  want: Want<'Instance'>,
   run: Run,
 ): Promise<boolean> {
+  const { spec, stamp, location } = want;
   const machines = account.compute.virtualMachines;
   const ours = groupName(stamp.broker, location.region);
   const power = powerOf(machine);
@@ -23,7 +24,7 @@ export async function stepMachine(
   const nic = hasOwnFirewalls(spec) ? await readInterface(account, group, name) : undefined;
   const wanted = refsOfFirewalls(account, ours, spec);
   if (hasOwnFirewalls(spec) && firewallsOf(account, ours, nic).join() !== wanted.join()) {
-    await checkNetwork(account, ours, spec);
+    await checkNetwork(account, want);
     // Not to be seen yet (A6).
     if (!nic) return false;
     return run(() =>

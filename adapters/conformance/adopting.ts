@@ -36,7 +36,7 @@ export async function discoverAll(
 
 /** What is wanted of something that is to be adopted: what it is. */
 export function adoption<K extends Kind>(subject: Subject, resource: string, found: Unmanaged): Want<K> {
-  const { kind, ref, location, diskGiB = 0, volume = '', attachedTo } = found;
+  const { kind, ref, location, diskGiB = 0, volume = '', attachedTo, cidr = '', subnets = [] } = found;
   const { spec, stamp } = subject.want(resource, 1);
   const { image: _, ...machine } = spec;
   const named = { name: 'adopted', labels: {} };
@@ -44,6 +44,7 @@ export function adoption<K extends Kind>(subject: Subject, resource: string, fou
     Instance: { ...machine, sshKeys: [] },
     Volume: { ...named, sizeGiB: diskGiB, type: 'standard', attachedTo },
     Snapshot: { ...named, volume },
+    Network: { ...named, cidr, subnets },
     Address: { ...named, attachedTo },
   };
   if (!specs[kind]) throw new Error(`the suite does not know what is wanted of a ${kind} that exists`);
@@ -60,6 +61,7 @@ export function targetOfWant<K extends Kind>(want: Want<K>, ref?: string): Targe
 /** What a discovery says of a thing, in the words of its details. */
 export function detailsShown(found: Unmanaged): Record<string, unknown> {
   const { kind, power, instanceType, vcpus, memoryGiB, diskGiB, attachedTo, addresses } = found;
+  if (kind === 'Network') return { cidr: found.cidr, subnets: found.subnets };
   if (kind === 'Instance') return { power, instanceType, vcpus, memoryGiB };
   return {
     ...(diskGiB === undefined ? {} : { sizeGiB: diskGiB }),

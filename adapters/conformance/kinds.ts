@@ -169,6 +169,33 @@ export function kindsSuite(
     describe('network', () => {
       lifeRules(() => subject, lives.Network, limits);
       adoptRules(lives.Network);
+      step('Network', 'adopt: an instance is made in one, which does not go from under it', async () => {
+        for (const verb of ['create', 'release', 'adopt'])
+          if (!(await can(adapter, 'Network', verb))) return;
+        const { ref, stamp, location } = await make(lives.Network, randomUUID());
+        await releaseFully(adapter, { kind: 'Network', stamp, location, ref });
+        const [found] = await discoverAll(adapter, subject, 'Network', ref);
+        const want = adoption<'Network'>(subject, randomUUID(), found!);
+        await adapter.adopt(want, context());
+        const settled = { ...want, adopted: { ref, settled: true } };
+        const { details } = await ensureReady(adapter, settled);
+        const subnet = details.subnets[0]?.ref ?? '';
+        const machine = subject.want(randomUUID(), 1, { network: { ref, subnet } });
+        const { addresses } = (await ensureReady(adapter, machine)).details;
+        expect(addresses.find(({ type }) => type === 'internal')?.address).toMatch(`${prefixOf(1)}.1.`);
+
+        const target = { kind: 'Network', stamp: want.stamp, location: want.location } as const;
+        const there = (await truthOf(subject, want.stamp.resource)).map((thing) => thing.ref);
+        const refused = await adapter.remove(target, context()).catch((error: unknown) => error);
+        if (refused instanceof Error) await errorOf(Promise.reject(refused), 'Conflict');
+        else expect(refused).toMatchObject({ done: false });
+        // It stays whole.
+        expect((await subject.truth()).map((thing) => thing.ref)).toEqual(expect.arrayContaining(there));
+        await removeFully(adapter, subject.target(machine.stamp.resource));
+        await removeFully(adapter, target);
+        expect(await truthOf(subject, want.stamp.resource)).toEqual([]);
+        expect((await subject.truth()).map((thing) => thing.ref)).not.toContain(ref);
+      });
       step('Network', 'a network has its subnets, each with its reference', async () => {
         if (!(await can(adapter, 'Network', 'create'))) return;
         estate.network = await make(lives.Network, ids.network);

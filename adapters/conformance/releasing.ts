@@ -110,7 +110,8 @@ export function releasingRules(
       await adapter.release(someoneElses, context()).catch((error: unknown) => {
         if (!isNotOurs(error)) throw error;
       });
-      expect(await truthOf(subject, want.stamp.resource)).toMatchObject([{ ref, broker: subject.broker }]);
+      const ours = await truthOf(subject, want.stamp.resource);
+      expect(ours).toContainEqual(expect.objectContaining({ ref, broker: subject.broker }));
       await releaseFully(adapter, target);
       expect(await discoverAll(adapter, subject, kind, ref)).toEqual([before]);
     },

@@ -6,6 +6,7 @@ import {
   holderOf,
   managedAlready,
   managedAs,
+  type ResourceSpec,
   siteQueues,
 } from '@landfall/store';
 import { getSite } from '@landfall/store/sites.ts';
@@ -48,7 +49,7 @@ export const adoptionHandlers = {
       throw new Problem('conflict', `${externalReference} cannot be adopted: ${refused}.`, {
         errors: [{ pointer: '/externalReference', message: refused, value: externalReference }],
       });
-    if (kind === 'Volume' || kind === 'Snapshot' || kind === 'Address') {
+    if (kind === 'Volume' || kind === 'Snapshot' || kind === 'Network' || kind === 'Address') {
       const adopted = await adoptOther(db, {
         ...requester,
         ...asker,
@@ -57,7 +58,7 @@ export const adoptionHandlers = {
         labels,
         externalReference: found.ref,
         at: { site, provider: siteSpec.provider, ...found.location },
-        spec: kind === 'Volume' ? { sizeGiB: found.diskGiB } : {},
+        spec: otherSpecOf(found),
         attachedTo: found.attachedTo,
         volume: found.volume,
         validateOnly: query.validateOnly,
@@ -102,7 +103,9 @@ export const adoptionHandlers = {
 } satisfies Partial<Handlers>;
 
 /** Why what the provider does not say the size of cannot be had: limits, ledger and policies need a machine's, and a volume only grows. */
-function unknownSize({ kind, vcpus, memoryGiB, diskGiB }: Unmanaged): string | undefined {
+function unknownSize({ kind, vcpus, memoryGiB, diskGiB, cidr, subnets }: Unmanaged): string | undefined {
+  if (kind === 'Network')
+    return cidr && subnets?.length ? undefined : 'its provider does not say which addresses it has';
   if (kind === 'Volume') return diskGiB ? undefined : 'its provider does not say how large it is';
   if (kind !== 'Instance') return undefined;
   return vcpus && memoryGiB
@@ -122,6 +125,12 @@ function specOf(found: Unmanaged): InstanceSpec {
     power: power === 'running' || power === 'pending' ? 'running' : 'stopped',
     publicAddress: addresses.some(({ type }) => type === 'external'),
   } as InstanceSpec;
+}
+
+/** The same of anything else: what its provider calls the type of a volume is none that can be asked for. */
+function otherSpecOf({ kind, diskGiB, cidr, subnets }: Unmanaged): ResourceSpec {
+  if (kind === 'Volume') return { sizeGiB: diskGiB };
+  return kind === 'Network' ? { cidr, subnets } : {};
 }
 
 async function findUnmanaged(

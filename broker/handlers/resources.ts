@@ -75,7 +75,7 @@ function handlersOf<K extends ResourceKind, P extends string>(kind: K, plural: P
 }
 
 /** Letting go of one, of the kinds that can go on without Landfall. */
-function releaseOf<K extends 'Volume' | 'Snapshot' | 'Address'>(kind: K) {
+function releaseOf<K extends 'Volume' | 'Snapshot' | 'Network' | 'Address'>(kind: K) {
   return {
     [`release${kind}`]: async (call: unknown, { db }: BrokerParts) => {
       const { params, query, ifMatch, requester } = input(call);
@@ -100,5 +100,6 @@ export const resourceHandlers = {
   ...handlersOf('CustomImage', 'CustomImages'),
   ...releaseOf('Volume'),
   ...releaseOf('Snapshot'),
+  ...releaseOf('Network'),
   ...releaseOf('Address'),
 };

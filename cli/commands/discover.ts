@@ -1,6 +1,6 @@
 /** `landfall discover`: what exists at sites without Landfall. */
 import type { Schemas } from '@landfall/model';
-import { gib, moment, number } from '@landfall/model/quantities.ts';
+import { counted, gib, moment, number } from '@landfall/model/quantities.ts';
 import { body } from '../connection/broker.ts';
 import { exitCodes, ProblemError, usageError } from '../errors.ts';
 import { type Kind, kindNamed } from '../kinds.ts';
@@ -40,8 +40,9 @@ const columns: Column<Unmanaged>[] = [
   },
 ];
 
-/** `2 vCPU, 1 GiB memory, 8 GiB disk`, as far as it is known; of what is no machine, `8 GiB`. */
-export function sizeOf({ kind, vcpus, memoryGiB, diskGiB }: Unmanaged): string | undefined {
+/** `2 vCPU, 1 GiB memory, 8 GiB disk`, as far as it is known; of a network `10.0.0.0/16, 2 subnets`; of anything else `8 GiB`. */
+export function sizeOf({ kind, vcpus, memoryGiB, diskGiB, cidr, subnets }: Unmanaged): string | undefined {
+  if (cidr !== undefined) return `${cidr}, ${counted(subnets?.length ?? 0, 'subnet')}`;
   if (kind !== 'Instance') return diskGiB === undefined ? undefined : gib(diskGiB);
   const parts = [
     vcpus === undefined ? undefined : `${number(vcpus)} vCPU`,

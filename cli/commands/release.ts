@@ -1,4 +1,4 @@
-/** `landfall release`: lets go of machines, volumes, snapshots and addresses without deleting them. */
+/** `landfall release`: lets go of machines, volumes, networks and the like without deleting them. */
 import { type Released, releasable, requestRelease, whatStays } from '../adoption.ts';
 import { exitCodes, ProblemError, usageError } from '../errors.ts';
 import { notFound } from '../kinds.ts';
@@ -25,7 +25,7 @@ export async function release(
   const [kind, names] = kindAndNames(kindWord, given);
   if (!(releasable as readonly string[]).includes(kind.kind))
     throw usageError(
-      `A ${kind.singular} cannot be released; an instance, a volume, a snapshot or an address can.`,
+      `A ${kind.singular} cannot be released; an instance, a volume, a snapshot, a network or an address can.`,
     );
   if (names.length === 0)
     throw usageError(`Which ${kind.singular}?`, `\`landfall get ${kind.plural}\` lists them.`);

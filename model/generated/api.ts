@@ -807,6 +807,27 @@ export interface paths {
         patch: operations["updateNetwork"];
         trace?: never;
     };
+    "/v1/projects/{project}/networks/{resource}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let go of it. It stays as it is at its provider and is Landfall's no more; it ends as Released. */
+        post: operations["releaseNetwork"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{project}/firewalls": {
         parameters: {
             query?: never;
@@ -1735,6 +1756,14 @@ export interface components {
             attachedTo?: string;
             /** @description External reference of the volume that a snapshot is of, which may be gone. */
             volume?: string;
+            /** @description Of a network that can be adopted. */
+            cidr?: components["schemas"]["Cidr"];
+            /** @description Its subnets, under the names that they have once it is adopted. */
+            subnets?: {
+                name: string;
+                cidr: string;
+                zone?: string;
+            }[];
             addresses: {
                 /** @enum {string} */
                 type: "internal" | "external";
@@ -5530,6 +5559,47 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Operation"];
                 };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    releaseNetwork: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+                /** @description The ETag last read. */
+                "If-Match"?: components["parameters"]["ifMatchOptional"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];

@@ -34,7 +34,17 @@ export async function plant(
       return make('CreateSnapshot', { VolumeId }, 'snapshotId');
     },
     Image: () => make('RegisterImage', { Name: randomUUID() }, 'imageId'),
-    Network: () => make('CreateVpc', { CidrBlock: '10.200.0.0/16' }, 'vpc', 'vpcId'),
+    async Network() {
+      const VpcId = await make('CreateVpc', { CidrBlock: '10.200.0.0/16' }, 'vpc', 'vpcId');
+      const AvailabilityZone = `${region}b`;
+      await make(
+        'CreateSubnet',
+        { VpcId, CidrBlock: '10.200.1.0/24', AvailabilityZone },
+        'subnet',
+        'subnetId',
+      );
+      return VpcId;
+    },
     Firewall: () =>
       make('CreateSecurityGroup', { GroupName: randomUUID(), GroupDescription: 'theirs' }, 'groupId'),
     Address: () => make('AllocateAddress', { Domain: 'vpc' }, 'allocationId'),
