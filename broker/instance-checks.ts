@@ -234,7 +234,8 @@ function unknown(names: readonly string[], known: string[], pointer: string, wha
   });
 }
 
-function refuse(errors: ProblemError[], code: ProblemCode = 'unprocessable'): void {
+/** Throws a problem of these errors, where there are any. */
+export function refuse(errors: ProblemError[], code: ProblemCode = 'unprocessable'): void {
   if (errors.length === 0) return;
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
   throw new Problem(code, `${errors[0]!.pointer || 'the request'}: ${errors[0]!.message}${more}.`, {

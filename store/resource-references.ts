@@ -19,6 +19,8 @@ export interface Referred {
   host: string | null;
   ref: string | null;
   spec: ResourceSpec;
+  /** What it says of its data; null: nothing. */
+  dataClass: string | null;
   deleted_at: Date | null;
   gone_at: Date | null;
 }
@@ -28,11 +30,11 @@ export async function referredTo(db: Queryable, ids: readonly string[]): Promise
   if (ids.length === 0) return [];
   const { rows } = await sql<Referred>`
     select id, kind, name, state, status->>'site' as site, status->>'region' as region, status->>'zone' as zone,
-           status->>'host' as host, status->>'externalReference' as ref, spec, deleted_at, gone_at
+           status->>'host' as host, status->>'externalReference' as ref, spec, spec->>'dataClass' as "dataClass", deleted_at, gone_at
       from resources where id = any(${ids}::uuid[])
     union all
     select id, 'Instance', name, state, status->>'site', status->>'region', status->>'zone',
-           status->>'host', status->>'externalReference', '{}'::jsonb, deleted_at, gone_at
+           status->>'host', status->>'externalReference', '{}'::jsonb, spec->>'dataClass', deleted_at, gone_at
       from instances where id = any(${ids}::uuid[])`.execute(db);
   return rows;
 }
@@ -40,7 +42,7 @@ export async function referredTo(db: Queryable, ids: readonly string[]): Promise
 /**
  * Finds what the spec names, and sees that it can be: each there and staying, all in one place, and a place that can be told.
  * @param row of a resource that exists: what it was made from may be gone by now.
- * @returns ids of what it names, and the size of the snapshot where the spec gives none.
+ * @returns ids of what it names, and what follows from that where the spec does not say it: the size and the class of its data.
  * @throws StoreError `invalid` with the pointer.
  */
 export async function resolveReferences(
@@ -50,7 +52,7 @@ export async function resolveReferences(
   kind: ResourceKind,
   spec: ResourceSpec,
   row?: ResourceRow,
-): Promise<{ referred: string[]; sizeGiB?: number }> {
+): Promise<{ referred: string[]; implied: Pick<ResourceSpec, 'sizeGiB' | 'dataClass'> }> {
   const found: { reference: Reference; at: Referred }[] = [];
   for (const reference of referencesOf(spec)) {
     if (row && reference.source && row.status.readyAt) continue;
@@ -63,6 +65,7 @@ export async function resolveReferences(
     if (site) await checkCapability(tx, { site, host }, kind, spec);
   }
   for (const { reference, at } of found) checkReach(spec, reference, at, row);
+  const implied: Pick<ResourceSpec, 'sizeGiB' | 'dataClass'> = dataClassOf(kind, spec, found);
   const snapshot = found.find(({ at }) => at.kind === 'Snapshot');
   if (!row && snapshot && kind === 'Volume') {
     const least = await snapshotSize(tx, snapshot.at.id);
@@ -72,10 +75,28 @@ export async function resolveReferences(
         `must be at least ${least}, the size of snapshot ${snapshot.at.name}, is ${spec.sizeGiB}`,
         '/spec/sizeGiB',
       );
-    return { referred: found.map(({ at }) => at.id), sizeGiB: spec.sizeGiB ?? least };
+    if (least !== undefined && spec.sizeGiB === undefined) implied.sizeGiB = least;
   }
-  return { referred: found.map(({ at }) => at.id) };
+  return { referred: found.map(({ at }) => at.id), implied };
 }
+
+/**
+ * The class of the data of what names these: that of what it is made from, else of what it is attached to. It is kept with the
+ * resource, since its data outlives both.
+ */
+function dataClassOf(
+  kind: ResourceKind,
+  spec: ResourceSpec,
+  found: readonly { reference: Reference; at: Pick<Referred, 'dataClass'> }[],
+): Pick<ResourceSpec, 'dataClass'> {
+  if (!holdsData.has(kind) || spec.dataClass !== undefined) return {};
+  const first = [...found]
+    .sort((a, b) => Number(b.reference.source) - Number(a.reference.source))
+    .find(({ at }) => at.dataClass);
+  return first ? { dataClass: first.at.dataClass! } : {};
+}
+
+const holdsData: ReadonlySet<ResourceKind> = new Set(['Volume', 'Snapshot', 'CustomImage']);
 
 async function snapshotSize(tx: Tx, id: string): Promise<number | undefined> {
   const { rows } = await sql<{ size: number | null }>`

@@ -148,6 +148,8 @@ export interface ResourceRequest extends Requester {
   labels?: Record<string, string>;
   spec: ResourceSpec;
   validateOnly?: boolean;
+  /** Throws where it may not be made: `spec` with what follows from what it names, whose ids are given. */
+  admit?: (tx: Tx, spec: ResourceSpec, referred: readonly string[]) => Promise<void>;
 }
 
 /** Commits the resource (generation 1), its operation, the outbox row and the event, or nothing. */
@@ -166,7 +168,8 @@ export async function createResource(
   );
   try {
     return await db.transaction().execute(async (tx) => {
-      const { referred, sizeGiB } = await resolveReferences(tx, request.organization, project, kind, spec);
+      const { referred, implied } = await resolveReferences(tx, request.organization, project, kind, spec);
+      await request.admit?.(tx, { ...spec, ...implied }, referred);
       if (request.validateOnly) {
         const other = await tx
           .selectFrom('resources')
@@ -187,7 +190,7 @@ export async function createResource(
           project,
           name,
           labels: JSON.stringify(labels),
-          spec: JSON.stringify({ ...spec, ...(sizeGiB === undefined ? {} : { sizeGiB }) }),
+          spec: JSON.stringify({ ...spec, ...implied }),
           status: JSON.stringify({ state: 'Pending', observedGeneration: 0 }),
           refers_to: referred,
         })
@@ -254,10 +257,18 @@ export async function changeResource(
     const row = await findResourceRow(tx, kind, change.project, change.resource, true);
     checkResourceChangeable(row, change.ifMatch);
     const labels = merged(row.labels, change.patch.labels ?? {});
-    const spec = checkedSpec(kind, merged(row.spec, change.patch.spec ?? {}));
-    if ((spec.sizeGiB ?? 0) < (row.spec.sizeGiB ?? 0))
+    const asked = checkedSpec(kind, merged(row.spec, change.patch.spec ?? {}));
+    if ((asked.sizeGiB ?? 0) < (row.spec.sizeGiB ?? 0))
       throw new StoreError('invalid', `a volume only grows: it has ${row.spec.sizeGiB} GiB`, '/spec/sizeGiB');
-    const { referred } = await resolveReferences(tx, change.organization, row.project, kind, spec, row);
+    const { referred, implied } = await resolveReferences(
+      tx,
+      change.organization,
+      row.project,
+      kind,
+      asked,
+      row,
+    );
+    const spec = { ...asked, ...implied };
     const same =
       JSON.stringify(sorted(spec)) === JSON.stringify(sorted(row.spec)) &&
       JSON.stringify(sorted(labels)) === JSON.stringify(sorted(row.labels));

@@ -50,7 +50,7 @@ export const generators: readonly Generator[] = [
       writeFileSync(target, await formattedJson(policySchema()));
     },
   },
-  ...(['request', 'offers', 'estate'] as const).map((kind) => ({
+  ...(['request', 'offers', 'places', 'estate'] as const).map((kind) => ({
     input: 'policies/file/schema.ts',
     output: `policies/schema/${kind}.schema.json`,
     make: async (input: string, target: string) => {

@@ -370,15 +370,17 @@ async function converge(turn: ResourceTurn): Promise<Step> {
     await turn.fail(message, { code: 'NotFound' });
     return next(turn);
   }
-  const place = await resourcePlace(tx, turn.organization, row.kind, row.spec, referred);
+  const { organization } = turn;
+  const { project, kind, name, labels, spec } = row;
+  const place = await resourcePlace(tx, { organization, project, kind, name, labels, spec }, referred);
   if ('refused' in place) {
-    await turn.fail(place.refused, { code: 'Invalid', field: `/spec${place.field}` });
+    await turn.fail(place.refused, { code: place.code, field: `/spec${place.field}` });
     return next(turn);
   }
   const attempt = row.attempt + 1;
   const { site, region, zone, host, provider } = place;
-  const kind = adapterKinds[row.kind];
-  turn.intent = await openResourceIntent(tx, { resource: row.id, attempt, kind, site, region, zone, host });
+  const there = { kind: adapterKinds[kind], site, region, zone, host };
+  turn.intent = await openResourceIntent(tx, { resource: row.id, attempt, ...there });
   const where = `${site} ${host ?? zone ?? region}`;
   await turn.writeStatus(
     {

@@ -12,6 +12,7 @@ import {
 } from '@landfall/store';
 import type { BrokerParts } from '../broker.ts';
 import type { Call, Handlers } from '../handler.ts';
+import { checkResourcePolicies } from '../resource-checks.ts';
 import { accepted } from './instances.ts';
 
 /** What the calls about every kind have in common: which fields a kind's spec has, the API document has checked already. */
@@ -38,6 +39,7 @@ function handlersOf<K extends ResourceKind, P extends string>(kind: K, plural: P
         ...body,
         project: params.project,
         validateOnly: query.validateOnly,
+        admit: checkResourcePolicies({ ...requester, ...params, ...body, kind }),
       });
       return made ? accepted(made.operation, made.resource.revision) : { status: 204 };
     },

@@ -134,7 +134,9 @@ function readable(recorded: StoredRequest[]): Recorded[] {
   return recorded.flatMap(({ rules: written, request, ...rest }) => {
     const { rules, problems } = parseRequestRules(written, 'request');
     if (problems.some(({ severity }) => severity === 'error')) return [];
-    return [{ ...rest, request: request as Recorded['request'], requestRules: rules }];
+    // What was recorded before requests had a kind was for an instance.
+    const asked = { kind: 'Instance', ...request } as Recorded['request'];
+    return [{ ...rest, request: asked, requestRules: rules }];
   });
 }
 

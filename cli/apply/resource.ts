@@ -9,7 +9,7 @@ import { type ApplyOptions, additions, cannotChange, type Outcome } from './outc
 
 /** The fields of each kind that the API changes in place. */
 const changeable: Record<ResourceKind, string[]> = {
-  Volume: ['sizeGiB', 'attachedTo'],
+  Volume: ['sizeGiB', 'attachedTo', 'dataClass'],
   Snapshot: [],
   Network: [],
   Firewall: ['rules', 'appliesTo'],
@@ -30,6 +30,7 @@ const unowned = [
   'architecture',
   'user',
   'minDiskGiB',
+  'dataClass',
 ];
 
 /** Status reports move the ETag too, so a stale one is read again this often. */

@@ -73,8 +73,11 @@ const volume = {
   type: 'value',
   snapshot: 'value',
   attachedTo: 'value',
+  dataClass: 'value',
 } satisfies Keys<Required<Schemas['VolumeSpec']>>;
-const snapshot = { ...place, volume: 'value' } satisfies Keys<Required<Schemas['SnapshotSpec']>>;
+const snapshot = { ...place, volume: 'value', dataClass: 'value' } satisfies Keys<
+  Required<Schemas['SnapshotSpec']>
+>;
 const network = { ...place, cidr: 'value', subnets: 'value' } satisfies Keys<
   Required<Schemas['NetworkSpec']>
 >;
@@ -91,6 +94,7 @@ const customImage = {
   architecture: 'value',
   user: 'value',
   minDiskGiB: 'value',
+  dataClass: 'value',
 } satisfies Keys<Required<Schemas['CustomImageSpec']>>;
 
 /** The kinds in the order they are applied: what others refer to comes first. */

@@ -2014,6 +2014,8 @@ export interface components {
             snapshot?: components["schemas"]["Name"];
             /** @description The instance it is attached to. */
             attachedTo?: components["schemas"]["Name"];
+            /** @description What policies read as request.dataClass. Default: that of what it is made from, else of the instance it is attached to. */
+            dataClass?: string;
         };
         VolumeInput: {
             name: components["schemas"]["Name"];
@@ -2026,6 +2028,7 @@ export interface components {
             };
             spec?: {
                 sizeGiB?: number;
+                dataClass?: string | null;
                 attachedTo?: components["schemas"]["Name"] | null;
             };
         };
@@ -2067,6 +2070,8 @@ export interface components {
             host?: components["schemas"]["HostName"];
             /** @description Absent of one that was adopted, where its volume is not the project's. */
             volume?: components["schemas"]["Name"];
+            /** @description What policies read as request.dataClass. Default: that of what it is made from. */
+            dataClass?: string;
         };
         NewSnapshotSpec: {
             /** @description Where. Not needed where it follows from what it names, or where there is one site. */
@@ -2078,6 +2083,8 @@ export interface components {
             host?: components["schemas"]["HostName"];
             /** @description Absent of one that was adopted, where its volume is not the project's. */
             volume: components["schemas"]["Name"];
+            /** @description What policies read as request.dataClass. Default: that of what it is made from. */
+            dataClass?: string;
         };
         SnapshotInput: {
             name: components["schemas"]["Name"];
@@ -2315,6 +2322,8 @@ export interface components {
             user?: string;
             /** @default 1 */
             minDiskGiB: number;
+            /** @description What policies read as request.dataClass. Default: that of what it is made from. */
+            dataClass?: string;
         };
         CustomImageInput: {
             name: components["schemas"]["Name"];
@@ -2909,6 +2918,7 @@ export interface components {
         };
         /** @description A request as the rules saw it. What was not asked for has its neutral value. No user data. */
         RecordedRequest: {
+            kind?: string;
             name: string;
             project: string;
             organization: string;

@@ -10,6 +10,7 @@ export interface Description {
 const of = (example: string, about: string): Description => ({ about, example });
 
 const request: Record<keyof typeof REQUEST_ATTRIBUTES, Description> = {
+  kind: of('"Volume"', 'Instance, Volume, Snapshot, Network, Firewall, Address or CustomImage.'),
   name: of('"web-1"', "The resource's name."),
   project: of('"shop"', 'The project it is for.'),
   organization: of('"default"', 'The organization of the project.'),

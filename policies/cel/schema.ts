@@ -7,6 +7,7 @@ export type AttributeType = 'string' | 'int' | 'double' | 'bool' | 'list<string>
 
 /** `request` as CEL sees it. Sizes that may be fractions are doubles, counts are ints. */
 export const REQUEST_ATTRIBUTES: Record<keyof PlacementRequest, AttributeType> = {
+  kind: 'string',
   name: 'string',
   project: 'string',
   organization: 'string',

@@ -1,5 +1,6 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { OFFER_ATTRIBUTES, REQUEST_ATTRIBUTES, RESOURCE_ATTRIBUTES } from '../cel/schema.ts';
+import { RESOURCE_KINDS } from '../place/types.ts';
 import { type Domain, numbers, texts } from './domains.ts';
 
 /** An attribute, or a label, that an expression names. */
@@ -67,6 +68,7 @@ export function attributeKey({ root, name, entry }: Attribute): string {
 
 /** Texts that an attribute is limited to by the broker itself. */
 export const CLOSED: Record<string, readonly string[]> = {
+  'request.kind': RESOURCE_KINDS,
   'request.market': ['onDemand', 'spot', 'any'],
   'request.architecture': ['x86_64', 'arm64', 'any'],
   'offer.market': ['onDemand', 'spot'],

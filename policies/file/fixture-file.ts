@@ -1,4 +1,4 @@
-/** Files that the tests of policies name: what a test has in `request`, `offers` or `estate`, in a file of its own. */
+/** Files that the tests of policies name: what a test has in `request`, `offers`, `places` or `estate`, in a file of its own. */
 import type { Document, Node } from 'yaml';
 import { reading } from './parse.ts';
 import type { Problem } from './problems.ts';

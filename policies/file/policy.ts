@@ -108,6 +108,8 @@ export interface PolicyTest {
   request: Partial<PlacementRequest> | string;
   /** Null: the catalogue. */
   offers: Record<string, unknown>[] | string | null;
+  /** Of a request of another kind than Instance, in place of offers. Null: the regions of the catalogue. */
+  places: Record<string, unknown>[] | string | null;
   /** Machines that exist already; see {@link EstateMachine}. */
   estate: Record<string, unknown>[] | string;
   /** ISO time the test is at; null = now. */

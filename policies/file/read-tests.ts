@@ -1,8 +1,10 @@
 import { DESCRIPTIONS } from '../cel/descriptions.ts';
 import { OFFER_ATTRIBUTES, REQUEST_ATTRIBUTES, RESOURCE_ATTRIBUTES } from '../cel/schema.ts';
-import type { PlacementRequest } from '../place/types.ts';
+import { OFFER_OF_PLACE } from '../kinds/known.ts';
+import { type PlacementRequest, RESOURCE_KINDS } from '../place/types.ts';
 import type { PolicyTest } from './policy.ts';
 import {
+  choice,
   type Entry,
   flag,
   instant,
@@ -22,6 +24,9 @@ const PLACED_FIELDS = [
 ];
 
 const { price: _, currency: __, ...OFFER_FIELDS } = OFFER_ATTRIBUTES;
+const PLACE_FIELDS = Object.fromEntries(
+  Object.entries(OFFER_FIELDS).filter(([name]) => OFFER_OF_PLACE.has(name)),
+);
 
 const JSON_TYPES: Record<string, { words: string; schema: Shape<unknown>['schema'] }> = {
   string: { words: 'text', schema: { type: 'string' } },
@@ -58,7 +63,7 @@ function attributes(
   const entries = Object.entries(types).map(([name, type]): [string, Entry<unknown>] => [
     name,
     (needed.includes(name) ? required : optional)(
-      attribute(type),
+      root === 'request' && name === 'kind' ? choice(RESOURCE_KINDS) : attribute(type),
       `${DESCRIPTIONS[root][name]!.about} (${type})`,
     ),
   ]);
@@ -125,6 +130,7 @@ const expectation: Shape<PolicyTest['expect']> = {
 export interface FixtureValue {
   request: Record<string, unknown>;
   offers: Record<string, unknown>[];
+  places: Record<string, unknown>[];
   estate: Record<string, unknown>[];
 }
 
@@ -141,6 +147,10 @@ export const FIXTURES: { [K in FixtureKind]: { words: string; shape: Shape<Fixtu
     shape: list(attributes('offer', OFFER_FIELDS, ['provider', 'region', 'instanceType', 'pricePerHour']), {
       min: 1,
     }),
+  },
+  places: {
+    words: 'a list of places',
+    shape: list(attributes('offer', PLACE_FIELDS, ['provider', 'region']), { min: 1 }),
   },
   estate: {
     words: 'a list of machines',
@@ -172,6 +182,10 @@ const testFields = mapping({
     inlineOrFile(FIXTURES.offers.shape),
     'What there is to choose from: a list, or a file of one; the catalogue, when absent.',
   ),
+  places: optional(
+    inlineOrFile(FIXTURES.places.shape),
+    "Where a request of a kind other than Instance may go, the first choice first: a list, or a file of one; the catalogue's regions, when absent.",
+  ),
   estate: optional(
     inlineOrFile(FIXTURES.estate.shape),
     'Machines that exist already: a list, or a file of one.',
@@ -184,13 +198,14 @@ const test: Shape<PolicyTest> = {
   read(field, path, reading) {
     const values = testFields.read(field, path, reading);
     if (values === undefined) return undefined;
-    const { name, request = {}, offers, estate = [], now, expect } = values;
+    const { name, request = {}, offers, places, estate = [], now, expect } = values;
     const { line } = reading.reader.position(field.value?.range?.[0] ?? 0);
     return {
       name,
       line,
       request: request as Partial<PlacementRequest> | string,
       offers: offers ?? null,
+      places: places ?? null,
       estate,
       now: now ?? null,
       expect,

@@ -9,6 +9,7 @@ import { describe } from '../place/reasons.ts';
 import { type Decision, type EstateMachine, NEUTRAL_REQUEST, type PlacementRequest } from '../place/types.ts';
 import { parseFixture } from './fixture-file.ts';
 import { parsePolicy } from './parse.ts';
+import { goesTo } from './place-tests.ts';
 import type { ParsedPolicy, PolicyTest } from './policy.ts';
 import { formatProblem, type Problem } from './problems.ts';
 import type { FixtureKind, FixtureValue } from './read-tests.ts';
@@ -72,6 +73,7 @@ export function runTest(
     fixtures = {
       request: fixtureOf('request', test.request as FixtureValue['request'] | string, policy.file, options),
       offers: test.offers === null ? null : fixtureOf('offers', test.offers, policy.file, options),
+      places: test.places === null ? null : fixtureOf('places', test.places, policy.file, options),
       estate: fixtureOf('estate', test.estate, policy.file, options),
     };
   } catch (error) {
@@ -87,6 +89,17 @@ export function runTest(
   if (unsound.length > 0) return answer(false, `the request cannot be: ${unsound.join('; ')}`);
   const policies = compilePolicies([policy]);
   const now = test.now === null ? new Date() : new Date(test.now);
+  const { kind } = request;
+  if (kind !== 'Instance' && fixtures.offers !== null)
+    return answer(false, `a ${kind} goes to a place and takes no offer: give places, not offers`);
+  if (kind === 'Instance' && fixtures.places !== null)
+    return answer(false, 'an Instance takes an offer: give offers, or a request of another kind');
+  if (kind !== 'Instance') {
+    const asked = { ...fixtures.request, kind, project: request.project, organization: request.organization };
+    const outcome = goesTo(asked, fixtures.places, options.catalogue, policies, now);
+    const actual = actualOf(test.expect, outcome);
+    return judge(test.expect, outcome, (passed, message) => answer(passed, message, actual));
+  }
   const input = {
     request,
     catalogue: options.catalogue,
@@ -104,15 +117,23 @@ export function runTest(
     const empty = CatalogueClass.fromRows([], { name: 'offers of the test', date: '' });
     decision = placeAmong({ ...input, catalogue: empty }, [tableOfOffers(offers)], () => null, []);
   }
-  const actual = actualOf(test.expect, decision);
-  return judge(test.expect, decision, (passed, message) => answer(passed, message, actual));
+  const outcome = { ...decision, where: decision.winner && describe(decision.winner) };
+  const actual = actualOf(test.expect, outcome);
+  return judge(test.expect, outcome, (passed, message) => answer(passed, message, actual));
+}
+
+/** What became of a request: a decision of placement, or where a resource of another kind may go. */
+export interface Outcome {
+  winner: object | null;
+  /** The winner in words. */
+  where: string | null;
+  rules: readonly Pick<Decision['rules'][number], 'rule' | 'mode' | 'rejected' | 'rejectedAlone'>[];
+  reasons: readonly string[];
+  approvals?: Decision['approvals'];
 }
 
 /** What came of a test, to be laid beside what was expected. */
-function actualOf(
-  expect: PolicyTest['expect'],
-  { winner, rules, approvals }: Decision,
-): PolicyTest['expect'] {
+function actualOf(expect: PolicyTest['expect'], { winner, rules, approvals }: Outcome): PolicyTest['expect'] {
   if (winner === null) {
     if (expect.rejectedBy === undefined) return { unplaceable: true };
     const rejecting = rules.filter(({ mode, rejected }) => mode === 'enforce' && rejected > 0);
@@ -121,8 +142,10 @@ function actualOf(
     return { rejectedBy: [...new Set([...named, ...needed])] };
   }
   if (expect.unplaceable !== undefined) return { unplaceable: false };
-  const fields = Object.keys(expect.placed ?? { provider: '', region: '', instanceType: '' });
-  const placed = Object.fromEntries(fields.map((name) => [name, winner[name as keyof typeof winner]]));
+  const fields = Object.keys(
+    expect.placed ?? { provider: '', region: '', ...('instanceType' in winner && { instanceType: '' }) },
+  );
+  const placed = Object.fromEntries(fields.map((name) => [name, (winner as Record<string, unknown>)[name]]));
   return {
     ...((expect.placed !== undefined || expect.approvals === undefined) && { placed }),
     ...(expect.approvals !== undefined && {
@@ -133,14 +156,12 @@ function actualOf(
 
 function judge(
   expect: PolicyTest['expect'],
-  decision: Decision,
+  decision: Outcome,
   answer: (passed: boolean, message: string) => PolicyTestResult,
 ): PolicyTestResult {
   const { winner } = decision;
   const got =
-    winner === null
-      ? `nothing could be placed: ${decision.reasons.join('; ')}`
-      : `placed ${describe(winner)}`;
+    winner === null ? `nothing could be placed: ${decision.reasons.join('; ')}` : `placed ${decision.where}`;
   if (expect.unplaceable !== undefined) {
     const passed = (winner === null) === expect.unplaceable;
     return answer(
@@ -161,12 +182,12 @@ function judge(
   if (expect.placed !== undefined) {
     if (winner === null) return answer(false, `expected a placement; ${got}`);
     const differing = Object.entries(expect.placed).filter(([name, wanted]) => {
-      const value = winner[name as keyof typeof winner];
+      const value = (winner as Record<string, unknown>)[name];
       return Array.isArray(wanted) ? !wanted.includes(value) : value !== wanted;
     });
     const wanted = differing.map(
       ([name, value]) =>
-        `${name} ${JSON.stringify(value)}, not ${JSON.stringify(winner[name as keyof typeof winner])}`,
+        `${name} ${JSON.stringify(value)}, not ${JSON.stringify((winner as Record<string, unknown>)[name])}`,
     );
     return answer(
       differing.length === 0,

@@ -44,12 +44,17 @@ export function messageOf(
     }
     case 'require':
     case 'deny':
-      return memo(expressions, rule, () =>
-        shortened(`${WORDS[clause.effect]} ${readable(clause.expression)}`),
-      );
+      return expressionWords(rule);
     default:
       return null;
   }
+}
+
+/** What a `require` or `deny` says, for a person; null for the other kinds. */
+export function expressionWords(rule: CompiledRule): string | null {
+  const { clause } = rule;
+  if (clause.effect !== 'require' && clause.effect !== 'deny') return null;
+  return memo(expressions, rule, () => shortened(`${WORDS[clause.effect]} ${readable(clause.expression)}`));
 }
 
 const WORDS = { require: 'requires', deny: 'denies' };

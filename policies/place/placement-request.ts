@@ -37,6 +37,7 @@ export function placementRequest(subject: PlacementSubject, image: ImageReach): 
   const inQuestion = image.filter(({ provider }) => wanted.length === 0 || wanted.includes(provider));
   const architecture = architectureFor(spec, inQuestion);
   return {
+    kind: 'Instance',
     name: subject.name,
     project: subject.project,
     organization: subject.organization,

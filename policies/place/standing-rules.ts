@@ -29,7 +29,7 @@ export function isTurned(rule: CompiledRule): rule is TurnedRule {
 }
 
 /** What the list of machines says of a standing machine's request, and a request of the machine that it is for. */
-const KNOWN: ReadonlySet<string> = new Set(['name', 'project', 'organization', 'labels']);
+const KNOWN: ReadonlySet<string> = new Set(['kind', 'name', 'project', 'organization', 'labels']);
 
 const turnedOf = new WeakMap<CompiledPolicies, readonly TurnedRule[]>();
 

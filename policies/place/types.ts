@@ -7,8 +7,22 @@ import type { Effect } from '../file/policy.ts';
 
 export type { EstateMachine } from '@landfall/model';
 
+/** The kinds of resources that policies speak of. */
+export const RESOURCE_KINDS = [
+  'Instance',
+  'Volume',
+  'Snapshot',
+  'Network',
+  'Firewall',
+  'Address',
+  'CustomImage',
+] as const;
+export type ResourceKind = (typeof RESOURCE_KINDS)[number];
+
 /** What one machine must be. Every attribute is present; the neutral value is what "not asked for" means. */
 export interface PlacementRequest {
+  /** What it is for: placement is asked about instances; of the other kinds policies judge the place (policies/kinds). */
+  kind: ResourceKind;
   /** The resource's name. */
   name: string;
   /** Name of the project; a policy of scope `projects/<project>` applies. */
@@ -51,6 +65,7 @@ export interface PlacementRequest {
 
 /** The neutral request: one vCPU and one GiB of anything anywhere. Callers spread their wishes over it. */
 export const NEUTRAL_REQUEST: Readonly<PlacementRequest> = Object.freeze({
+  kind: 'Instance',
   name: '',
   project: 'default',
   organization: 'default',

@@ -150,7 +150,7 @@ function lawsOfStanding(world: World): Law[] {
   const onlyKnown = (text: string): boolean =>
     !/offer\./.test(text) &&
     [...text.matchAll(/(?:request|resource)\.(\w+)/g)].every(([, name]) =>
-      ['name', 'project', 'organization', 'labels'].includes(name!),
+      ['kind', 'name', 'project', 'organization', 'labels'].includes(name!),
     );
   const ranked = [...policies].sort((a, b) => a.scope.kind.localeCompare(b.scope.kind));
   return ranked.flatMap((policy) =>

@@ -18,6 +18,7 @@ import {
   type ResourcePatch,
   type ResourceSpec,
 } from '@landfall/store';
+import { deletePolicy, putPolicy } from '@landfall/store/policies.ts';
 import { siteQueue } from '@landfall/workflows/client.ts';
 import { knownOffer } from '@landfall/workflows/placement.ts';
 import { type SimulatedEstate, startSimulatedEstate } from '../simulated-estate.ts';
@@ -191,6 +192,43 @@ test('a provider’s refusal fails the operation with its words, and leaves noth
   expect(status.state).toBe('Failed');
   expect(wantAt(id)).toBeUndefined();
   await estate.ended(await remove('Address', 'front'));
+});
+
+test('where its host is open a volume goes to one that the policies allow; where it is not, it is refused when it is placed, and nothing is made', async () => {
+  const source = `apiVersion: landfall.dev/v1
+kind: PlacementPolicy
+metadata: {name: hosts, scope: organizations/default}
+spec:
+  rules:
+  - {name: not-there, when: request.dataClass == "restricted", deny: offer.host == "h1"}
+`;
+  const policy = { name: 'hosts', scope: 'organizations/default', mode: 'enforce', version: '1', rules: [] };
+  await putPolicy(estate.db, 'default', { ...policy, mode: 'enforce', source }, undefined, by);
+  const dataClass = 'restricted';
+  for (const name of ['one', 'two', 'three'])
+    expect((await make('Volume', name, { sizeGiB: 1, dataClass })).status).toMatchObject({ host: 'h2' });
+  // What it is attached to was not placed yet when it was asked for, so only the workflow can tell.
+  const machine = await estate.request('classified', { placement: { hosts: ['h1'] } });
+  const operation = await ask('Volume', 'misplaced', { sizeGiB: 1, attachedTo: 'classified', dataClass });
+  await estate.ended(machine.operation);
+  const end = await estate.ended(operation);
+  expect(end).toMatchObject({
+    state: 'Failed',
+    message: expect.stringContaining('is refused by hosts/not-there (line 6) at lab h1'),
+  });
+  const { error } = await getOperation(estate.db, { organization: 'default' }, operation);
+  expect(error).toMatchObject({
+    type: 'https://landfall.dev/problems/policy-refused',
+    errors: [{ pointer: '/spec/attachedTo' }],
+  });
+  const { id, status } = await get('Volume', 'misplaced');
+  expect(status.state).toBe('Failed');
+  expect(wantAt(id)).toBeUndefined();
+  const intents = estate.db.selectFrom('resource_intents').select('attempt').where('resource', '=', id);
+  expect(await intents.execute()).toEqual([]);
+  await deletePolicy(estate.db, 'default', 'hosts', null, by);
+  for (const name of ['one', 'two', 'three', 'misplaced']) await estate.ended(await remove('Volume', name));
+  await estate.ended(await removeInstance('classified'));
 });
 
 test('R8: cancelled and deleted while it is made, it leaves nothing', async () => {

@@ -14,7 +14,7 @@ export interface Fixture {
   kind: FixtureKind;
 }
 
-const KINDS: readonly FixtureKind[] = ['request', 'offers', 'estate'];
+const KINDS: readonly FixtureKind[] = ['request', 'offers', 'places', 'estate'];
 
 /** The files that the tests of a file name; read from its YAML, so that a policy with errors has them too. */
 export function fixturesOf(file: LandfallFile): Fixture[] {
