@@ -68,6 +68,7 @@ export class Placements {
       regions: regionOffers(input),
       unreadable: broken.map(({ uri }) => uri),
       madeFrom: 'By the policies of the workspace, over the shipped prices.',
+      atBroker: false,
     };
   }
 
