@@ -1,6 +1,6 @@
 import type { Catalogue } from '../catalogue/catalogue.ts';
 import type { ParsedPolicy } from '../file/policy.ts';
-import { nearest, type Problem } from '../file/problems.ts';
+import { nearest, type Problem, type ProblemCode } from '../file/problems.ts';
 import { Budget, CaseFinder } from './cases.ts';
 import { pairProblems } from './pairs.ts';
 import { exampleOf, RuleCases, ruleProblem } from './rule-cases.ts';
@@ -89,7 +89,7 @@ const PREFERENCE = {
 
 /** What is wrong with a rule by itself; at most one thing. */
 function alone(cases: RuleCases, finder: CaseFinder, words: typeof RULE): Problem[] {
-  const warn = (code: string, message: string): Problem[] => [ruleProblem(cases, code, message)];
+  const warn = (code: ProblemCode, message: string): Problem[] => [ruleProblem(cases, code, message)];
   // `deny: true` under a `when` is how a policy says "nothing of this".
   if (!cases.constant) {
     if (cases.clausesPass().length === 0) return warn('never-holds', words.never);

@@ -2,7 +2,7 @@ import type { ASTNode } from '@marcbachmann/cel-js';
 import { interpret, type Verdict } from '../cel/columnar.ts';
 import { EVALUATION, reads } from '../cel/schema.ts';
 import type { Clause, ParsedPolicy, ParsedRule } from '../file/policy.ts';
-import type { Problem } from '../file/problems.ts';
+import type { Problem, ProblemCode } from '../file/problems.ts';
 import { ANY, type CaseFinder, type Cases, either, type Wanted } from './cases.ts';
 import { type Bindings, witness } from './witness.ts';
 
@@ -147,7 +147,7 @@ function passing(clause: Clause): string | null {
 /** A warning at a rule. */
 export function ruleProblem(
   cases: Pick<RuleCases, 'policy' | 'rule' | 'index'>,
-  code: string,
+  code: ProblemCode,
   message: string,
 ): Problem {
   const { policy, rule, index } = cases;

@@ -1,7 +1,7 @@
 /** Files that the tests of policies name: what a test has in `request`, `offers`, `places` or `estate`, in a file of its own. */
 import type { Document, Node } from 'yaml';
 import { reading } from './parse.ts';
-import type { Problem } from './problems.ts';
+import type { Problem, ProblemCode } from './problems.ts';
 import { FIXTURES, type FixtureKind, type FixtureValue } from './read-tests.ts';
 import { MAX_FILE_BYTES, ofFile, readers } from './syntax.ts';
 import { type YamlDocuments, yamlDocuments } from './yaml-documents.ts';
@@ -19,7 +19,7 @@ export interface ParsedFixture<K extends FixtureKind> {
 
 /** Reads a file that a test names as its `kind`. Never throws for bad input; `file` is only the name used in problems. */
 export function parseFixture<K extends FixtureKind>(kind: K, text: string, file: string): ParsedFixture<K> {
-  const refused = (code: string, message: string): ParsedFixture<K> => ({
+  const refused = (code: ProblemCode, message: string): ParsedFixture<K> => ({
     value: undefined,
     document: null,
     problems: [ofFile(file, code, message)],

@@ -3,7 +3,7 @@ import { contentHash } from '../catalogue/rows.ts';
 import { exceptions } from './exceptions.ts';
 import { ExpressionReader } from './expressions.ts';
 import type { ParsedPolicy, ParsedRule } from './policy.ts';
-import type { Problem } from './problems.ts';
+import type { Problem, ProblemCode } from './problems.ts';
 import { tests } from './read-tests.ts';
 import { Reader } from './reader.ts';
 import { policyRules, requestRules } from './rules.ts';
@@ -102,7 +102,7 @@ export function parsePolicy(
   now: Date = new Date(),
   known: ReadParts = new ReadParts(),
 ): ParsedFile {
-  const refused = (code: string, message: string): ParsedFile => {
+  const refused = (code: ProblemCode, message: string): ParsedFile => {
     known.current = [];
     return { policies: [], partly: [], problems: [ofFile(file, code, message)] };
   };

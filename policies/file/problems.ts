@@ -1,7 +1,50 @@
+/** Every code that a problem can have; docs/policies.md says what they are. */
+export const PROBLEM_CODES = [
+  // Of a file, and of its YAML.
+  'yaml-syntax',
+  'yaml-aliases',
+  'yaml-warning',
+  'file-too-large',
+  'no-policy',
+  'too-many',
+  // Of fields and their values.
+  'missing-field',
+  'unknown-field',
+  'wrong-type',
+  'wrong-value',
+  'unknown-name',
+  'no-rules',
+  'rule-effect',
+  'duplicate-policy',
+  'duplicate-rule',
+  'expired-exception',
+  // Of expressions.
+  'cel-syntax',
+  'cel-type',
+  'cel-pattern',
+  'cel-not-allowed',
+  'cel-too-long',
+  'cel-too-costly',
+  'unknown-attribute',
+  'variable-cycle',
+  'slow-expression',
+  // Of rules thought through.
+  'never-holds',
+  'never-applies',
+  'always-holds',
+  'redundant-rule',
+  'contradiction',
+  'override',
+  'unknown-value',
+  'wide-spread',
+] as const;
+
+export type ProblemCode = (typeof PROBLEM_CODES)[number];
+
 /** One thing wrong with a policy file, placed so that an editor can underline it. */
 export interface Problem {
-  /** Stable, for tools: `unknown-field`, `cel-type`, … ; listed in docs/policies.md. */
-  code: string;
+  /** Stable, for tools. */
+  code: ProblemCode;
   message: string;
   file: string;
   /** From 1. */

@@ -9,7 +9,7 @@ import {
   type Pair,
   type YAMLMap,
 } from 'yaml';
-import { nearest, type Problem } from './problems.ts';
+import { nearest, type Problem, type ProblemCode } from './problems.ts';
 
 /** Aliases followed per document: enough for shared lists, too few for a bomb. */
 export const MAX_ALIASES = 50;
@@ -46,7 +46,7 @@ export class Reader {
   report(
     where: number | Node | null | undefined,
     path: string,
-    code: string,
+    code: ProblemCode,
     message: string,
     more: { suggestion?: string; severity?: Problem['severity'] } = {},
   ): void {

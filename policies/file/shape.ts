@@ -1,7 +1,7 @@
 import { isMap, isScalar, isSeq } from 'yaml';
 import type { ExpressionOptions, ExpressionReader } from './expressions.ts';
 import type { Message } from './policy.ts';
-import { nearest } from './problems.ts';
+import { nearest, type ProblemCode } from './problems.ts';
 import { type Field, join, type Reader } from './reader.ts';
 
 const INSTANT = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;
@@ -198,7 +198,7 @@ export function refined<T, U>(
   shape: Shape<T>,
   refine: (
     value: T,
-    report: (message: string, more?: { suggestion?: string; code?: string }) => undefined,
+    report: (message: string, more?: { suggestion?: string; code?: ProblemCode }) => undefined,
   ) => U | undefined,
   schema: JsonSchema = {},
 ): Shape<U> {

@@ -1,6 +1,6 @@
 /** What can be wrong with a file before its documents are read: its YAML, and its size. */
 import { type Document, isMap, isScalar, isSeq, type Node, type Pair } from 'yaml';
-import type { Problem } from './problems.ts';
+import type { Problem, ProblemCode } from './problems.ts';
 import { Reader } from './reader.ts';
 import type { Part, YamlDocuments } from './yaml-documents.ts';
 
@@ -8,7 +8,7 @@ import type { Part, YamlDocuments } from './yaml-documents.ts';
 export const MAX_FILE_BYTES = 1024 * 1024;
 
 /** A problem of a file as a whole. */
-export function ofFile(file: string, code: string, message: string): Problem {
+export function ofFile(file: string, code: ProblemCode, message: string): Problem {
   return { code, message, file, line: 1, column: 1, path: '', severity: 'error' };
 }
 
@@ -66,7 +66,7 @@ function firstLine(message: string): string {
   return message.split('\n')[0]!;
 }
 
-const ABOUT_ABSENCE = new Set(['missing-field', 'rule-effect', 'unknown-name']);
+const ABOUT_ABSENCE: ReadonlySet<ProblemCode> = new Set(['missing-field', 'rule-effect', 'unknown-name']);
 
 /** After broken YAML the rest may not mean what it seems to; what stands before it does. */
 export function isSure(problem: Problem, syntaxErrors: readonly Problem[]): boolean {

@@ -1,7 +1,7 @@
 import { type ColumnarProgram, compileColumnar, interpret } from '../cel/columnar.ts';
 import { type CelRequest, EVALUATION, reads } from '../cel/schema.ts';
 import type { Clause, Effect, Message, Mode, ParsedPolicy, ParsedRule } from '../file/policy.ts';
-import { PolicyProblems, type Problem } from '../file/problems.ts';
+import { PolicyProblems, type Problem, type ProblemCode } from '../file/problems.ts';
 import type { PlacementRequest } from './types.ts';
 
 /** Whose rule it is. A request's own rules come after those of its organization and its project. */
@@ -246,7 +246,7 @@ function compileMessage(message: Message): (request: CelRequest) => string {
   };
 }
 
-function problem(policy: { file: string }, line: number, code: string, message: string): Problem {
+function problem(policy: { file: string }, line: number, code: ProblemCode, message: string): Problem {
   return { code, message, file: policy.file, line, column: 1, path: '', severity: 'error' };
 }
 

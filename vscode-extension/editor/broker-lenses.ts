@@ -19,8 +19,8 @@ import { sessionOver } from '../files/session.ts';
 import { type BrokerAnswer, type BrokerQuestion, brokerRequest } from '../language/protocol.ts';
 import { decisionLink } from './explain-panel.ts';
 import { type Asked, type AskedFile, readAsked } from './file-commands.ts';
-import { lineLink } from './panel.ts';
 import type { Links, Reports } from './reports.ts';
+import { ruleLinks, ruleNamed } from './rule-links.ts';
 
 /** A policy's text, with its lines where they are in its file. */
 interface Source {
@@ -37,21 +37,26 @@ const report = (client: Broker['client'], policies: Source[], signal: AbortSigna
     }),
   );
 
-/** Each request leads to what was decided of it, each rule of the file to its line. */
+/** Each request leads to what was decided of it, each rule to its line. */
 function whatIfLinks(
   { changes, rules }: Awaited<ReturnType<typeof report>>,
-  { file: asked, document }: AskedFile,
+  { document, manifests }: AskedFile,
 ): Links {
   const requests = changes.flatMap(({ project, name, decision }): [string, string][] =>
     decision === undefined ? [] : [[`${project}/${name}`, decisionLink(project, name, decision)]],
   );
-  const lines = rules
-    .filter(({ file }) => file === asked)
-    .map(({ policy, rule, line }): [string, string] => [
-      `${policy}/${rule}`,
-      lineLink(document.uri.toString(), line)!,
-    ]);
-  return new Map([...requests, ...lines]);
+  const named = changes.flatMap((change) => [...change.rules, ...change.approvals]).map(ruleNamed);
+  const all = [...rules, ...named];
+  const isAsked = ({ policy }: { policy: string }): boolean => manifests.some(({ name }) => name === policy);
+  return new Map([
+    ...requests,
+    ...ruleLinks(
+      all.filter((rule) => !isAsked(rule)),
+      { atBroker: true },
+    ),
+    // What is asked about is the file's, whatever the broker has under its name.
+    ...ruleLinks(all.filter(isAsked), { uri: document.uri.toString() }),
+  ]);
 }
 
 const inItsPlace = (text: string, line: number): string => `${'\n'.repeat(line)}${text}`;

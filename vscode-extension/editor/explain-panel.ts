@@ -17,7 +17,7 @@ import {
 import type { BrokerProblems } from './broker-problems.ts';
 import { explanationPage } from './explanation-page.ts';
 import { type AskedFile, readAsked } from './file-commands.ts';
-import { lineLink, Panel } from './panel.ts';
+import { Panel, panelLinks } from './panel.ts';
 
 const explainDecision = 'landfall.explainDecision';
 
@@ -35,7 +35,7 @@ export function registerExplainPanel(
 ): void {
   const panel = new Panel('landfall.explanation');
   const show = (explained: PlacementExplanation): void =>
-    panel.show(explained.subject, explanationPage(explained, lineLink));
+    panel.show(explained.subject, explanationPage(explained, panelLinks));
   context.subscriptions.push(
     commands.registerCommand(explainDecision, async (project: string, name: string, id: string) => {
       const { estate } = current;

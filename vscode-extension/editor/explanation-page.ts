@@ -2,56 +2,57 @@
 import type { Explanation, PlacedOffer, RuleRecord } from '@landfall/policies';
 import type { PlacementExplanation } from '../language/protocol.ts';
 import type { RegionOffer } from '../language/region-offers.ts';
-import { count, escaped, hour, type LinkTo, link, month, pageOf, place } from './page.ts';
+import { count, escaped, hour, link, month, type PageLinks, pageOf, place, RuleNames } from './page.ts';
 
 /** Regions shown in the chart; the rest is counted. */
 const CHARTED = 24;
 
 /** The whole page. */
-export function explanationPage(explained: PlacementExplanation, linkTo: LinkTo): string {
-  const { decision } = explained;
+export function explanationPage(explained: PlacementExplanation, links: PageLinks): string {
+  const { decision, subject, atBroker } = explained;
+  const names = new RuleNames(links, { subject, atBroker });
   return pageOf(explained.subject, [
-    answer(explained),
-    unreadable(explained, linkTo),
-    rejections(decision.rules, linkTo),
-    changes(decision.explanation, linkTo),
-    funnel(explained),
+    answer(explained, names),
+    unreadable(explained, links),
+    rejections(decision.rules, names),
+    changes(decision.explanation, names),
+    funnel(explained, names),
     chart(explained.regions, decision.winner),
     sources(explained),
   ]);
 }
 
-function answer({ subject, decision, madeFrom }: PlacementExplanation): string {
+function answer({ subject, decision, madeFrom }: PlacementExplanation, names: RuleNames): string {
   const from = `<p class="soft">${escaped(madeFrom)}</p>`;
   const { winner, compliant, considered } = decision;
   if (winner === null)
     return `<h1>${escaped(subject)} fits nowhere</h1>
 ${from}
 <p>${count(considered)} offers considered, ${count(compliant)} compliant.</p>
-<ul>${decision.reasons.map((reason) => `<li>${escaped(reason)}</li>`).join('')}</ul>`;
+<ul>${decision.reasons.map((reason) => `<li>${names.in(reason, decision.rules)}</li>`).join('')}</ul>`;
   const best = decision.preferences === undefined ? 'the cheapest' : 'the best';
   return `<h1>${escaped(subject)} lands on ${escaped(place(winner))}</h1>
 ${from}
 <p class="price">${hour(winner.pricePerHour)} <span class="soft">${month(winner.pricePerMonth)}</span></p>
 <p>${best} of ${count(compliant)} compliant offers (${count(considered)} considered); ${winner.vcpus} vCPU, ${winner.memoryGiB} GiB, ${escaped(winner.architecture)}, ${escaped(winner.market)}</p>
-${(decision.approvals ?? []).map(({ rule, by }) => `<p class="notice">Waits for an approval by ${escaped(by.join(', '))} (${escaped(rule)})</p>`).join('')}`;
+${(decision.approvals ?? []).map((asked) => `<p class="notice">Waits for an approval by ${escaped(asked.by.join(', '))} (${names.of(asked)})</p>`).join('')}`;
 }
 
-function unreadable({ unreadable }: PlacementExplanation, linkTo: LinkTo): string {
+function unreadable({ unreadable }: PlacementExplanation, { line }: PageLinks): string {
   if (unreadable.length === 0) return '';
-  const links = unreadable.map((file) => link(file.split('/').at(-1)!, linkTo(file, 1)));
+  const links = unreadable.map((file) => link(file.split('/').at(-1)!, line(file, 1)));
   return `<p class="notice">Left out, because they have errors: ${links.join(', ')}</p>`;
 }
 
 /** The map of rejections: each rule with a bar of what it rejects, the part that it alone rejects darker. */
-function rejections(rules: readonly RuleRecord[], linkTo: LinkTo): string {
+function rejections(rules: readonly RuleRecord[], names: RuleNames): string {
   const telling = rules.filter(({ rejected }) => rejected > 0).sort((a, b) => b.rejected - a.rejected);
   if (telling.length === 0) return '';
   const most = telling[0]!.rejected;
   const share = (part: number): string => ((part / most) * 100).toFixed(1);
   const rows = telling.map(
-    ({ policy, rule, file, line, mode, rejected, rejectedAlone, message }) => `<tr>
-<td>${link(`${policy}/${rule}`, linkTo(file, line))}${mode === 'enforce' ? '' : ` <span class="soft">${mode}</span>`}</td>
+    ({ mode, rejected, rejectedAlone, message, ...rule }) => `<tr>
+<td>${names.of(rule)}${mode === 'enforce' ? '' : ` <span class="soft">${mode}</span>`}</td>
 <td class="number">${count(rejected)}</td><td class="number">${count(rejectedAlone)}</td>
 <td class="bars"><span class="bar" style="width:${share(rejected)}%"></span><span class="bar alone" style="width:${share(rejectedAlone)}%"></span></td>
 <td class="soft">${escaped(message ?? '')}</td></tr>`,
@@ -61,21 +62,21 @@ function rejections(rules: readonly RuleRecord[], linkTo: LinkTo): string {
 }
 
 /** What would be cheaper, or let it land at all, largest saving first. */
-function changes(explanation: Explanation | undefined, linkTo: LinkTo): string {
+function changes(explanation: Explanation | undefined, names: RuleNames): string {
   if (explanation === undefined) return '';
   const { counterfactuals, relaxations, thresholds } = explanation;
   const rows = [
     ...counterfactuals.map((each) => ({
-      what: `without ${link(`${each.policy}/${each.rule}`, linkTo(each.file, each.line))}`,
+      what: `without ${names.of(each)}`,
       ...each,
     })),
     ...relaxations.map(({ rules, offer }) => ({
-      what: `without ${rules.map((rule) => link(`${rule.policy}/${rule.rule}`, linkTo(rule.file, rule.line))).join(' and ')}`,
+      what: `without ${rules.map((rule) => names.of(rule)).join(' and ')}`,
       offer,
       savingPerMonth: null,
     })),
     ...thresholds.map(({ rule, expression, needed, offer, savingPerMonth }) => ({
-      what: `${rule === null ? 'the request' : link(`${rule.policy}/${rule.rule}`, linkTo(rule.file, rule.line))}: <code>${escaped(expression)}</code> → ${needed}`,
+      what: `${rule === null ? 'the request' : names.of(rule)}: <code>${escaped(expression)}</code> → ${needed}`,
       offer,
       savingPerMonth,
     })),
@@ -91,10 +92,10 @@ function changes(explanation: Explanation | undefined, linkTo: LinkTo): string {
 <table><tr><th>if</th><th>lands on</th><th class="number">price</th><th class="number">saves</th></tr>${rows.join('')}</table>`;
 }
 
-function funnel({ decision }: PlacementExplanation): string {
+function funnel({ decision }: PlacementExplanation, names: RuleNames): string {
   const rows = decision.funnel.map(
     ({ stage, remaining }) =>
-      `<tr><td>${escaped(stage)}</td><td class="number">${count(remaining)}</td></tr>`,
+      `<tr><td>${names.in(stage, decision.rules)}</td><td class="number">${count(remaining)}</td></tr>`,
   );
   return `<h2>Funnel</h2><table><tr><th>stage</th><th class="number">remaining</th></tr>${rows.join('')}</table>`;
 }

@@ -10,6 +10,7 @@ import { startLanguageClient } from './language-client.ts';
 import { registerOpenLine } from './panel.ts';
 import { registerRejectionsPanel } from './rejections-panel.ts';
 import { Reports } from './reports.ts';
+import { registerOpenRule } from './rule-links.ts';
 import { registerTestExplorer } from './test-explorer.ts';
 
 /** Called by the editor when a file of ours or one of our views is opened. What takes time goes on after it. */
@@ -20,6 +21,7 @@ export function activate(context: ExtensionContext): void {
   const reports = new Reports();
   const problems = new BrokerProblems();
   context.subscriptions.push(reports, problems, registerOpenLine());
+  registerOpenRule(context, client, current);
   registerFileCommands(context, current, reports, problems);
   registerBrokerLenses(context, client, current, reports);
   registerExplainPanel(context, client, current, problems);

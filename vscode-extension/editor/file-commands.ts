@@ -23,6 +23,7 @@ import type { DocumentTarget } from '../language/protocol.ts';
 import type { BrokerProblems } from './broker-problems.ts';
 import { lineLink } from './panel.ts';
 import type { Reports } from './reports.ts';
+import { ruleLinks } from './rule-links.ts';
 
 /** What a command is about: a file of the explorer, one document of it by a lens, else the file that is open. */
 export type Asked = Uri | DocumentTarget | undefined;
@@ -71,14 +72,17 @@ export function registerFileCommands(
   register('planFile', async (estate, asked) => {
     const { what, document } = asked;
     const steps = await planned(estate, asked);
-    const links = steps.map(({ manifest }): [string, string] => [
+    const subjects = steps.map(({ manifest }): [string, string] => [
       manifestSubject(manifest),
-      lineLink(document.uri.toString(), positionIn(manifest, '/name').line)!,
+      lineLink(document.uri.toString(), positionIn(manifest, '/name').line),
+    ]);
+    const rules = steps.flatMap(({ manifest, outcome }) => [
+      ...ruleLinks(outcome?.decision?.rules ?? [], { subject: manifestSubject(manifest), atBroker: true }),
     ]);
     await reports.show(
       `plan of ${what.replaceAll('/', ' ')}.txt`,
       planText(what, estate.connection, steps),
-      new Map(links),
+      new Map([...rules, ...subjects]),
     );
   });
   register('applyFile', async (estate, asked) => {

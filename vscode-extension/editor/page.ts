@@ -1,8 +1,15 @@
 /** What the panels share: pages without a script, whose links are commands of the editor. */
 import type { PlacedOffer } from '@landfall/policies';
+import type { RuleName } from '../language/protocol.ts';
+import { wholeWords } from './whole-words.ts';
 
-/** The address that opens a line (from 1) of a file; undefined where the file is not known. */
-export type LinkTo = (file: string | undefined, line: number) => string | undefined;
+/** The addresses that pages link to. */
+export interface PageLinks {
+  /** Opens a line (from 1) of a file. */
+  line: (uri: string, line: number) => string;
+  /** Opens a rule where it is written. */
+  rule: (named: RuleName) => string;
+}
 
 const escapes: Record<string, string> = {
   '&': '&amp;',
@@ -23,8 +30,40 @@ export const count = (amount: number): string => amount.toLocaleString('en-US');
 export const place = (offer: PlacedOffer): string =>
   `${offer.provider} ${offer.zone ?? offer.region}${offer.host ? `, host ${offer.host}` : ''} ${offer.instanceType}`;
 
-export function link(text: string, address: string | undefined): string {
-  return address === undefined ? escaped(text) : `<a href="${escaped(address)}">${escaped(text)}</a>`;
+export function link(text: string, address: string): string {
+  return `<a href="${escaped(address)}">${escaped(text)}</a>`;
+}
+
+/** Writes the names of rules, each as a link to its line, and texts in which names of rules occur. */
+export class RuleNames {
+  readonly #links: PageLinks;
+  readonly #from: Omit<RuleName, 'policy' | 'rule'>;
+
+  /** `from`: what is known of all of them. */
+  constructor(links: PageLinks, from: Omit<RuleName, 'policy' | 'rule'>) {
+    this.#links = links;
+    this.#from = from;
+  }
+
+  /** `policy/rule`, or other words for it. */
+  of(named: Pick<RuleName, 'policy' | 'rule'> & { file?: string }, words?: string): string {
+    const { policy, rule, file } = named;
+    // A file of the workspace is named by its address, a policy of a broker by its name.
+    const uri = file !== undefined && /^[\w+.-]+:\/\//.test(file) ? { uri: file } : {};
+    return link(words ?? `${policy}/${rule}`, this.#links.rule({ ...this.#from, ...uri, policy, rule }));
+  }
+
+  /** A text with each of these rules linked where it is named. */
+  in(text: string, rules: readonly { policy: string; rule: string; file?: string }[]): string {
+    const byName = new Map(rules.map((each) => [`${each.policy}/${each.rule}`, each]));
+    const parts = text.split(wholeWords(byName.keys()));
+    return parts
+      .map((part) => {
+        const rule = byName.get(part);
+        return rule === undefined ? escaped(part) : this.of(rule);
+      })
+      .join('');
+  }
 }
 
 /** The whole page, for a webview that allows inline styles only. */

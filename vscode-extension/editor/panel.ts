@@ -1,5 +1,7 @@
 /** A page beside the files. It has no script: its links open lines. */
 import { commands, Position, Range, Uri, ViewColumn, type WebviewPanel, window, workspace } from 'vscode';
+import type { RuleName } from '../language/protocol.ts';
+import type { PageLinks } from './page.ts';
 
 /** One panel, used again for each page of its kind as long as it is open. */
 export class Panel {
@@ -16,7 +18,7 @@ export class Panel {
         this.#type,
         title,
         { viewColumn: ViewColumn.Beside, preserveFocus: true },
-        { enableScripts: false, enableCommandUris: [openLine] },
+        { enableScripts: false, enableCommandUris: [openLine, openRule] },
       );
       this.#panel.onDidDispose(() => {
         this.#panel = undefined;
@@ -29,21 +31,32 @@ export class Panel {
 }
 
 const openLine = 'landfall.openLine';
+export const openRule = 'landfall.openRule';
 
 /** The command behind the links: a line (from 1) of a file, before the panels. */
 export function registerOpenLine() {
-  return commands.registerCommand(openLine, async (uri: string, line: number) => {
-    const document = await workspace.openTextDocument(Uri.parse(uri));
-    const position = new Position(Math.max(0, line - 1), 0);
-    await window.showTextDocument(document, {
-      viewColumn: ViewColumn.One,
-      selection: new Range(position, position),
-    });
+  return commands.registerCommand(openLine, (uri: string, line: number) => showLine(Uri.parse(uri), line));
+}
+
+/** Shows a line (from 1) of a document before the panels. */
+export async function showLine(uri: Uri, line: number): Promise<void> {
+  const document = await workspace.openTextDocument(uri);
+  const position = new Position(Math.max(0, line - 1), 0);
+  await window.showTextDocument(document, {
+    viewColumn: ViewColumn.One,
+    selection: new Range(position, position),
   });
 }
 
-/** The address that opens a line. A file that is named by its address can be opened; a policy of a broker cannot. */
-export function lineLink(file: string | undefined, line: number): string | undefined {
-  if (file === undefined || !/^[\w+.-]+:\/\//.test(file)) return undefined;
-  return `command:${openLine}?${encodeURIComponent(JSON.stringify([file, line]))}`;
+/** The address that opens a line of a file. */
+export function lineLink(uri: string, line: number): string {
+  return `command:${openLine}?${encodeURIComponent(JSON.stringify([uri, line]))}`;
 }
+
+/** The address that opens a rule, wherever it is written: that is looked for when it is followed. */
+export function ruleLink(named: RuleName): string {
+  return `command:${openRule}?${encodeURIComponent(JSON.stringify([named]))}`;
+}
+
+/** What pages link to. */
+export const panelLinks: PageLinks = { line: lineLink, rule: ruleLink };

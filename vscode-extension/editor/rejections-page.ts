@@ -1,30 +1,30 @@
 /** The page behind the lens of a rule: what it rejects, what it alone rejects, and what allowing that would save. */
 import type { RejectedGroup, RuleRejections, RuleTarget } from '../language/protocol.ts';
-import { count, escaped, type LinkTo, link, month, pageOf, place } from './page.ts';
+import { count, escaped, link, month, type PageLinks, pageOf, place, RuleNames } from './page.ts';
 
 /** Regions and families shown; the rest is counted. */
 const SHOWN = 20;
 
 /** The whole page, what is asked about first. */
-export function rejectionsPage(found: RuleRejections, asked: RuleTarget['asked'], linkTo: LinkTo): string {
+export function rejectionsPage(found: RuleRejections, asked: RuleTarget['asked'], links: PageLinks): string {
+  const names = new RuleNames(links, {});
   const groups = [
     grouped('provider', found.groups.provider),
     grouped('region', found.groups.region),
     grouped('instance family', found.groups.family),
   ];
-  const saved = [instances(found, linkTo), alone(found)];
+  const saved = [instances(found, links), alone(found)];
   return pageOf(`${found.policy}/${found.rule}`, [
-    head(found, linkTo),
+    head(found, names),
     ...(asked === 'alone' ? [...saved, ...groups] : [...groups, ...saved]),
-    related(found, linkTo),
+    related(found, names),
   ]);
 }
 
-function head(found: RuleRejections, linkTo: LinkTo): string {
-  const { policy, rule, uri, line, rejected, of, whereItApplies } = found;
-  const name = `${policy}/${rule}`;
+function head(found: RuleRejections, names: RuleNames): string {
+  const { policy, rule, uri, rejected, of, whereItApplies } = found;
   const where = whereItApplies ? ' where it applies' : '';
-  return `<h1>${link(name, linkTo(uri, line))} rejects ${count(rejected)} of ${count(of)} offers${where}</h1>
+  return `<h1>${names.of({ policy, rule, file: uri })} rejects ${count(rejected)} of ${count(of)} offers${where}</h1>
 <p class="soft">Of the shipped catalogue, for a machine that asks for nothing in particular; ${count(found.alone)} of them no other rule of the policy rejects.</p>`;
 }
 
@@ -48,11 +48,11 @@ function grouped(by: string, groups: readonly RejectedGroup[]): string {
 }
 
 /** What it costs the machines of the workspace. */
-function instances({ instances }: RuleRejections, linkTo: LinkTo): string {
+function instances({ instances }: RuleRejections, links: PageLinks): string {
   if (instances.length === 0) return '';
   const rows = instances.map(
     ({ subject, uri, line, offer, savingPerMonth }) =>
-      `<tr><td>${link(subject, linkTo(uri, line))}</td><td>${escaped(place(offer))}</td><td class="number">${month(offer.pricePerMonth)}</td>
+      `<tr><td>${link(subject, links.line(uri, line))}</td><td>${escaped(place(offer))}</td><td class="number">${month(offer.pricePerMonth)}</td>
 <td class="number saves">${savingPerMonth === null ? 'has no place now' : `−${month(savingPerMonth)}`}</td></tr>`,
   );
   return `<h2>Without it, machines of this workspace</h2>
@@ -73,12 +73,14 @@ function alone({ alone, offers }: RuleRejections): string {
 <table><tr><th>offer</th><th class="number">price</th><th>cheapest allowed</th><th class="number">saves</th></tr>${rows.join('')}</table>`;
 }
 
-function related({ uri, related, namesakes }: RuleRejections, linkTo: LinkTo): string {
+function related({ uri, policy, rule: named, related, namesakes }: RuleRejections, names: RuleNames): string {
   const others = related.map(
-    ({ rule, line, both }) => `<li>${link(rule, linkTo(uri, line))} rejects ${count(both)} of them, too</li>`,
+    ({ rule, both }) =>
+      `<li>${names.of({ policy, rule, file: uri }, rule)} rejects ${count(both)} of them, too</li>`,
   );
   const same = namesakes.map(
-    ({ policy, uri: file, line }) => `<li>${link(policy, linkTo(file, line))} has a rule of this name</li>`,
+    (other) =>
+      `<li>${names.of({ policy: other.policy, rule: named, file: other.uri }, other.policy)} has a rule of this name</li>`,
   );
   const all = [...others, ...same];
   return all.length === 0 ? '' : `<h2>Related rules</h2><ul>${all.join('')}</ul>`;

@@ -2,7 +2,7 @@
 import { commands, type ExtensionContext, window } from 'vscode';
 import type { BaseLanguageClient } from 'vscode-languageclient';
 import { lensCommands, type RuleTarget, rejectionsRequest } from '../language/protocol.ts';
-import { lineLink, Panel } from './panel.ts';
+import { Panel, panelLinks } from './panel.ts';
 import { rejectionsPage } from './rejections-page.ts';
 
 export function registerRejectionsPanel(context: ExtensionContext, client: BaseLanguageClient): void {
@@ -11,7 +11,7 @@ export function registerRejectionsPanel(context: ExtensionContext, client: BaseL
     commands.registerCommand(lensCommands.ruleRejections, async (target: RuleTarget) => {
       const found = await client.sendRequest(rejectionsRequest, target);
       if ('refused' in found) void window.showWarningMessage(`Landfall: ${found.refused}`);
-      else panel.show(`${found.policy}/${found.rule}`, rejectionsPage(found, target.asked, lineLink));
+      else panel.show(`${found.policy}/${found.rule}`, rejectionsPage(found, target.asked, panelLinks));
     }),
   );
 }

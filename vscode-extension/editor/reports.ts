@@ -12,6 +12,7 @@ import {
   window,
   workspace,
 } from 'vscode';
+import { wholeWords } from './whole-words.ts';
 
 /** What words of a text lead to: addresses, those of commands too. */
 export type Links = ReadonlyMap<string, string>;
@@ -64,14 +65,9 @@ export class Reports implements TextDocumentContentProvider, Disposable {
   }
 }
 
-/** Whole words only: `instance/web` is not in `instance/web-2`. */
 function linksIn(document: TextDocument, links: Links = new Map()): DocumentLink[] {
-  const text = document.getText();
-  return [...links].flatMap(([words, address]) => {
-    const pattern = new RegExp(`(?<![\\w./-])${words.replace(/[^\w/-]/g, '\\$&')}(?![\\w/-]|\\.\\w)`, 'g');
-    return [...text.matchAll(pattern)].map(({ index }) => {
-      const range = new Range(document.positionAt(index), document.positionAt(index + words.length));
-      return new DocumentLink(range, Uri.parse(address, true));
-    });
+  return [...document.getText().matchAll(wholeWords(links.keys()))].map(({ index, 0: words }) => {
+    const range = new Range(document.positionAt(index), document.positionAt(index + words.length));
+    return new DocumentLink(range, Uri.parse(links.get(words)!, true));
   });
 }

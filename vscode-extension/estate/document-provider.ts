@@ -99,6 +99,11 @@ function toEnd(editor: TextEditor): void {
   editor.revealRange(editor.selection);
 }
 
+/** The address of a policy's text as the broker keeps it. */
+export function storedPolicyUri(name: string): Uri {
+  return addressOf(`${name}.yaml`, { what: 'yaml', kind: 'PlacementPolicy', within: '', id: name });
+}
+
 function uriOf(what: DocumentName['what'], subject: Subject): Uri {
   const { kind, id } = subject;
   const named = 'name' in subject ? subject.name : undefined;
@@ -108,10 +113,14 @@ function uriOf(what: DocumentName['what'], subject: Subject): Uri {
     named ??
     (kind === 'Operation' ? `${subject.verb} ${subject.resource?.name ?? ''}`.trim() : kind.toLowerCase());
   const title = `${shown}${what === 'yaml' ? '' : ` ${what}`}.${extensions[what]}`;
+  return addressOf(title, { what, kind, within, id: byName ? named! : id });
+}
+
+function addressOf(title: string, name: DocumentName): Uri {
   return Uri.from({
     scheme: 'landfall',
     path: `/${title}`,
-    query: new URLSearchParams({ what, kind, within, id: byName ? named! : id }).toString(),
+    query: new URLSearchParams({ ...name }).toString(),
   });
 }
 

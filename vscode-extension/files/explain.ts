@@ -36,6 +36,7 @@ export async function explainAtBroker(
     regions: regionsOf(decision),
     unreadable: [],
     madeFrom: `Asked of ${context.name} (${context.url}): by its prices, the policies in force there for project ${manifest.project ?? context.project}, and what its sites have room for.`,
+    atBroker: true,
   };
 }
 
@@ -56,6 +57,7 @@ export async function explainRecorded(
     regions: regionsOf(decision),
     unreadable: [],
     madeFrom: `As ${context.name} (${context.url}) decided it for project ${project}, by the prices and policies of that time.`,
+    atBroker: true,
   };
 }
 

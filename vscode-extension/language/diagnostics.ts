@@ -14,16 +14,11 @@ import {
 import { nearest } from '@landfall/policies/file/problems.ts';
 import { type Diagnostic, DiagnosticSeverity, type Range } from 'vscode-languageserver';
 import { type Document, isMap, isNode, isScalar, type Node, type Pair } from 'yaml';
+import type { DiagnosticCode, DiagnosticData } from './diagnostic-codes.ts';
 import { type FilePart, isEmpty, type LandfallFile, textAt } from './file.ts';
 import { fixturesOf } from './fixtures.ts';
 import { spanOf } from './occurrences.ts';
 import { down, fieldWithoutName, KINDS, schemaDiagnostics } from './yaml.ts';
-
-/** What goes with a diagnostic for its quick fixes. */
-export interface DiagnosticData {
-  suggestion?: string;
-  path?: string;
-}
 
 /** Errors of the policies, and what can be told without thinking rules through. */
 export function policyDiagnostics(file: LandfallFile): Diagnostic[] {
@@ -87,12 +82,9 @@ export function duplicates(file: LandfallFile, others: readonly LandfallFile[]):
       const theirs = textAt(other.partAt({ line: twin.line - 1, character: 0 }), ['metadata', 'name']);
       if (at === undefined || theirs === undefined) continue;
       const otherPart = other.partAt({ line: twin.line - 1, character: 0 });
+      const message = `Policy '${policy.name}' of the same scope is in another file, too: only one of them can be in force.`;
       found.push({
-        range: file.rangeOf(part, at.node),
-        severity: DiagnosticSeverity.Warning,
-        code: 'duplicate-policy',
-        source: 'landfall',
-        message: `Policy '${policy.name}' of the same scope is in another file, too: only one of them can be in force.`,
+        ...made(DiagnosticSeverity.Warning, 'duplicate-policy', message, file.rangeOf(part, at.node)),
         relatedInformation: [
           {
             location: { uri: other.uri, range: other.rangeOf(otherPart, theirs.node) },
@@ -139,9 +131,9 @@ function diagnosticOf(problem: Problem, file: LandfallFile): Diagnostic {
   );
 }
 
-function made(
+export function made(
   severity: DiagnosticSeverity,
-  code: string,
+  code: DiagnosticCode,
   message: string,
   range: Range,
   data: DiagnosticData = {},
@@ -256,7 +248,7 @@ function ofSite(document: Document, part: FilePart): Diagnostic[] {
     const range = oneLine(rangeIn(part.text, node), part.text);
     const code = isMissing ? 'missing-field' : 'wrong-value';
     return made(DiagnosticSeverity.Error, code, `${path.join('.')} ${message}`, range, {
-      path: path.at(-1)!,
+      path: path.join('.'),
     });
   });
 }
@@ -276,7 +268,12 @@ function ofRequestRules(document: Document, part: FilePart): Diagnostic[] {
       code,
       message,
       oneLine(rangeIn(part.text, nodeAt(document, [...path, ...below], code === 'unknown-field')), part.text),
-      suggestion === undefined ? {} : { suggestion },
+      {
+        suggestion,
+        path: [...path, ...below]
+          .map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))
+          .join(''),
+      },
     );
   });
 }

@@ -1,5 +1,4 @@
 import type {
-  CodeAction,
   CompletionList,
   DocumentSymbol,
   FoldingRange,
@@ -349,89 +348,4 @@ test('CEL is coloured by what its words are', async () => {
     '2 number',
     '4 number',
   ]);
-});
-
-describe('quick fixes', () => {
-  /** The text after the first fix of the first problem with that code. */
-  async function fixed(text: string, code: string): Promise<{ title: string; text: string }> {
-    await client.open(URI, text);
-    const found = await client.diagnostics(URI, (all) => all.some((one) => one.code === code));
-    const diagnostics = found.filter((one) => one.code === code).slice(0, 1);
-    const range = diagnostics[0]!.range;
-    const actions = await client.ask<CodeAction[]>('codeAction', URI, { range, context: { diagnostics } });
-    if (actions.length === 0) throw new Error(`no fix of ${JSON.stringify(diagnostics)}`);
-    const edits = actions[0]!.edit!.changes![URI]!;
-    return {
-      title: actions[0]!.title,
-      text: TextDocument.applyEdits(TextDocument.create(URI, 'yaml', 1, text), edits),
-    };
-  }
-  const rule = (text: string): string => `${HEAD}  - name: a\n    ${text}\n`;
-
-  test.each([
-    [
-      'unknown-attribute',
-      rule('require: offer.jurisdicton == "EU"'),
-      rule('require: offer.jurisdiction == "EU"'),
-    ],
-    ['unknown-name', rule('deny: ofer.burstable'), rule('deny: offer.burstable')],
-    ['unknown-field', rule('requires: offer.vcpus > 1'), rule('require: offer.vcpus > 1')],
-    [
-      'cel-type',
-      rule('require: offer.vcpus > 1 && offer.pricePerHour * 730 < 5.0'),
-      rule('require: offer.vcpus > 1 && offer.pricePerHour * 730.0 < 5.0'),
-    ],
-    ['missing-field', rule('prefer: offer.burstable'), rule('prefer: offer.burstable\n    weight: 0.03')],
-    [
-      'unknown-value',
-      rule('require: offer.region in ["eu-centrall-1", "eu-west-1"]'),
-      rule('require: offer.region in ["eu-central-1", "eu-west-1"]'),
-    ],
-    [
-      'wrong-value',
-      rule('deny: offer.burstable\n    missing: regect'),
-      rule('deny: offer.burstable\n    missing: reject'),
-    ],
-    [
-      'missing-field',
-      `${INSTANCE}  image: debian-12\n  vcpus: 1\n`,
-      `${INSTANCE}  image: debian-12\n  vcpus: 1\n  memoryGiB: 1\n`,
-    ],
-    [
-      'unknown-field',
-      `${INSTANCE}  image: debian-12\n  vcpu: 1\n  memoryGiB: 1\n`,
-      `${INSTANCE}  image: debian-12\n  vcpus: 1\n  memoryGiB: 1\n`,
-    ],
-  ])('%s is repaired', async (code, before, after) => {
-    expect((await fixed(before, code)).text).toBe(after);
-  });
-
-  test('an override that is not allowed is allowed at the rule it is of', async () => {
-    const text = NAVIGATED.replace('    overridable: true\n', '');
-    const { title, text: after } = await fixed(text, 'override');
-    expect(title).toBe("Make rule 'residency' of policy 'p' overridable");
-    expect(after).toBe(NAVIGATED);
-  });
-
-  test.each([
-    ['redundant-rule', 'require: offer.vcpus > 2', 'require: offer.vcpus > 1'],
-    ['always-holds', 'require: offer.vcpus > 2', 'require: offer.vcpus > 0 || offer.vcpus < 4'],
-    [
-      'never-applies',
-      'require: offer.vcpus > 2',
-      'when: request.vcpus > 2 && request.vcpus < 2\n    deny: offer.burstable',
-    ],
-  ])('%s: the rule, which changes nothing, is taken out', async (code, kept, without) => {
-    const text = `${HEAD}  - name: a\n    ${kept}\n`;
-    expect((await fixed(`${text}  - name: b\n    ${without}\n`, code)).text).toBe(text);
-  });
-
-  test('an exception that has expired is taken out', async () => {
-    const exception = (rule: string, until: string): string =>
-      `  - {rule: a, owner: ${rule}, reason: r, expires: ${until}}\n`;
-    const text = `${rule('deny: offer.burstable')}  exceptions:\n${exception('x', '2020-01-01')}${exception('y', '2099-01-01')}`;
-    expect((await fixed(text, 'expired-exception')).text).toBe(
-      text.replace(exception('x', '2020-01-01'), ''),
-    );
-  });
 });

@@ -117,7 +117,7 @@ describe('a file of offers', () => {
       range: found[1]!.range,
       context: { diagnostics },
     });
-    expect(fixes.map(({ title }) => title)).toEqual(['Change to region']);
+    expect(fixes.map(({ title }) => title)).toEqual(['Change to region', 'Remove regoin']);
     await client.change(URI, text.replace('regoin', 'region').replace('two', '2'));
     expect(await client.diagnostics(URI)).toEqual([]);
   });

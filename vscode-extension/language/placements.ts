@@ -15,7 +15,7 @@ import {
   placementRequest,
 } from '@landfall/policies';
 import { type Diagnostic, DiagnosticSeverity } from 'vscode-languageserver';
-import { isSound } from './diagnostics.ts';
+import { isSound, made } from './diagnostics.ts';
 import { type FilePart, type LandfallFile, textAt } from './file.ts';
 import type { NothingToExplain, PlacementExplanation } from './protocol.ts';
 import { regionOffers } from './region-offers.ts';
@@ -68,6 +68,7 @@ export class Placements {
       regions: regionOffers(input),
       unreadable: broken.map(({ uri }) => uri),
       madeFrom: 'By the policies of the workspace, over the shipped prices.',
+      atBroker: false,
     };
   }
 
@@ -124,14 +125,15 @@ export class Placements {
       return refused.flatMap(({ policy, rule }) =>
         this.#requiredLabels(policy, rule)
           .filter((label) => !Object.hasOwn(labels, label))
-          .map((label) => ({
-            range: file.rangeOf(part, at.node),
-            severity: DiagnosticSeverity.Warning,
-            code: 'missing-label',
-            source: 'landfall',
-            message: `Rule '${rule}' of policy '${policy}' refuses a machine without the label ${label}.`,
-            data: { path: label },
-          })),
+          .map((label) =>
+            made(
+              DiagnosticSeverity.Warning,
+              'missing-label',
+              `Rule '${rule}' of policy '${policy}' refuses a machine without the label ${label}.`,
+              file.rangeOf(part, at.node),
+              { path: label },
+            ),
+          ),
       );
     });
   }

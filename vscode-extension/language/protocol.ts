@@ -63,6 +63,8 @@ export interface PlacementExplanation {
   unreadable: string[];
   /** What it was made from, in a sentence. */
   madeFrom: string;
+  /** Whether a broker made it, so that its rules are those that the broker keeps. */
+  atBroker: boolean;
 }
 
 /** Why there is nothing to explain, for the person who asked. */
@@ -76,6 +78,29 @@ export const explanationRequest = new RequestType<
   PlacementExplanation | NothingToExplain,
   void
 >('landfall/explainPlacement');
+
+/** A rule as decisions tell of it. */
+export interface RuleName {
+  policy: string;
+  rule: string;
+  /** The file that had it when the decision was made, where that is known. */
+  uri?: string;
+  /** What the decision is about, such as `instance/web`: that may have brought the rule itself. */
+  subject?: string;
+  /** Whether the decision is the broker's, so that the rule is one of a policy that the broker keeps. */
+  atBroker?: boolean;
+  /** The policy's text as the broker keeps it: it says whose policy it is. */
+  stored?: string;
+}
+
+/** Line from 1 of a file; without one, of the broker's text. */
+export interface RulePlace {
+  uri?: string;
+  line: number;
+}
+
+/** Which line of the workspace a rule is, else of the text that the broker keeps; null: it is in neither. */
+export const rulePlaceRequest = new RequestType<RuleName, RulePlace | null, void>('landfall/rulePlace');
 
 /** A rule of a policy in a file, and which of its figures is asked about: what it rejects, or what it alone rejects. */
 export interface RuleTarget {

@@ -24,12 +24,14 @@ import {
   explanationRequest,
   type LanguageSettings,
   rejectionsRequest,
+  rulePlaceRequest,
   runTestsRequest,
   testsChangedNotification,
   testsRequest,
 } from './protocol.ts';
 import { DiagnosticsPublisher } from './publisher.ts';
 import { quickFixes } from './quick-fixes.ts';
+import { rulePlace } from './rule-places.ts';
 import { ruleRejections } from './rule-rejections.ts';
 import { semanticTokens, tokensLegend } from './semantic-tokens.ts';
 import { signatureHelp } from './signature.ts';
@@ -122,6 +124,7 @@ export function serve(connection: Connection): void {
     const refused = `There is no sound rule ${target.policy}/${target.rule} that rejects offers: mend what is underlined first.`;
     return (await ruleRejections(target, workspace, placements)) ?? { refused };
   });
+  connection.onRequest(rulePlaceRequest, (named) => rulePlace(named, workspace));
   connection.onNotification(estateNotification, (estate) => {
     names.estate = estate;
     answers.estate = estate;

@@ -47,6 +47,23 @@ function orderIn({ properties, items }: Schema): FieldOrder {
 
 const FIXTURE_KINDS = Object.keys(FIXTURES) as FixtureKind[];
 
+let schemas: Record<string, object> | undefined;
+
+/** The schema of a kind's documents, or of what a test names; of a kind there is not, what all documents have. */
+export function schemaOf(kind: string): object {
+  return Object.hasOwn(allSchemas(), kind) ? allSchemas()[kind]! : ANY;
+}
+
+function allSchemas(): Record<string, object> {
+  schemas ??= {
+    ...resourceSchemas,
+    PlacementPolicy: policySchema(),
+    ...Object.fromEntries(FIXTURE_KINDS.map((kind) => [fixtureKind(kind), fixtureSchema(kind)])),
+    Any: ANY,
+  };
+  return schemas;
+}
+
 let made: LanguageService | undefined;
 
 /** Made when first needed: the first diagnostics of a policy do without. */
@@ -56,18 +73,12 @@ function service(): LanguageService {
       schemaRequestService: (uri) => Promise.reject(new Error(`there is no schema ${uri}`)),
       workspaceContext: { resolveRelativePath: (path) => path },
     });
-    const schemas = {
-      ...resourceSchemas,
-      PlacementPolicy: policySchema(),
-      ...Object.fromEntries(FIXTURE_KINDS.map((kind) => [fixtureKind(kind), fixtureSchema(kind)])),
-      Any: ANY,
-    };
     made.configure({
       validate: true,
       hover: true,
       completion: true,
       hoverSchemaSource: false,
-      schemas: Object.entries(schemas).map(([kind, schema]) => ({
+      schemas: Object.entries(allSchemas()).map(([kind, schema]) => ({
         uri: `landfall:schema/${kind}`,
         fileMatch: [`${kind}.landfall.yaml`],
         schema,
