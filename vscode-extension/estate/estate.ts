@@ -244,7 +244,7 @@ export class Estate {
       {
         key: ({ id }) => id,
         compare: byName,
-        holds: ({ status }) => status.state !== 'Deleted',
+        holds: ({ status }) => status.state !== 'Deleted' && status.state !== 'Released',
         read: (query) =>
           body(
             client.GET(listPath(kind), {
