@@ -54,9 +54,14 @@ export function powerQuestion(verb: PowerVerb, { name, status }: Instance): Ques
 
 export function instanceDeletionQuestion({ name, project, status }: Instance): Question {
   const price = priceWords(status);
+  const { adopted, externalReference, site } = status;
+  const what =
+    adopted && externalReference
+      ? `It was adopted: the machine ${externalReference} at ${site} itself goes, with its disk.`
+      : 'The machine, its disk and all that was made for it are lost.';
   return {
     message: `Delete ${name} of ${project}?`,
-    detail: `The machine, its disk and all that was made for it are lost.${price ? ` It costs ${price} now.` : ''}`,
+    detail: `${what}${price ? ` It costs ${price} now.` : ''}`,
     button: 'Delete',
   };
 }

@@ -6,6 +6,7 @@ import type { BaseLanguageClient as LanguageClient } from 'vscode-languageclient
 import { UnreachableError } from '../broker/connection.ts';
 import type { CurrentEstate } from '../estate/activate.ts';
 import type { Estate } from '../estate/estate.ts';
+import { yamlInFront } from '../estate/yaml-in-front.ts';
 import { explainAtBroker, explainRecorded } from '../files/explain.ts';
 import { sessionOver } from '../files/session.ts';
 import {
@@ -100,7 +101,7 @@ const isRefused = (answer: PlacementExplanation | NothingToExplain): answer is N
 /** A lens names the place; the palette and the menu of a file mean where the cursor is. */
 function placeAsked(target: DocumentTarget | undefined): { uri: string; line: number } | undefined {
   if (typeof target?.line === 'number') return { uri: target.uri, line: target.line };
-  const editor = window.activeTextEditor;
-  if (editor?.document.languageId !== 'yaml') return undefined;
+  const editor = yamlInFront();
+  if (editor === undefined) return undefined;
   return { uri: editor.document.uri.toString(), line: editor.selection.active.line };
 }

@@ -1,6 +1,7 @@
 /** The extension's start and end. */
 import type { ExtensionContext } from 'vscode';
 import { activateEstate } from '../estate/activate.ts';
+import { followYaml } from '../estate/yaml-in-front.ts';
 import { registerBrokerLenses } from './broker-lenses.ts';
 import { BrokerProblems } from './broker-problems.ts';
 import { sendEstateNames } from './estate-names.ts';
@@ -20,7 +21,7 @@ export function activate(context: ExtensionContext): void {
   sendEstateNames(context, client, current);
   const reports = new Reports();
   const problems = new BrokerProblems();
-  context.subscriptions.push(reports, problems, registerOpenLine());
+  context.subscriptions.push(reports, problems, registerOpenLine(), followYaml());
   registerOpenRule(context, client, current);
   registerFileCommands(context, current, reports, problems);
   registerBrokerLenses(context, client, current, reports);

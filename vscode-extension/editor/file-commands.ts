@@ -14,6 +14,7 @@ import type { Question } from '../estate/actions.ts';
 import type { CurrentEstate } from '../estate/activate.ts';
 import { hasShell } from '../estate/command-line.ts';
 import type { Estate } from '../estate/estate.ts';
+import { yamlInFront } from '../estate/yaml-in-front.ts';
 import { deleteAll, deletionQuestion, findGoing } from '../files/deletion.ts';
 import { compareWithLive } from '../files/live.ts';
 import { applyQuestion, changesAnything, planFile, planText, type Step } from '../files/plan.ts';
@@ -157,7 +158,7 @@ export function registerFileCommands(
     });
   });
   register('compareWithLive', async (estate, { document, file, manifests }) => {
-    const editor = window.activeTextEditor;
+    const editor = yamlInFront();
     const line = editor?.document === document ? editor.selection.active.line : 0;
     const manifest = manifestAt(manifests, line);
     const subject = manifestSubject(manifest);
@@ -232,7 +233,7 @@ async function confirmed({ message, detail, button }: Question): Promise<boolean
 export async function readAsked(asked: Asked): Promise<AskedFile | undefined> {
   const isTarget = asked !== undefined && 'line' in asked;
   const uri = isTarget ? Uri.parse(asked.uri) : asked instanceof Uri ? asked : undefined;
-  const document = uri ? await workspace.openTextDocument(uri) : window.activeTextEditor?.document;
+  const document = uri ? await workspace.openTextDocument(uri) : yamlInFront()?.document;
   if (document === undefined || document.languageId !== 'yaml') return undefined;
   // Not of an address by its path on disk: a browser on Windows would write that with backslashes.
   const pathOf = ({ scheme, path, fsPath }: Uri): string => (scheme === 'file' ? fsPath : path);

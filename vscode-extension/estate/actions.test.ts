@@ -5,7 +5,10 @@ import {
   acknowledge,
   approve,
   cancel,
+  change,
   deletionQuestion,
+  detachQuestion,
+  growQuestion,
   planSize,
   power,
   powerQuestion,
@@ -85,6 +88,80 @@ test('power, size and deletion become operations of the broker', async () => {
   expect(await resize(connection, moved, { vcpus: 2, memoryGiB: 1 })).toMatchObject({ verb: 'resize' });
   expect((await read({ ...moved, operation: '' })).spec).toMatchObject({ power: 'stopped', vcpus: 2 });
   expect(await remove(connection, moved)).toMatchObject({ verb: 'delete', resource: { name: 'moved' } });
+});
+
+test('an adopted machine’s deletion says that what existed before goes', async () => {
+  const asked = await broker.request('ours-now');
+  const machine = { state: 'Running', site: 'aws-1', externalReference: 'i-0abc' } as const;
+  await broker.report(asked, { ...machine, adopted: true });
+  expect(deletionQuestion(await read(asked)).detail).toMatch(
+    /^It was adopted: the machine i-0abc at aws-1 itself goes, with its disk\./,
+  );
+});
+
+test('volumes and addresses are attached, detached, grown and deleted, after questions with what that means', async () => {
+  await running('host');
+  const { client } = connection;
+  const volume = (): Promise<Schemas['Volume']> =>
+    body(
+      client.GET('/v1/projects/{project}/volumes/{resource}', {
+        params: { path: { project: 'default', resource: 'data' } },
+      }),
+    );
+  await broker.api.call('POST', '/v1/projects/default/volumes', {
+    body: { name: 'data', spec: { site: 'local', sizeGiB: 20 } },
+  });
+  expect(await change(connection, await volume(), { attachedTo: 'host' })).toMatchObject({
+    kind: 'Operation',
+    resource: { name: 'data' },
+  });
+  expect(detachQuestion(await volume())).toMatchObject({
+    message: 'Detach the volume data from host?',
+    detail: expect.stringMatching(/what is on it stays/),
+  });
+  await change(connection, await volume(), { attachedTo: null });
+  expect((await volume()).spec.attachedTo ?? null).toBeNull();
+  expect(growQuestion(await volume(), 40)).toMatchObject({
+    message: 'Grow the volume data from 20 GiB to 40 GiB?',
+    detail: expect.stringMatching(/cannot be made smaller again/),
+  });
+  await change(connection, await volume(), { sizeGiB: 40 });
+  expect((await volume()).spec.sizeGiB).toBe(40);
+  expect(deletionQuestion(await volume())).toMatchObject({
+    message: 'Delete the volume data of default?',
+    detail: expect.stringMatching(/is lost\. Landfall has no price for it/),
+  });
+  expect(await remove(connection, await volume())).toMatchObject({ verb: 'delete' });
+  // One that is let go of is Landfall's no more: it leaves its list as one that is deleted.
+  const list = new Estate(connection).resources('Volume', 'default');
+  await list.load();
+  const now = await volume();
+  expect(list.get(now.id)).toBeDefined();
+  list.apply(new Map([[now.id, { ...now, status: { ...now.status, state: 'Released' } }]]));
+  expect(list.get(now.id)).toBeUndefined();
+});
+
+test('keys, images and policies are deleted at once, after a question', async () => {
+  const { body: key } = await broker.api.call('POST', '/v1/projects/default/sshKeys', {
+    body: {
+      name: 'ann',
+      publicKey: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ9mxmHb1wzLdVlVYp0hS5Z6Zk0QxvO2Zb4S2yq1Q7aB ann',
+    },
+  });
+  expect(deletionQuestion(key)).toMatchObject({
+    message: 'Delete the SSH key ann of default?',
+    detail: 'Machines that have it keep it.',
+  });
+  const { body: image } = await broker.api.call('POST', '/v1/images', {
+    body: { name: 'base', user: 'root', architectures: ['x86_64'], onprem: { builtin: 'tiny' } },
+  });
+  expect(deletionQuestion(image).message).toBe('Delete the image base?');
+  const source =
+    'apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: none}\nspec: {rules: [{name: r, deny: offer.vcpus > 900}]}\n';
+  const { body: policy } = await broker.api.call('PUT', '/v1/policies/none', { body: { source } });
+  for (const each of [key, image, policy]) expect(await remove(connection, each)).toBeUndefined();
+  for (const path of ['projects/default/sshKeys/ann', 'images/base', 'policies/none'])
+    expect((await broker.api.call('GET', `/v1/${path}`)).status).toBe(404);
 });
 
 test('what a size would cost is planned where the machine stands', async () => {

@@ -7,8 +7,9 @@ import {
 } from '@landfall/mcp/changes.ts';
 import type { Decision, Instance, Operation, Schemas } from '@landfall/model';
 import { gib } from '@landfall/model/quantities.ts';
+import { adoptedThing } from 'landfall/client.ts';
 import { type BrokerConnection, body } from '../broker/connection.ts';
-import { type Resource, resourceKinds, resourcePath } from './kinds.ts';
+import { type Plain, type PlainKind, type Resource, type ResourceKind, resourcePath } from './kinds.ts';
 
 export {
   type PowerVerb,
@@ -18,22 +19,78 @@ export {
   type Question,
 } from '@landfall/mcp/changes.ts';
 
-/** A machine's size. */
+/** A machine's size; its disk where that grows too. */
 export interface Size {
   vcpus: number;
   memoryGiB: number;
+  diskGiB?: number;
 }
 
-/** `2 vCPU, 4 GiB`. */
-export const sizeWords = ({ vcpus, memoryGiB }: Size): string => `${vcpus} vCPU, ${gib(memoryGiB)}`;
+/** `2 vCPU, 4 GiB, 20 GiB disk`. */
+export const sizeWords = ({ vcpus, memoryGiB, diskGiB }: Size): string =>
+  `${vcpus} vCPU, ${gib(memoryGiB)}${diskGiB === undefined ? '' : `, ${gib(diskGiB)} disk`}`;
 
-export function deletionQuestion(subject: Instance | Resource): Question {
+/** What goes with each kind. Landfall knows the prices of machines only, so of the others the question says that it names none. */
+const losses: Record<ResourceKind | PlainKind, string> = {
+  Volume: 'What is on it is lost.',
+  Snapshot: 'What it keeps is lost; the volume that it was made from stays.',
+  Network: 'Its subnets go with it. It is refused while a machine or a firewall is in it.',
+  Firewall: 'Its rules no longer let anything in.',
+  Address: 'The address goes back to its provider; another one will not be the same.',
+  CustomImage: 'Nothing can be made from it any more; machines that were stay.',
+  SshKey: 'Machines that have it keep it.',
+  Image: 'Nothing can be made from it any more; machines that were stay.',
+  PlacementPolicy: 'Its rules hold no longer, for requests and for machines that run.',
+};
+
+export type Deletable = Instance | Resource | Plain;
+
+export function deletionQuestion(subject: Deletable): Question {
   if (subject.kind === 'Instance') return instanceDeletionQuestion(subject);
-  const { kind, name, project } = subject;
+  const { kind, name } = subject;
+  const project = 'project' in subject ? ` of ${subject.project}` : '';
+  const adopted = adoptedThing(subject);
   return {
-    message: `Delete the ${kind} ${name} of ${project}?`,
-    detail: 'What is in it is lost.',
+    message: `Delete the ${kindWords(kind)} ${name}${project}?`,
+    detail: [
+      adopted && `It was adopted: ${adopted} itself goes.`,
+      losses[kind],
+      billed.has(kind) && 'Landfall has no price for it; what its provider asks for it ends.',
+    ]
+      .filter(Boolean)
+      .join(' '),
     button: 'Delete',
+  };
+}
+
+/** Kinds that a provider bills by themselves. */
+const billed = new Set<string>(['Volume', 'Snapshot', 'Address', 'CustomImage']);
+
+/** `custom image`, for a sentence. */
+const kindWords = (kind: ResourceKind | PlainKind): string =>
+  ({ CustomImage: 'custom image', SshKey: 'SSH key', PlacementPolicy: 'policy' })[kind as string] ??
+  kind.toLowerCase();
+
+/** What can be at a machine. */
+export type Attachable = Schemas['Volume'] | Schemas['Address'];
+
+export function detachQuestion({ kind, name, spec }: Attachable): Question {
+  return {
+    message: `Detach the ${kindWords(kind)} ${name} from ${spec.attachedTo}?`,
+    detail:
+      kind === 'Volume'
+        ? 'What has it mounted there loses it; what is on it stays.'
+        : 'What reaches the machine by it no longer does.',
+    button: 'Detach',
+  };
+}
+
+export function growQuestion({ name, spec, status }: Schemas['Volume'], sizeGiB: number): Question {
+  return {
+    message: `Grow the volume ${name} from ${gib(status.sizeGiB ?? spec.sizeGiB)} to ${gib(sizeGiB)}?`,
+    detail:
+      'It cannot be made smaller again. Landfall has no price for volumes; its provider asks for every GiB.',
+    button: 'Grow',
   };
 }
 
@@ -109,12 +166,43 @@ export async function resize(
 }
 
 /** The id is the thing's own, so that another one of the same name is safe whatever its revision. */
-export async function remove(connection: BrokerConnection, subject: Instance | Resource): Promise<Operation> {
-  if (subject.kind === 'Instance') return removeInstance(connection, subject);
-  const { project, id, kind } = subject;
+export async function remove(
+  connection: BrokerConnection,
+  subject: Deletable,
+): Promise<Operation | undefined> {
+  const { client } = connection;
+  const header = { 'If-Match': '*' };
+  switch (subject.kind) {
+    case 'Instance':
+      return removeInstance(connection, subject);
+    case 'SshKey': {
+      const path = { project: subject.project, sshKey: subject.name };
+      return body(client.DELETE('/v1/projects/{project}/sshKeys/{sshKey}', { params: { path, header } }));
+    }
+    case 'Image':
+      return body(client.DELETE('/v1/images/{image}', { params: { path: { image: subject.name }, header } }));
+    case 'PlacementPolicy':
+      return body(
+        client.DELETE('/v1/policies/{policy}', { params: { path: { policy: subject.name }, header } }),
+      );
+    default: {
+      const path = { project: subject.project, resource: subject.id };
+      return body(client.DELETE(resourcePath(subject.kind), { params: { path, header } }));
+    }
+  }
+}
+
+/** Attaches (null: detaches) or grows. Answers the thing itself where it is so already. */
+export async function change(
+  { client }: BrokerConnection,
+  { kind, project, id }: Attachable,
+  spec: { attachedTo?: string | null; sizeGiB?: number },
+): Promise<Operation | Attachable> {
   return body(
-    connection.client.DELETE(resourcePath(kind), {
+    client.PATCH(resourcePath(kind), {
       params: { path: { project, resource: id }, header: { 'If-Match': '*' } },
+      body: { spec },
+      headers: { 'Content-Type': 'application/merge-patch+json' },
     }),
   );
 }
@@ -168,10 +256,4 @@ export async function acknowledge(
 
 export async function checkCompliance({ client }: BrokerConnection): Promise<Operation> {
   return body(client.POST('/v1/complianceRuns', { params: { header: key() } }));
-}
-
-/** What a person calls it, for a message. */
-export function calledOf(subject: { kind: string; name?: string }): string {
-  const kind = subject.kind in resourceKinds ? `${subject.kind} ` : '';
-  return `${kind}${subject.name ?? ''}`;
 }

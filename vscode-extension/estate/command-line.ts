@@ -10,11 +10,17 @@ export const hasShell = true;
 export function cliCommand(): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
   if (folders.some((folder) => existsSync(join(folder, 'landfall')))) return 'landfall';
-  for (const { uri } of workspace.workspaceFolders ?? []) {
-    const file = join(uri.fsPath, 'cli/bin/landfall.mjs');
-    if (existsSync(file)) return `node '${file.replaceAll("'", "'\\''")}'`;
-  }
-  return undefined;
+  const folder = checkout();
+  return folder && `node '${join(folder, program).replaceAll("'", "'\\''")}'`;
+}
+
+const program = 'cli/bin/landfall.mjs';
+
+/** The folder of a checkout of Landfall that is open. */
+export function checkout(): string | undefined {
+  return workspace.workspaceFolders
+    ?.map(({ uri }) => uri.fsPath)
+    .find((path) => existsSync(join(path, program)));
 }
 
 /** Shows a new terminal that runs this line. */

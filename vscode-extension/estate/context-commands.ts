@@ -12,7 +12,7 @@ import { brokerUrl, type CliContext, type Context, localName } from '../broker/c
 import type { CurrentBroker } from '../broker/current.ts';
 import type { Tokens } from '../broker/tokens.ts';
 import type { CurrentEstate } from './activate.ts';
-import { runInTerminal } from './command-line.ts';
+import { checkout, runInTerminal } from './command-line.ts';
 
 export function registerContextCommands(
   extension: ExtensionContext,
@@ -56,7 +56,17 @@ export function registerContextCommands(
     broker.look();
     current.estate?.refresh();
   });
-  register('startLocal', () => runInTerminal({ name: 'Landfall' }, 'npm run up'));
+  register('startLocal', () => {
+    const cwd = checkout();
+    if (cwd !== undefined) return runInTerminal({ name: 'Landfall', cwd }, 'npm run up');
+    const open = 'Open Folder';
+    void window
+      .showInformationMessage(
+        'Landfall: it is started in a checkout of Landfall; open its folder first.',
+        open,
+      )
+      .then((answer) => answer && commands.executeCommand('vscode.openFolder'));
+  });
 }
 
 async function switchContext(broker: CurrentBroker): Promise<void> {

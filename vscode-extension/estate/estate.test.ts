@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { Gate } from '@landfall/test/gate.ts';
 import { type Requested, WorkedBroker } from '@landfall/test/worked-broker.ts';
 import { BrokerConnection } from '../broker/connection.ts';
 import type { WatchState } from '../broker/watch.ts';
@@ -37,6 +37,12 @@ async function opened(url = broker.api.url, token: () => string = () => broker.a
   estate.open();
   await until(() => states.length > 0);
   return { estate, states, refusals };
+}
+
+async function gateBefore(url: string): Promise<Gate> {
+  const gate = await Gate.before(url);
+  gates.push(gate);
+  return gate;
 }
 
 /** Within a second, unless told otherwise: that is what the trees promise. */
@@ -269,7 +275,7 @@ spec:
 }, 30_000);
 
 test('a change that cannot be read at once is read when it can be', async () => {
-  const gate = await Gate.before(broker.api.url);
+  const gate = await gateBefore(broker.api.url);
   const { estate } = await opened(gate.url);
   const view = await shown(new ProjectsTree(estate, 'default'), 'default', 'Instances');
   const later = await broker.request('later');
@@ -300,7 +306,7 @@ test('of a project of 10,000 instances 500 are shown at first, then all; a chang
 }, 60_000);
 
 test('when the broker falls, the trees keep what they had and say so; when it is back they are true again', async () => {
-  const gate = await Gate.before(broker.api.url);
+  const gate = await gateBefore(broker.api.url);
   const { estate, states } = await opened(gate.url);
   const view = await shown(new ProjectsTree(estate, 'default'), 'default', 'Instances');
   const steady: Requested = await broker.request('steady');
@@ -316,7 +322,7 @@ test('when the broker falls, the trees keep what they had and say so; when it is
 }, 30_000);
 
 test('events that the broker no longer keeps are made up for by reading the lists again', async () => {
-  const gate = await Gate.before(broker.api.url);
+  const gate = await gateBefore(broker.api.url);
   const { estate, states } = await opened(gate.url);
   const view = await shown(new ProjectsTree(estate, 'default'), 'default', 'Instances');
   const pruned = await broker.request('pruned');
@@ -330,7 +336,7 @@ test('events that the broker no longer keeps are made up for by reading the list
 }, 30_000);
 
 test('a list that cannot be read is asked for once by each look, not again and again', async () => {
-  const gate = await Gate.before(broker.api.url);
+  const gate = await gateBefore(broker.api.url);
   gate.answers = (path) => (path === '/v1/sites' ? 503 : undefined);
   const { estate } = await opened(gate.url);
   const tree = new SitesTree(estate);
@@ -354,71 +360,6 @@ test('a refused token is told once, however much is asked, and a new one is take
   await until(() => states.at(-1)?.kind === 'live');
   expect((await new SitesTree(estate).children()).map(({ label }) => label)).toContain('local');
 }, 30_000);
-
-/** Stands between an estate and its broker, and can be shut: the broker itself goes on. */
-class Gate {
-  #server: Server | undefined;
-  readonly #to: string;
-  #port = 0;
-  readonly asked: string[] = [];
-  answers: (path: string, lastEventId: string | undefined) => number | undefined = () => undefined;
-
-  private constructor(to: string) {
-    this.#to = to;
-  }
-
-  static async before(to: string): Promise<Gate> {
-    const gate = new Gate(to);
-    await gate.open();
-    gates.push(gate);
-    return gate;
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
-  }
-
-  open(): Promise<void> {
-    const server = createServer(async (request, response) => {
-      const gone = new AbortController();
-      response.on('close', () => gone.abort());
-      try {
-        const lastEventId = request.headers['last-event-id'] as string | undefined;
-        const { pathname } = new URL(request.url!, this.url);
-        this.asked.push(pathname);
-        const instead = this.answers(pathname, lastEventId);
-        if (instead !== undefined)
-          return void response
-            .writeHead(instead, { 'content-type': 'application/problem+json' })
-            .end(JSON.stringify({ type: 'about:blank', title: 'Gone', status: instead }));
-        const answer = await fetch(`${this.#to}${request.url}`, {
-          headers: {
-            authorization: request.headers.authorization ?? '',
-            ...(lastEventId ? { 'last-event-id': lastEventId } : {}),
-          },
-          signal: gone.signal,
-        });
-        response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' });
-        for await (const piece of answer.body!) response.write(piece);
-        response.end();
-      } catch {
-        response.destroy();
-      }
-    });
-    this.#server = server;
-    return new Promise((resolve) =>
-      server.listen(this.#port, '127.0.0.1', () => {
-        this.#port = (server.address() as { port: number }).port;
-        resolve();
-      }),
-    );
-  }
-
-  close(): void {
-    this.#server?.close();
-    this.#server?.closeAllConnections();
-  }
-}
 
 test('names for completion are those of the broker, and another project’s token is told only its own', async () => {
   const { estate } = await opened();

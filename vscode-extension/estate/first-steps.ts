@@ -2,6 +2,7 @@
 import { commands, type ExtensionContext, type Uri, window, workspace } from 'vscode';
 import { cliCommand, runInTerminal } from './command-line.ts';
 import { sampleInstance, samplePolicy } from './samples.ts';
+import { yamlInFront } from './yaml-in-front.ts';
 
 export function registerFirstSteps(extension: ExtensionContext): void {
   const register = (name: string, run: (argument?: Uri) => unknown): void => {
@@ -17,7 +18,7 @@ export function registerFirstSteps(extension: ExtensionContext): void {
   register('newPolicy', () => openNew(samplePolicy));
   register('newInstance', () => openNew(sampleInstance));
   register('applyInTerminal', async (given) => {
-    const document = given ? await workspace.openTextDocument(given) : window.activeTextEditor?.document;
+    const document = given ? await workspace.openTextDocument(given) : yamlInFront()?.document;
     if (document === undefined || (document.isUntitled && !(await document.save())))
       return void window.showInformationMessage('Landfall: open the file to apply, and save it.');
     if (document.isDirty) await document.save();

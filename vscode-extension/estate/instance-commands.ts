@@ -11,11 +11,16 @@ import {
 } from 'vscode';
 import { localToken } from '../broker/contexts.ts';
 import {
+  type Attachable,
   acknowledge,
   approve,
   cancel,
+  change,
   checkCompliance,
+  type Deletable,
   deletionQuestion,
+  detachQuestion,
+  growQuestion,
   type PowerVerb,
   planSize,
   power,
@@ -44,9 +49,13 @@ export function registerInstanceCommands(
 ): void {
   const register = estateCommands(extension, current);
   /** On the node's subject; from the palette on an instance that is picked. */
-  const onInstance = (name: string, run: (estate: Estate, instance: Instance) => Promise<unknown>): void =>
+  const onInstance = (
+    name: string,
+    run: (estate: Estate, instance: Instance) => Promise<unknown>,
+    suits?: (instance: Instance) => boolean,
+  ): void =>
     register(name, async (estate, node) => {
-      const instance = (node?.subject as Instance | undefined) ?? (await pickInstance(estate));
+      const instance = (node?.subject as Instance | undefined) ?? (await pickInstance(estate, suits));
       if (instance) await run(estate, instance);
     });
   const onSubject = <T extends Subject>(
@@ -61,14 +70,45 @@ export function registerInstanceCommands(
   register('loadMore', async (_, node) => node?.more?.());
   register('loadAll', (estate, node) => loadAll(estate, node));
   for (const verb of ['start', 'stop', 'reboot'] as const)
-    onInstance(`${verb}Instance`, (estate, instance) => changePower(estate, verb, instance));
+    onInstance(
+      `${verb}Instance`,
+      (estate, instance) => changePower(estate, verb, instance),
+      ({ status }) => status.state === (verb === 'start' ? 'Stopped' : 'Running'),
+    );
   onInstance('resizeInstance', changeSize);
-  onSubject<Instance | Resource>('delete', async (estate, subject) => {
-    if (!(await confirmed(deletionQuestion(subject)))) return;
-    await remove(estate.connection, subject);
-    told(`${subject.name} is being deleted`);
+  register('attach', async (estate, node) => {
+    const subject = node?.subject as Attachable | undefined;
+    if (subject === undefined) return;
+    const { name, project, status } = subject;
+    const instance = await pickInstance(
+      estate,
+      (each) => status.site === undefined || each.status.site === status.site,
+      project,
+    );
+    if (instance === undefined) return;
+    await change(estate.connection, subject, { attachedTo: instance.name });
+    told(`${name} is being attached to ${instance.name}`);
   });
-  onInstance('ssh', async (estate, instance) => openSsh(estate, instance));
+  register('detach', async (estate, node) => {
+    const subject = node?.subject as Attachable | undefined;
+    if (subject === undefined || !(await confirmed(detachQuestion(subject)))) return;
+    await change(estate.connection, subject, { attachedTo: null });
+    told(`${subject.name} is being detached`);
+  });
+  register('growVolume', async (estate, node) => {
+    const volume = node?.subject as Schemas['Volume'] | undefined;
+    if (volume) await grow(estate, volume);
+  });
+  onSubject<Deletable>('delete', async (estate, subject) => {
+    if (!(await confirmed(deletionQuestion(subject)))) return;
+    const operation = await remove(estate.connection, subject);
+    told(operation ? `${subject.name} is being deleted` : `${subject.name} is deleted`);
+  });
+  onInstance(
+    'ssh',
+    async (estate, instance) => openSsh(estate, instance),
+    ({ status }) => status.ssh !== undefined,
+  );
   onInstance('showConsole', (_, instance) => documents.open('console', instance));
   onSubject('showEvents', (_, subject) => documents.open('events', subject));
   onSubject('showYaml', (_, subject) => documents.open('yaml', subject));
@@ -154,16 +194,32 @@ async function changeSize(estate: Estate, instance: Instance): Promise<void> {
 
 async function askSize(now: Size): Promise<Size | undefined> {
   const text = await window.showInputBox({
-    prompt: 'vCPUs and GiB of memory',
+    prompt: 'vCPUs, GiB of memory, and GiB of disk if that is to grow',
     value: `${now.vcpus} ${now.memoryGiB}`,
-    validateInput: (given) => (parseSize(given) ? undefined : 'Two numbers, such as: 2 4'),
+    validateInput: (given) => (parseSize(given) ? undefined : 'Two or three numbers, such as: 2 4 20'),
   });
   return text === undefined ? undefined : parseSize(text);
 }
 
 function parseSize(text: string): Size | undefined {
-  const match = /^\s*([1-9]\d{0,3})[\s,]+(\d+(?:\.\d+)?)\s*$/.exec(text);
-  return match && Number(match[2]) > 0 ? { vcpus: Number(match[1]), memoryGiB: Number(match[2]) } : undefined;
+  const match = /^\s*([1-9]\d{0,3})[\s,]+(\d+(?:\.\d+)?)(?:[\s,]+([1-9]\d{0,4}))?\s*$/.exec(text);
+  if (!match || Number(match[2]) <= 0) return undefined;
+  const size: Size = { vcpus: Number(match[1]), memoryGiB: Number(match[2]) };
+  return match[3] === undefined ? size : { ...size, diskGiB: Number(match[3]) };
+}
+
+async function grow(estate: Estate, volume: Schemas['Volume']): Promise<void> {
+  const now = volume.status.sizeGiB ?? volume.spec.sizeGiB ?? 0;
+  const text = await window.showInputBox({
+    title: `Grow ${volume.name}`,
+    prompt: 'GiB from now on',
+    value: String(now * 2),
+    validateInput: (given) =>
+      /^[1-9]\d{0,4}$/.test(given) && Number(given) > now ? undefined : `A whole number over ${now}.`,
+  });
+  if (text === undefined || !(await confirmed(growQuestion(volume, Number(text))))) return;
+  await change(estate.connection, volume, { sizeGiB: Number(text) });
+  told(`${volume.name} is being grown`);
 }
 
 async function decide(
@@ -192,19 +248,24 @@ function askReason(title: string, prompt: string, needed: boolean): Thenable<str
   });
 }
 
-/** An instance of the current project, chosen by the person. */
+/** An instance of a project, the current one unless another is named, chosen by the person. */
 export async function pickInstance(
   estate: Estate,
   suits: (instance: Instance) => boolean = () => true,
+  project = estate.connection.context.project,
 ): Promise<Instance | undefined> {
-  const { project } = estate.connection.context;
   const list = estate.instances(project);
   await list.load();
+  while (list.more) await list.loadMore();
+  const suitable = list.items().filter(suits);
+  if (suitable.length === 0)
+    throw new Error(
+      list.size === 0
+        ? `there is no instance in ${project}.`
+        : `no instance of ${project} is in a state for it.`,
+    );
   const picked = await window.showQuickPick(
-    list
-      .items()
-      .filter(suits)
-      .map((instance) => ({ label: instance.name, description: instance.status.state, instance })),
+    suitable.map((instance) => ({ label: instance.name, description: instance.status.state, instance })),
     { placeHolder: `Which instance of ${project}?`, matchOnDescription: true },
   );
   return picked?.instance;

@@ -53,7 +53,7 @@ function imageNode(group: string, image: Image): TreeNode {
       ['Architectures', image.architectures?.join(', ')],
       ['Providers', providers.join(', ')],
     ]),
-    context: 'image',
+    context: image.organization === undefined ? 'image' : 'image own',
   };
 }
 

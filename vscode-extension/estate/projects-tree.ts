@@ -286,7 +286,7 @@ function resourceNode(resource: Resource): TreeNode {
     ]),
     icon: resourceKinds[kind].icon,
     ...stateIcon(status.state),
-    context: `resource ${kind}`,
+    context: `resource ${kind}${'attachedTo' in spec && spec.attachedTo ? ' attached' : ''}`,
     opens: 'never',
     subject: resource,
   };

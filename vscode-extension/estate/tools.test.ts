@@ -100,3 +100,23 @@ test('what menus and buttons name is a command of the manifest', () => {
   expect(linked.length).toBeGreaterThan(20);
   expect([...named, ...linked].filter((command) => !known.has(command))).toEqual([]);
 });
+
+test('every command stands in the palette under "Landfall:", and is offered only where it can run', () => {
+  const { commands, menus } = manifest.contributes;
+  const names: string[] = commands.map(({ command }: { command: string }) => command);
+  expect(commands.filter(({ category }: { category: string }) => category !== 'Landfall')).toEqual([]);
+  const palette = new Map<string, string>(
+    menus.commandPalette.map(({ command, when }: { command: string; when: string }) => [command, when]),
+  );
+  // What needs no broker, no file and no node of a tree.
+  expect(names.filter((name) => !palette.has(name)).map((name) => name.replace('landfall.', ''))).toEqual([
+    ...['switchContext', 'addBroker', 'signIn', 'signOut', 'refresh'],
+    ...['openWalkthrough', 'newPolicy', 'newInstance'],
+  ]);
+  // What is offered for a thing in a tree only, is in that menu.
+  const inTrees = new Set(
+    menus['view/item/context'].map(({ command }: { command: string }) => command as string),
+  );
+  for (const [name, when] of palette)
+    if (when === 'false' && name !== 'landfall.loadMore') expect([...inTrees]).toContain(name);
+});

@@ -11,3 +11,7 @@ export function cliCommand(): never {
 export function runInTerminal(): never {
   throw new Error(why);
 }
+
+export function checkout(): never {
+  throw new Error(why);
+}
