@@ -19,6 +19,7 @@ describe('what EC2 says becomes one of the table', () => {
     ['InsufficientInstanceCapacity', 500, 'CapacityExhausted'],
     ['InsufficientFreeAddressesInSubnet', 400, 'CapacityExhausted'],
     ['VcpuLimitExceeded', 400, 'QuotaExceeded'],
+    ['InstanceLimitExceeded', 400, 'QuotaExceeded'],
     ['MaxSpotInstanceCountExceeded', 400, 'QuotaExceeded'],
     ['RequestLimitExceeded', 503, 'Throttled'],
     ['UnauthorizedOperation', 403, 'Denied'],

@@ -124,7 +124,7 @@ test('an adopted machine is found by its reference before Azure’s index has it
   const { stamp, ...target } = targetOf(want);
   const { attempt: _, ...anyAttempt } = stamp;
   expect(await adapter.observe({ ...target, stamp: anyAttempt })).toMatchObject({ presence: 'present', ref });
-  const lists = () => azure.simulator.calls.filter(({ operation }) => operation === 'GET resources').length;
+  const lists = () => azure.simulator.calls.filter(({ operation }) => operation === 'resources_list').length;
   const before = lists();
   expect(await adapter.observe(targetOf(want, ref))).toMatchObject({ presence: 'present', ref });
   expect(lists()).toBe(before);

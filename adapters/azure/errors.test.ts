@@ -61,6 +61,25 @@ test.each([
 });
 
 test.each([
+  ['a size that is sold out', 'SkuNotAvailable', 'currently not available in location', 'CapacityExhausted'],
+  ['no room', 'AllocationFailed', 'no capacity', 'CapacityExhausted'],
+  ['no room in the zone', 'ZonalAllocationFailed', 'no capacity', 'CapacityExhausted'],
+  ['no room for all that is asked', 'OverconstrainedAllocationRequest', 'no capacity', 'CapacityExhausted'],
+  [
+    'cores beyond the quota',
+    'OperationNotAllowed',
+    'exceeding approved Total Regional Cores quota. Current Limit: 4, Current Usage: 4, Additional Required: 2',
+    'QuotaExceeded',
+  ],
+  ['a quota by its own code', 'QuotaExceeded', 'Current Limit: 4', 'QuotaExceeded'],
+  [
+    'calls beyond the rate of compute',
+    'OperationNotAllowed',
+    'The server rejected the request because too many requests have been received for this subscription.',
+    'Throttled',
+  ],
+  ['calls beyond the rate', 'TooManyRequests', 'slow down', 'Throttled'],
+  ['calls beyond the rate of the network', 'RetryableError', 'A retryable error occurred.', 'Throttled'],
   ['a disk that a machine has', 'OperationNotAllowed', 'Disk d is attached to VM m.', 'Conflict'],
   ['a disk that another machine owns', 'ConflictingUserInput', 'already owned by VM m', 'Conflict'],
   ['a disk on its way out', 'AttachDiskWhileBeingDetached', 'being detached', 'Conflict'],

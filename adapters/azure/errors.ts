@@ -119,7 +119,8 @@ export function meaningOf(
   // One code for many refusals: what it is about stands in the words and in the inner codes.
   if (providerCode === 'OperationNotAllowed' || providerCode === 'BadRequest') {
     if (inner.includes('QuotaExceeded') || /\bquota\b/i.test(message)) return 'QuotaExceeded';
-    if (inner.includes('TooManyRequests')) return 'Throttled';
+    // An operation that failed has no inner codes left.
+    if (inner.includes('TooManyRequests') || /too many requests/i.test(message)) return 'Throttled';
     return providerCode === 'BadRequest' ? 'Invalid' : 'Conflict';
   }
   // A size that this region does not have, where others may.

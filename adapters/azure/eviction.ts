@@ -3,8 +3,11 @@ import { isProviderError } from '../errors.ts';
 import type { Account } from './clients.ts';
 import { readPages } from './tagged.ts';
 
-/** The operation by which Azure's Activity Log notes that it took a spot machine away. `simulateEviction`, a user's, is another. */
-const evicted = 'microsoft.compute/virtualmachines/evictspotvm/action';
+/**
+ * The operation by which Azure's Activity Log notes that it took a spot machine away; `simulateEviction`, a user's, is another. Microsoft's
+ * documentation does not name it. Others' logs do, of machines and, with `virtualMachineScaleSets` for the type, of those of a scale set.
+ */
+const evicted = /^microsoft\.compute\/[^/]+\/evictspotvm\/action$/i;
 
 /** How far back the log is read, in milliseconds. Azure keeps it for 90 days. */
 const lookBackMs = 7 * 24 * 3_600_000;
@@ -20,16 +23,18 @@ interface LogEntry {
  * gone is known all the same.
  */
 export async function evictionOf(account: Account, ref: string): Promise<Interruption | undefined> {
-  const from = new Date(Date.now() - lookBackMs).toISOString();
+  const now = Date.now();
+  const [from, to] = [now - lookBackMs, now].map((at) => new Date(at).toISOString());
   const query = new URLSearchParams({
     'api-version': '2015-04-01',
-    $filter: `eventTimestamp ge '${from}' and resourceUri eq '${ref}'`,
+    // One of the few forms that Azure says it takes.
+    $filter: `eventTimestamp ge '${from}' and eventTimestamp le '${to}' and resourceUri eq '${ref}'`,
     $select: 'operationName',
   });
   const log = `/subscriptions/${account.subscription}/providers/Microsoft.Insights/eventtypes/management/values?${query}`;
   try {
     for await (const entries of readPages<LogEntry>(account, log)) {
-      const found = entries.find(({ operationName }) => operationName?.value?.toLowerCase() === evicted);
+      const found = entries.find(({ operationName }) => evicted.test(operationName?.value ?? ''));
       if (found?.operationName?.value) return { reason: found.operationName.value };
     }
   } catch (error) {

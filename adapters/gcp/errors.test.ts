@@ -46,6 +46,7 @@ describe('what Google says becomes one of the table', () => {
     ['ZONE_RESOURCE_POOL_EXHAUSTED', 'CapacityExhausted'],
     ['ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS', 'CapacityExhausted'],
     ['QUOTA_EXCEEDED', 'QuotaExceeded'],
+    ['RATE_LIMIT_EXCEEDED', 'Throttled'],
     ['PERMISSIONS_ERROR', 'Denied'],
     ['RESOURCE_NOT_FOUND', 'Invalid'],
     ['RESOURCE_IN_USE_BY_ANOTHER_RESOURCE', 'Conflict'],

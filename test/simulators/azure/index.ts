@@ -32,8 +32,8 @@ export interface AzureSimulatorOptions {
 
 /**
  * Starts a simulated Azure Resource Manager: resource groups, networks, disks, addresses and machines with states and
- * operations that take time, and faults. Requests to Compute and Network, and the answers, are held to Microsoft's published schema,
- * which the first start on a machine reads from the package index (about a minute).
+ * operations that take time, and faults. Requests and answers are held to Microsoft's published schemas of Compute, Network, Resources and
+ * Monitor, which the first start on a machine reads from the package index (about a minute).
  */
 export async function startAzureSimulator(options: AzureSimulatorOptions = {}): Promise<AzureSimulator> {
   const cache = options.cacheDir ?? process.env.LANDFALL_CACHE_DIR ?? join(homedir(), '.cache', 'landfall');

@@ -5,14 +5,19 @@ import { promisify } from 'node:util';
 import type { ServiceSchema } from './schema.ts';
 
 /** Microsoft's own descriptions of the wire, as its generated Python SDKs carry them (PyPI, MIT). */
-const packages = { compute: 'azure-mgmt-compute==39.0.0', network: 'azure-mgmt-network==33.0.0' } as const;
-const file = 'azure-compute-39.0.0-network-33.0.0-answers.json';
+const packages = [
+  { name: 'azure-mgmt-compute', version: '39.0.0', module: 'azure.mgmt.compute' },
+  { name: 'azure-mgmt-network', version: '33.0.0', module: 'azure.mgmt.network' },
+  { name: 'azure-mgmt-resource', version: '26.0.0', module: 'azure.mgmt.resource.resources' },
+  { name: 'azure-mgmt-monitor', version: '7.0.0', module: 'azure.mgmt.monitor' },
+];
+const file = `azure-${packages.map(({ name, version }) => `${name.split('-')[2]}-${version}`).join('-')}.json`;
 
 const run = promisify(execFile);
 
 /**
- * The published schemas of Compute and Network, of requests and answers, extracted once into `cacheDir` (about a minute and 1.3 MB), read
- * from there later. `LANDFALL_PYTHON` names another Python than `python3` (3.9 or newer, with its venv module).
+ * The published schemas of Compute, Network, Resources and Monitor, of requests and answers, extracted once into `cacheDir` (about a minute
+ * and 1.5 MB), read from there later. `LANDFALL_PYTHON` names another Python than `python3` (3.9 or newer, with its venv module).
  * @throws Error with Python's own words when it or the package index cannot do it.
  */
 export async function installSchemas(
@@ -37,12 +42,12 @@ export async function installSchemas(
       'install',
       '--quiet',
       '--disable-pip-version-check',
-      ...Object.values(packages),
+      ...packages.map(({ name, version }) => `${name}==${version}`),
     ]);
     const schemas: ServiceSchema[] = [];
-    for (const service of Object.keys(packages)) {
-      const out = join(folder, `${service}.json`);
-      await run(python, [join(import.meta.dirname, 'extract_schema.py'), service, out]);
+    for (const { name, module } of packages) {
+      const out = join(folder, `${name}.json`);
+      await run(python, [join(import.meta.dirname, 'extract_schema.py'), module, out]);
       schemas.push(JSON.parse(await readFile(out, 'utf8')) as ServiceSchema);
     }
     // Renamed into place: another process that reads meanwhile sees all of it or nothing.

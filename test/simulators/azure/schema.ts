@@ -7,6 +7,7 @@ export interface ServiceSchema {
     url: string;
     apiVersion: string | null;
     query: string[];
+    requiredQuery: string[];
     body: { model: string; optional: boolean } | null;
     /** Statuses of success, and what the answer holds: one thing, a page with things as its `value`, or an array. */
     expect: number[] | null;
@@ -49,12 +50,15 @@ export type Checker = (request: {
 export function createChecker(services: ServiceSchema[]): Checker {
   const routes = services
     .flatMap((service) =>
-      service.operations.map((operation) => ({
-        service,
-        operation,
-        pattern: new RegExp(`^${operation.url.replace(/\{\w+\}/g, '[^/]+')}$`, 'i'),
-        literal: operation.url.replace(/\{\w+\}/g, '').length,
-      })),
+      service.operations
+        // What Resources offers for objects of any type has no version: the type's own service says more of it.
+        .filter(({ apiVersion }) => apiVersion !== null)
+        .map((operation) => ({
+          service,
+          operation,
+          pattern: patternOf(operation.url),
+          literal: operation.url.replace(/\{\w+\}/g, '').length,
+        })),
     )
     .sort((one, other) => other.literal - one.literal);
   return ({ method, path, query, body }) => {
@@ -62,10 +66,11 @@ export function createChecker(services: ServiceSchema[]): Checker {
     if (!route) return undefined;
     const { service, operation } = route;
     const problems: Problems = [];
+    for (const name of operation.requiredQuery)
+      if (!query.get(name))
+        problems.push({ target: name, message: `The ${name} query parameter is required.` });
     const version = query.get('api-version');
-    if (!version)
-      problems.push({ target: 'api-version', message: 'The api-version query parameter is required.' });
-    else if (version !== operation.apiVersion)
+    if (version && version !== operation.apiVersion)
       problems.push({ target: 'api-version', message: `${version} is not ${operation.apiVersion}` });
     for (const name of query.keys())
       if (!operation.query.includes(name) && name !== '$skiptoken')
@@ -87,6 +92,12 @@ export function createChecker(services: ServiceSchema[]): Checker {
       problemsOf,
     };
   };
+}
+
+/** A scope is any object; what else is named in an address has no slashes. */
+function patternOf(url: string): RegExp {
+  const named = url.replace(/\{(\w+)\}/g, (_, name) => (name === 'scope' ? '.+' : '[^/]+'));
+  return new RegExp(`^${named}$`, 'i');
 }
 
 function checkAnswer(

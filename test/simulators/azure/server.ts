@@ -14,7 +14,7 @@ const arm = 'https://management.azure.com';
 const started = new Date().toISOString();
 
 export interface Call {
-  /** Name in the published schema; of Microsoft.Resources, which is not in it, method and type. */
+  /** Name in the published schema. */
   operation: string;
   method: string;
   path: string;
@@ -43,7 +43,7 @@ interface Request {
   version: string;
   host: string;
   fate: Fate;
-  /** Absent of Microsoft.Resources and of polls. */
+  /** Absent of polls. */
   operation?: Operation;
 }
 
@@ -127,21 +127,14 @@ function admit(
   const query = url.searchParams;
   const called = calledOf(method, path);
   const polls = /\/locations\/[^/]+\/operations\/[^/]+$/i.test(path);
-  // Microsoft.Resources and Microsoft.Insights are not in the extracted packages: their few requests are checked by hand.
-  const resources =
-    isLog(path) ||
-    tagsOf.test(path) ||
-    /^\/subscriptions\/[^/]+(\/resourcegroups(\/[^/]+)?)?(\/resources)?$/i.test(path);
-  const operation = polls || resources ? undefined : check({ method, path, query, body });
-  if (!operation && !polls && !resources)
+  const operation = polls ? undefined : check({ method, path, query, body });
+  if (!operation && !polls)
     throw new ArmError(
       404,
       'InvalidResourceType',
       `The resource type could not be found for ${method} ${path}`,
     );
-  if (resources && method === 'PUT' && !body?.location)
-    throw new ArmError(400, 'LocationRequired', 'The location property is required for this definition.');
-  if (!polls) calls.push({ operation: operation?.id ?? `${method} ${called.type}`, method, path, body });
+  if (operation) calls.push({ operation: operation.id, method, path, body });
   const problem = operation?.problems[0];
   if (problem) throw new ArmError(400, 'InvalidRequestContent', problem.message, problem.target);
   return {
@@ -233,8 +226,12 @@ function checkMatch({ headers }: Request, existing: Thing | undefined): void {
 function patchTags(world: World, id: string, { method, path, body }: Request): Answer {
   const { operation, properties } = (body ?? {}) as { operation?: string; properties?: Body['properties'] };
   const given: Record<string, string> = properties?.tags ?? {};
-  if (method !== 'PATCH' || !operation || !['Merge', 'Delete', 'Replace'].includes(operation))
-    throw new ArmError(400, 'InvalidTagsPatchRequest', 'The operation is one of Replace, Merge, Delete.');
+  if (method !== 'PATCH' || !operation)
+    throw new ArmError(
+      400,
+      'InvalidTagsPatchRequest',
+      'The simulator changes tags by PATCH with an operation.',
+    );
   const thing = world.find(id);
   if (!thing) throw new ArmError(404, 'ResourceNotFound', `The Resource '${id}' was not found.`);
   const { tags = {} } = thing.body;
@@ -347,9 +344,9 @@ function list({ world, faults }: Parts, { path, query }: Request): Answer {
         location: body.location,
         properties: { vmId: body.properties.vmId, instanceView: instanceView(thing) },
       };
-    const { id, name, location, tags, zones, properties } = body;
+    const { id, name, location, tags, properties } = body;
     const { provisioningState } = properties;
-    const shown = { id, name, type: body.type, location, zones };
+    const shown = { id, name, type: body.type, location };
     // "When you filter by a tag name and value, the tags for each resource are not returned", nor what else is asked for.
     return tag ? shown : { ...shown, tags, provisioningState, createdTime: started };
   });
@@ -361,21 +358,29 @@ function list({ world, faults }: Parts, { path, query }: Request): Answer {
   };
 }
 
-const isLog = (path: string): boolean =>
-  /^\/subscriptions\/[^/]+\/providers\/microsoft\.insights\/eventtypes\/management\/values$/i.test(path);
+const isLog = (path: string): boolean => /\/eventtypes\/management\/values$/i.test(path);
 
-/** The Activity Log of one resource: asked for without a time or by another version, Azure refuses it. */
-function activities({ log }: World, { query, version }: Request): Answer {
-  const filter = /^eventTimestamp ge '([^']+)' and resourceUri eq '([^']+)'$/.exec(
-    query.get('$filter') ?? '',
-  );
-  const [, from = '', resource = ''] = filter ?? [];
-  if (version !== '2015-04-01' || Number.isNaN(Date.parse(from)))
-    throw new ArmError(400, 'BadRequest', `The query ${query} is not one that the Activity Log takes.`);
-  const value = log.filter(
-    ({ resourceId, eventTimestamp }) =>
-      resourceId.toLowerCase() === resource.toLowerCase() && Date.parse(eventTimestamp) >= Date.parse(from),
-  );
+/**
+ * The Activity Log of one resource. Of its filters the published schema says that no other than five are allowed; this is the one for a
+ * resource.
+ */
+function activities({ log }: World, { query }: Request): Answer {
+  const [, from = '', to = '', resource = ''] =
+    /^eventTimestamp ge '([^']+)' and eventTimestamp le '([^']+)' and resourceUri eq '([^']+)'$/.exec(
+      query.get('$filter') ?? '',
+    ) ?? [];
+  const [first, last] = [Date.parse(from), Date.parse(to)];
+  if (Number.isNaN(first) || Number.isNaN(last))
+    throw new ArmError(400, 'BadRequest', `${query.get('$filter')} is not a filter of the Activity Log.`);
+  const selected = query.get('$select')?.split(',');
+  const value = log
+    .filter(({ resourceId, eventTimestamp }) => {
+      const at = Date.parse(eventTimestamp);
+      return resourceId.toLowerCase() === resource.toLowerCase() && first <= at && at <= last;
+    })
+    .map((entry) =>
+      Object.fromEntries(Object.entries(entry).filter(([key]) => selected?.includes(key) ?? true)),
+    );
   return { status: 200, body: { value } };
 }
 

@@ -6,7 +6,12 @@ describe('the simulated Azure', () => {
   const group = '/subscriptions/s/resourceGroups/g';
   const network = `${group}/providers/Microsoft.Network`;
   const compute = `${group}/providers/Microsoft.Compute`;
-  const versions = { 'Microsoft.Network': '2026-01-01', 'Microsoft.Compute': '2026-04-01' };
+  const versions = {
+    'Microsoft.Network': '2026-01-01',
+    'Microsoft.Compute': '2026-04-01',
+    'Microsoft.Insights': '2015-04-01',
+    'Microsoft.Resources': '2025-04-01',
+  };
 
   beforeAll(async () => {
     simulator = await startAzureSimulator();
@@ -15,14 +20,23 @@ describe('the simulated Azure', () => {
   afterEach(() => simulator.faults.clear());
   afterAll(() => simulator.close());
 
-  async function call(method: string, path: string, body?: object, headers: Record<string, string> = {}) {
-    const namespace = /Microsoft\.(Network|Compute)/.exec(path)?.[0] as keyof typeof versions | undefined;
+  async function call(
+    method: string,
+    path: string,
+    body?: object,
+    headers: Record<string, string> = {},
+    query: Record<string, string> = {},
+  ) {
+    const namespaces = path.match(/Microsoft\.(Network|Compute|Insights|Resources)/g) as
+      | (keyof typeof versions)[]
+      | null;
+    const namespace = namespaces?.at(-1);
     const version = /\/(disks|snapshots)\//.test(path)
       ? '2026-03-02'
       : namespace
         ? versions[namespace]
         : '2025-04-01';
-    const url = `${simulator.endpoint}${path}?api-version=${version}`;
+    const url = `${simulator.endpoint}${path}?${new URLSearchParams({ 'api-version': version, ...query })}`;
     const answer = await fetch(url, {
       method,
       body: body && JSON.stringify(body),
@@ -319,6 +333,32 @@ describe('the simulated Azure', () => {
     await change('Delete', { a: '1', b: 'another value' });
     expect((await call('GET', id)).body.tags).toEqual({ team: 'shop', b: '2' });
     expect(await change('Forget', {})).toMatchObject({ status: 400 });
+  });
+
+  test('requests for groups, lists of any type and the Activity Log are held to Microsoft’s schemas too', async () => {
+    const asked = (path: string, query: Record<string, string> = {}, body?: object) =>
+      call(body ? 'PUT' : 'GET', path, body, {}, query);
+    const refusal = (message: string) => ({ status: 400, body: { error: { message } } });
+    const stray = { location: 'westeurope', flavour: 'x' };
+    expect(await asked('/subscriptions/s/resourceGroups/h', {}, stray)).toMatchObject(
+      refusal("Could not find member 'flavour' on object of type 'ResourceGroup'."),
+    );
+    expect(await asked('/subscriptions/s/resourceGroups/h', {}, {})).toMatchObject(
+      refusal("Required parameter 'parameters.location' is missing (null)."),
+    );
+    expect(await asked('/subscriptions/s/resources', { $flavour: 'x' })).toMatchObject(
+      refusal("Unknown query parameter '$flavour'."),
+    );
+    const log = '/subscriptions/s/providers/Microsoft.Insights/eventtypes/management/values';
+    expect(await asked(log)).toMatchObject(refusal('The $filter query parameter is required.'));
+    const [from, to] = ['2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z'];
+    const endless = `eventTimestamp ge '${from}' and resourceUri eq '/r'`;
+    expect(await asked(log, { $filter: endless })).toMatchObject({ status: 400, code: 'BadRequest' });
+    const $filter = `eventTimestamp ge '${from}' and eventTimestamp le '${to}' and resourceUri eq '/r'`;
+    expect(await asked(log, { $filter, $orderby: 'x' })).toMatchObject(
+      refusal("Unknown query parameter '$orderby'."),
+    );
+    expect(await asked(log, { $filter })).toMatchObject({ status: 200, body: { value: [] } });
   });
 
   test('a throttled call is answered 429 with Retry-After', async () => {
