@@ -170,6 +170,7 @@ const BEGINNINGS: Record<FixtureKind, string> = {
   request: 'vcpus: 1\n',
   offers: '- {provider: aws, region: eu-central-1, instanceType: m7g.large, pricePerHour: 0.1}\n',
   estate: '- {name: web, provider: aws, region: eu-central-1}\n',
+  places: '- {provider: aws, region: eu-central-1, jurisdiction: EU}\n',
 };
 
 /** Makes the file that a test names. */
