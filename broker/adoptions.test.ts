@@ -440,6 +440,24 @@ test('a trial run of an adoption refuses what the adoption would: a name that is
   expect(beyond).toMatchObject({ status: 422, body: { title: 'A limit of the project would be exceeded' } });
 });
 
+test('of a machine that is being adopted no change is taken: what it is when it gets the stamp becomes what is wanted', async () => {
+  finds({ ...machine, ref: 'i-45' });
+  expect((await adopt(input('i-45', 'busy'))).status).toBe(202);
+  const at = '/v1/projects/default/instances/busy';
+  const any = { headers: { 'if-match': '*' } };
+  for (const answer of [
+    await broker.call('POST', `${at}/stop`),
+    await broker.call('POST', `${at}/resize?validateOnly=true`, { body: { vcpus: 4 } }),
+    await broker.call('PATCH', at, { body: { labels: { env: 'test' } }, ...any }),
+  ])
+    expect(answer).toMatchObject({
+      status: 409,
+      body: { detail: 'Instance busy is being adopted: wait until that is done.' },
+    });
+  await settled('busy', 'i-45');
+  expect((await broker.call('POST', `${at}/stop`)).status).toBe(202);
+});
+
 test('what is at a site that is deleted while it is read is not adopted', async () => {
   for (const [found, kind] of [
     [{ ...machine, ref: 'i-50' }, 'Instance'],

@@ -263,6 +263,9 @@ export async function changeInstance(
   return db.transaction().execute(async (tx) => {
     const row = await findRow(tx, change.project, change.instance, true);
     checkChangeable(row, change.ifMatch);
+    // What it is when it gets our stamp becomes what is wanted of it: a change before that would be lost.
+    if (row.state === 'Adopting')
+      throw new StoreError('conflict', `instance ${row.name} is being adopted: wait until that is done`);
     const wanted = wantedAfter(row, change);
     const specChanged = JSON.stringify(wanted.spec) !== JSON.stringify(row.spec);
     const labelsChanged = JSON.stringify(wanted.labels) !== JSON.stringify(row.labels);

@@ -147,7 +147,12 @@ async function observe(account: Account, target: Target, want?: Want): Promise<O
     const present = await toPresent(account, machine, want?.spec);
     const isSpot = machine.scheduling?.provisioningModel === 'SPOT';
     if (isSpot && !['running', 'pending'].includes(present.details.power))
-      present.details.interrupted = await interruptionOf(account, machine.zone, machine.name);
+      present.details.interrupted = await interruptionOf(
+        account,
+        machine.zone,
+        machine.name,
+        machine.lastStartTimestamp,
+      );
     return present;
   }
   const at = parseRef('instances', target.ref);

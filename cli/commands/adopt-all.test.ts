@@ -145,6 +145,26 @@ test('a site that cannot be read is told, the others are adopted, and the exit c
   expect(adopted()).toHaveLength(3);
 });
 
+test('what is at no site that could be read may be at one that could not, and that is said', async () => {
+  broker.sites.set('gone', { ...broker.sites.get('aws-1')!, name: 'gone' });
+  const whole = broker.intercept;
+  let gone = problem(503, 'Unavailable', 'no answer');
+  broker.intercept = (request) => {
+    if (request.path === '/v1/sites/gone/unmanaged') return gone;
+    const isOther = request.query.get('externalReference') === 'i-9';
+    return isOther ? { status: 200, body: { items: [], complete: true } } : whole(request);
+  };
+  const ran = await home.run('adopt instance i-9 --as other');
+  expect(ran.code).toBe(1);
+  expect(ran.err).toContain('i-9 is at no site that could be read. Not read: site/gone (no answer).');
+  gone = { status: 200, body: { items: [], complete: false } } as unknown as typeof gone;
+  expect((await home.run('adopt instance i-9 --as other')).err).toContain('site/gone (a part of it)');
+  gone = problem(422, 'Invalid', 'it adopts none');
+  const none = await home.run('adopt instance i-9 --as other');
+  expect(none).toMatchObject({ code: 3 });
+  expect(none.err).toContain('No site has i-9 without Landfall.');
+});
+
 /** The site says what it adopts. */
 function adopts(...kinds: string[]) {
   const site = broker.sites.get('aws-1')!;

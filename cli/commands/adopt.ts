@@ -65,6 +65,7 @@ export async function adopt(
 async function siteOf(session: Session, kind: Discoverable, externalReference: string): Promise<string> {
   const names = await siteNames(session);
   if (names.length === 1) return names[0]!;
+  const unread: string[] = [];
   for (const site of names) {
     try {
       for (let pageToken: string | undefined, first = true; first || pageToken !== undefined; first = false) {
@@ -73,13 +74,20 @@ async function siteOf(session: Session, kind: Discoverable, externalReference: s
           session.broker.client.GET('/v1/sites/{site}/unmanaged', { params: { path: { site }, query } }),
         );
         if (page.items.length > 0) return site;
+        if (!page.complete) unread.push(`site/${site} (a part of it)`);
         pageToken = page.nextPageToken;
       }
     } catch (error) {
-      // A site that cannot be read, or cannot adopt, is not the one; --site says otherwise.
       if (!(error instanceof ProblemError)) throw error;
+      // One that does not adopt the kind is not the one.
+      if (error.problem.status !== 422) unread.push(`site/${site} (${printable(error.message)})`);
     }
   }
+  if (unread.length > 0)
+    throw new CommandError(
+      `${printable(externalReference)} is at no site that could be read. Not read: ${unread.join(', ')}.`,
+      { hint: 'Name the site: --site.' },
+    );
   throw new CommandError(`No site has ${printable(externalReference)} without Landfall.`, {
     exitCode: exitCodes.notFound,
     hint: 'List what there is: `landfall discover`. Or name the site: --site.',

@@ -228,6 +228,18 @@ describe('anti-affinity that a standing machine brought with its own request', (
     ).toBe('a');
   });
 
+  test('is held against its own project alone: what holds for all is an admin’s to say, in a policy', () => {
+    const greedy = machine('db-1', {
+      zone: 'a',
+      project: 'greedy',
+      rules: own('resource.project != "greedy"'),
+    });
+    expect(placeUnder([], { ...input, estate: [greedy] }).winner!.zone).toBe('a');
+    const mine = machine('db-1', { zone: 'a', project: 'greedy', rules: own('true') });
+    const request = { ...batch, project: 'greedy' };
+    expect(placeUnder([], { ...input, request, estate: [mine] }).winner!.zone).toBe('b');
+  });
+
   test('is held against a request that brings the same rule itself', () => {
     const twin = machine('db-1', { zone: 'a', rules: own('resource.labels.app == "batch"') });
     expect(

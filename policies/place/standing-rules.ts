@@ -186,7 +186,10 @@ function lookAgainst(turned: TurnedRule, context: Circumstances): EstateMachine[
       name !== NOT_HELD && minds(machines[0]!, comer) ? machines : [],
     ),
     ...added.filter((machine) => groups.nameOf(machine) !== NOT_HELD && minds(machine, comer)),
-  ].filter((machine) => !isSelf(machine, request));
+  ].filter(
+    // A request has no say over where the machines of other projects stand: that is a policy's.
+    (machine) => !isSelf(machine, request) && (owners === undefined || machine.project === request.project),
+  );
   if (found.length === 0 || owners !== undefined || !scopeHolds(rule.scope, request)) return found;
   const gated = rule.gateText === null ? 'true' : interpret(rule.gateText)(cel, {});
   if (gated !== 'true') return found;
