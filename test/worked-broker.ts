@@ -134,6 +134,7 @@ export class WorkedBroker {
     const found = of.map(
       ({ id, name, project }): FoundViolation => ({
         resource: id,
+        resourceKind: 'Instance',
         resourceName: name,
         project,
         policy: 'eu',
