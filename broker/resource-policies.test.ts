@@ -1,4 +1,5 @@
 import { policyPacks } from '@landfall/policies';
+import { inheritDataClasses } from '@landfall/store/migrations/0017-judged-resources.ts';
 import { instanceInput, TestBroker } from './testing/test-broker.ts';
 
 /** Policies judge what is no machine, too: at the place where it would go, before anything is made. */
@@ -99,6 +100,27 @@ test('a volume takes the class of the instance that it is attached to, at once o
   expect(await read()).toMatchObject({ dataClass: 'restricted' });
   await change({ dataClass: 'internal' });
   expect(await read()).toMatchObject({ dataClass: 'internal' });
+});
+
+test('what is there from before classes went with data gets them when the broker is upgraded', async () => {
+  const classes = async () =>
+    (
+      await broker.store.pool.query(
+        `select name, spec->>'dataClass' as class from resources where name in ('data', 'data-copy', 'data-again', 'open') order by name`,
+      )
+    ).rows;
+  await post('snapshots', { name: 'data-copy', labels, spec: { volume: 'data' } });
+  await post('volumes', { name: 'data-again', labels, spec: { snapshot: 'data-copy' } });
+  const known = await classes();
+  expect(known.map((row: { class: string }) => row.class)).toEqual([
+    'restricted',
+    'restricted',
+    'restricted',
+    null,
+  ]);
+  await broker.store.pool.query(`update resources set spec = spec - 'dataClass' where name like 'data%'`);
+  await broker.store.pool.query(inheritDataClasses);
+  expect(await classes()).toEqual(known);
 });
 
 test('a rule about kinds refuses wherever it would go; a policy that cannot be read any more refuses all', async () => {

@@ -27,6 +27,7 @@ afterAll(() => broker?.stop(), 20_000);
 
 const violation = (project: string, rule = 'residency'): FoundViolation => ({
   resource: ids[project]!,
+  resourceKind: 'Instance',
   resourceName: 'vm',
   project,
   policy: 'eu',

@@ -1,6 +1,6 @@
 import { durationMs, type InstanceSpec, type Offer } from '@landfall/model';
 import { type Selectable, sql } from 'kysely';
-import type { Violations } from './database.ts';
+import type { ResourceKind, ResourceSpec, ResourceStatus, Violations } from './database.ts';
 import { appendEvents, type NewEvent } from './events.ts';
 import { newId } from './id.ts';
 import type { Queryable, Tx } from './open.ts';
@@ -11,8 +11,8 @@ const resolvedKeptDays = 90;
 
 /** One violation as a look at the estate finds it. */
 export interface FoundViolation {
-  /** The instance. */
   resource: string;
+  resourceKind: ResourceKind | 'Instance';
   resourceName: string;
   project: string;
   policy: string;
@@ -24,6 +24,8 @@ export interface FoundViolation {
   message: string;
   owner: string;
   action: Violation['action'];
+  /** What is left to people. */
+  actionMessage?: string;
   /** The exception that waives it; null = none. */
   exception: { owner: string; reason: string; expires: string } | null;
 }
@@ -70,6 +72,39 @@ export async function machinesToJudge(
         ? Math.round((expires_at.getTime() - created_at.getTime()) / 60_000) / 60
         : 0,
   }));
+}
+
+/** A volume, a network, … to judge: what was asked for, and where it is. */
+export interface ResourceToJudge {
+  id: string;
+  kind: ResourceKind;
+  name: string;
+  project: string;
+  labels: Record<string, string>;
+  spec: ResourceSpec;
+  status: ResourceStatus;
+}
+
+/** Those that were ready at their place and are not on their way out, by id after `after`. */
+export async function resourcesToJudge(
+  db: Queryable,
+  organization: string,
+  after: string | null,
+  limit: number,
+): Promise<ResourceToJudge[]> {
+  let query = db
+    .selectFrom('resources as r')
+    .innerJoin('projects as p', 'p.name', 'r.project')
+    .select(['r.id', 'r.kind', 'r.name', 'r.project', 'r.labels', 'r.spec', 'r.status'])
+    .where('p.organization', '=', organization)
+    .where('r.deleted_at', 'is', null)
+    .where('r.gone_at', 'is', null)
+    .where('r.state', '<>', 'Lost')
+    .where(sql<boolean>`r.status->>'readyAt' is not null`)
+    .orderBy('r.id')
+    .limit(limit);
+  if (after !== null) query = query.where('r.id', '>', after);
+  return query.execute();
 }
 
 const sameAction = sql`violations.action = excluded.action and violations.mode = excluded.mode`;
@@ -169,7 +204,7 @@ export async function recordViolations(
             exception: eb.ref('excluded.exception'),
             action: eb.ref('excluded.action'),
             action_state: sql`case when ${sameAction} then violations.action_state else 'None' end`,
-            action_message: sql`case when ${sameAction} then violations.action_message else '' end`,
+            action_message: sql`case when ${sameAction} then violations.action_message else excluded.action_message end`,
           })),
       )
       .execute();
@@ -211,6 +246,7 @@ function rowOf(
     organization,
     project: one.project,
     resource: one.resource,
+    resource_kind: one.resourceKind,
     resource_name: one.resourceName,
     policy: one.policy,
     rule: one.rule,
@@ -223,6 +259,7 @@ function rowOf(
     state: one.exception ? ('Waived' as const) : (again ?? ('Open' as const)),
     exception: one.exception && exceptionText(one.exception),
     action: one.action,
+    action_message: one.actionMessage ?? '',
     first_seen_at: before?.first_seen_at ?? now,
     last_seen_at: now,
   };

@@ -371,6 +371,7 @@ export interface Violations {
   organization: string;
   project: string;
   resource: string;
+  resource_kind: Generated<ResourceKind | 'Instance'>;
   resource_name: string;
   policy: string;
   rule: string;

@@ -6,10 +6,11 @@ import { appendEvent, type NewEvent } from './events.ts';
 import type { Db, Queryable } from './open.ts';
 import type { OperationScope, Requester } from './operations.ts';
 import { field, type ListRules, type Paged, type PageRequest, readPage } from './pages.ts';
+import { wordsOf } from './resource-kinds.ts';
 
 /**
- * Violations: machines that a rule would not let through where they stand. One stands per machine, policy and rule; it is
- * resolved by itself when the rule lets the machine through again, and a later one is a new one.
+ * Violations: machines, volumes, … that a rule would not let be where they are. One stands per resource, policy and rule; it is
+ * resolved by itself when the rule lets the resource through again, and a later one is a new one.
  */
 export type Violation = Schemas['Violation'];
 
@@ -18,7 +19,7 @@ function toViolation(row: Selectable<Violations>): Violation {
     id: row.id,
     kind: 'Violation',
     project: row.project,
-    resource: { kind: 'Instance', id: row.resource, name: row.resource_name, project: row.project },
+    resource: { kind: row.resource_kind, id: row.resource, name: row.resource_name, project: row.project },
     policy: row.policy,
     rule: row.rule,
     policyVersion: row.policy_version,
@@ -63,6 +64,7 @@ export async function listViolations(
       action: field('action', 'text', ['report', 'approve', 'replace', 'stop']),
       resource: field('resource', 'uuid'),
       resourceName: field('resource_name'),
+      resourceKind: field('resource_kind'),
     },
     order: { createdAt: sql.ref('first_seen_at'), id: sql.ref('id') },
     defaultOrder: 'createdAt desc',
@@ -116,6 +118,7 @@ type Told = Pick<
   | 'organization'
   | 'project'
   | 'resource'
+  | 'resource_kind'
   | 'resource_name'
   | 'policy'
   | 'rule'
@@ -125,16 +128,16 @@ type Told = Pick<
   | 'action'
 >;
 
-/** What has happened to a violation, as an event of its machine. */
+/** What has happened to a violation, as an event of its resource. */
 export function eventOf(row: Told, what: string, message: string): NewEvent {
   const { id, policy, rule, line, mode, owner, action } = row;
   return {
     type: `violation.${what}`,
     organization: row.organization,
     project: row.project,
-    resource: { kind: 'Instance', id: row.resource, name: row.resource_name },
+    resource: { kind: row.resource_kind, id: row.resource, name: row.resource_name },
     actor: 'landfall',
-    message: `instance ${row.resource_name} against ${policy}/${rule}: ${message}`,
+    message: `${row.resource_kind === 'Instance' ? 'instance' : wordsOf[row.resource_kind]} ${row.resource_name} against ${policy}/${rule}: ${message}`,
     data: { violation: id, policy, rule, line, mode, owner, action },
   };
 }

@@ -154,6 +154,7 @@ export class WorkedBroker {
     const found = of.map(
       ({ id, name, project }): FoundViolation => ({
         resource: id,
+        resourceKind: 'Instance',
         resourceName: name,
         project,
         policy: 'eu',

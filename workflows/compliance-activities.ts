@@ -1,5 +1,10 @@
 import type { InstanceSpec } from '@landfall/model';
-import { judge, type PlacedMachine, standings, type Violation } from '@landfall/policies';
+import { judge, type PlacedMachine, type SiteView, standings, type Violation } from '@landfall/policies';
+import {
+  judgeResources,
+  type ResourceViolation,
+  type StandingResource,
+} from '@landfall/policies/kinds/judge.ts';
 import {
   appendEvent,
   type Db,
@@ -18,7 +23,9 @@ import {
   machinesToJudge,
   type Recorded,
   recordViolations,
+  resourcesToJudge,
 } from '@landfall/store/compliance.ts';
+import { wordsOf } from '@landfall/store/resource-kinds.ts';
 import { heartbeat, log } from '@temporalio/activity';
 import { catalogueInForce } from './catalogue.ts';
 import { type Acted, actOnViolations } from './compliance-actions.ts';
@@ -32,6 +39,7 @@ import {
   siteViews,
   UnreadablePolicy,
 } from './place-input.ts';
+import { placeAt, resourceRequest } from './resource-policies.ts';
 
 export interface ComplianceActivities {
   /**
@@ -86,7 +94,7 @@ async function organizationsOf(db: Db, operation: string | undefined): Promise<s
 }
 
 /** `machines` is null where there was nothing to hold them against. */
-type Looked = Recorded & { machines: number | null };
+type Looked = Recorded & { machines: number | null; resources: number };
 
 /**
  * One look at an organization. The lock comes before the first read: of two looks the later one sees what the earlier one
@@ -98,22 +106,30 @@ async function lookAt(db: Db, organization: string): Promise<Looked> {
     const policies = await policiesInForce(tx, organization);
     const isHeldToNothing = policies.rules.length === 0 && !(await hasRequestRules(tx, organization));
     if (isHeldToNothing && !(await hasStandingViolations(tx, organization)))
-      return { machines: null, opened: 0, resolved: 0, standing: 0 };
+      return { machines: null, resources: 0, opened: 0, resolved: 0, standing: 0 };
     const now = new Date();
     const sites = await siteViews(tx, organization, await ledgerHosts(tx));
     const estate = await estateMachines(tx, organization);
     const machines = await placedMachines(tx, organization, estate);
     const standing = standings(machines, await catalogueInForce(tx, organization), sites);
-    const judging = judge({ standings: standing, estate, policies, sites, now });
-    let step = judging.next();
-    while (!step.done) {
-      heartbeat();
-      await new Promise((resolve) => setImmediate(resolve));
-      step = judging.next();
-    }
-    const recorded = await recordViolations(tx, organization, step.value.map(foundOf), now);
-    return { ...recorded, machines: machines.length };
+    const found = await inSteps(judge({ standings: standing, estate, policies, sites, now }));
+    const resources = await standingResources(tx, organization, sites);
+    const others = await inSteps(judgeResources({ resources, policies, now }));
+    const all = [...found.map(ofMachine), ...others.map(ofResource)];
+    const recorded = await recordViolations(tx, organization, all, now);
+    return { ...recorded, machines: machines.length, resources: resources.length };
   });
+}
+
+/** Judges, and lets others have their turn. */
+async function inSteps<T>(judging: Generator<void, T>): Promise<T> {
+  let step = judging.next();
+  while (!step.done) {
+    heartbeat();
+    await new Promise((resolve) => setImmediate(resolve));
+    step = judging.next();
+  }
+  return step.value;
 }
 
 async function placedMachines(
@@ -153,26 +169,76 @@ function rulesOf(spec: InstanceSpec, name: string): NonNullable<PlacedMachine['r
   }
 }
 
-function foundOf({ machine, onViolation, owner, message, ...rule }: Violation): FoundViolation {
+function ofMachine({ machine, onViolation, ...rule }: Violation): FoundViolation {
+  return { ...foundOf(rule, { kind: 'Instance', ...machine }), action: onViolation };
+}
+
+/** Nothing is done about what is no machine: its data would be moved, or lost. */
+function ofResource({ resource, onViolation, ...rule }: ResourceViolation): FoundViolation {
+  const { id, request } = resource;
+  const word = wordsOf[request.kind];
+  return {
+    ...foundOf(rule, { ...request, id }),
+    action: 'report',
+    ...(onViolation !== 'report' && {
+      actionMessage: `the rule says ${onViolation}, which is for machines: move the ${word} by hand`,
+    }),
+  };
+}
+
+function foundOf(
+  { owner, message, ...rule }: Omit<Violation, 'machine' | 'onViolation'>,
+  of: { kind: FoundViolation['resourceKind']; id: string; name: string; project: string },
+): Omit<FoundViolation, 'action'> {
   return {
     ...rule,
-    resource: machine.id,
-    resourceName: machine.name,
-    project: machine.project,
-    owner: owner ?? `projects/${machine.project}`,
-    action: onViolation,
+    resource: of.id,
+    resourceKind: of.kind,
+    resourceName: of.name,
+    project: of.project,
+    owner: owner ?? `projects/${of.project}`,
     // A message may be an expression over labels, and those may be long.
     message: message.length > 1_000 ? `${message.slice(0, 1_000)}…` : message,
   };
 }
 
-function summary({ machines, standing, opened, resolved }: Looked, { stopped, held }: Acted): string {
+async function standingResources(
+  db: Queryable,
+  organization: string,
+  sites: readonly SiteView[],
+): Promise<StandingResource[]> {
+  const bySite = new Map(sites.map((site) => [site.name, site]));
+  const standing: StandingResource[] = [];
+  for (let after: string | null = null; ; ) {
+    const rows = await resourcesToJudge(db, organization, after, page);
+    for (const { id, status, ...resource } of rows) {
+      const { site: name, region, zone = null, host = null } = status;
+      const site = bySite.get(name ?? '');
+      if (!site || !region) continue; // it has gone with its site since
+      const ofHost = site.hosts.find((one) => one.name === host);
+      const request = resourceRequest({ ...resource, organization });
+      standing.push({
+        id,
+        request,
+        place: placeAt(site, { region, zone: zone ?? ofHost?.zone ?? null, host }),
+      });
+    }
+    if (rows.length < page) return standing;
+    after = rows.at(-1)!.id;
+  }
+}
+
+function summary(
+  { machines, resources, standing, opened, resolved }: Looked,
+  { stopped, held }: Acted,
+): string {
   if (machines === null) return '0 violations: no policy is in force, and no machine has rules of its own';
   const acted = [
     ...(stopped > 0 ? [`${counted(stopped, 'machine')} to be stopped`] : []),
     ...(held > 0 ? [`${counted(held, 'machine')} not stopped, because that is too many at a time`] : []),
   ];
-  const found = `${counted(standing, 'violation')} over ${counted(machines, 'machine')}`;
+  const others = resources > 0 ? ` and ${counted(resources, 'other resource')}` : '';
+  const found = `${counted(standing, 'violation')} over ${counted(machines, 'machine')}${others}`;
   return [`${found} (${opened} new, ${resolved} resolved)`, ...acted].join('; ');
 }
 

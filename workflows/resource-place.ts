@@ -1,9 +1,7 @@
-import { jurisdictionOf } from '@landfall/policies';
-import type { Place } from '@landfall/policies/kinds/known.ts';
 import type { ResourceSpec, Tx } from '@landfall/store';
 import { referencesOf } from '@landfall/store/resource-kinds.ts';
 import type { Referred } from '@landfall/store/resource-references.ts';
-import { type PlacedResource, type RefusedPlace, rulesAtPlaces } from './resource-policies.ts';
+import { type PlacedResource, placeAt, type RefusedPlace, rulesAtPlaces } from './resource-policies.ts';
 
 export interface ResourcePlace {
   site: string;
@@ -55,20 +53,13 @@ export async function resourcePlace(
       ? await hostsFor(tx, site.name, spec.host ?? first?.host ?? undefined)
       : [{ name: null, zone: null }];
   if (hosts.length === 0) return refuse(`site ${site.name} has no host that is heard of`, '/host');
-  const { name, provider } = site;
+  const { name, provider, labels } = site;
+  const { jurisdiction, certifications = [] } = site.spec;
+  const seen = { name, provider, jurisdiction, certifications, labels };
   const choices = regions.flatMap((region) =>
     hosts.map((host) => ({
       place: { site: name, provider, region, zone, host: host.name },
-      seen: {
-        site: name,
-        provider,
-        region,
-        zone: zone ?? host.zone,
-        host: host.name,
-        jurisdiction: jurisdictionOf(provider, region) ?? site.spec.jurisdiction ?? null,
-        certifications: site.spec.certifications ?? [],
-        labels: site.labels,
-      } satisfies Place,
+      seen: placeAt(seen, { region, zone: zone ?? host.zone, host: host.name }),
     })),
   );
   const rules = await rulesAtPlaces(tx, resource, fieldOf(spec));

@@ -1,4 +1,4 @@
-import { type CompiledPolicies, NO_POLICIES } from '@landfall/policies';
+import { type CompiledPolicies, jurisdictionOf, NO_POLICIES, type SiteView } from '@landfall/policies';
 import { type PlaceRefusal, refusalsAt } from '@landfall/policies/kinds/at-place.ts';
 import type { Place, ResourceRequest } from '@landfall/policies/kinds/known.ts';
 import type { Queryable, ResourceKind, ResourceSpec } from '@landfall/store';
@@ -33,6 +33,22 @@ export interface RefusedPlace {
 export function resourceRequest(resource: PlacedResource): ResourceRequest {
   const { kind, name, project, organization, labels, spec } = resource;
   return { kind, name, project, organization, labels, dataClass: spec.dataClass ?? '' };
+}
+
+/** What policies see of a place at a site. `zone`: also that of the host. */
+export function placeAt(
+  site: Pick<SiteView, 'name' | 'jurisdiction' | 'certifications' | 'labels'> & { provider: string },
+  at: { region: string; zone: string | null; host: string | null },
+): Place {
+  const { name, provider, jurisdiction, certifications, labels } = site;
+  return {
+    site: name,
+    provider,
+    ...at,
+    jurisdiction: jurisdictionOf(provider, at.region) ?? jurisdiction ?? null,
+    certifications,
+    labels,
+  };
 }
 
 /** The enforced rules that a resource is held to, ready for places. `field`: what of its spec says where it is. */

@@ -3188,7 +3188,7 @@ export interface components {
             /** @description What is done about it. */
             reason: string;
         };
-        /** @description A machine that a rule of a policy would not let through where it stands, at today's prices. At most one stands per machine, policy and rule; when it comes back after it was resolved, it is a new one. */
+        /** @description A machine that a rule of a policy would not let through where it stands, at today's prices; or a volume, a network, … that it would not let be where it is. At most one stands per resource, policy and rule; when it comes back after it was resolved, it is a new one. */
         Violation: {
             id: components["schemas"]["Id"];
             /** @constant */

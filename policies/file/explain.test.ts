@@ -84,6 +84,7 @@ test('says when a rule applies, what it reads, how it is layered, and what else 
       "The policy's mode is audit: nothing is refused, only counted.",
       'A value that is missing refuses, unless the rest decides without it.',
       'A running machine found against it is stopped.',
+      'About machines only: it says nothing about volumes and other kinds.',
       'ops answers for violations.',
       'Set aside for every request until 2026-12-31T00:00Z by ada: migration.',
       'Set aside for requests with request.project == "shop" until 2027-01-01T00:00Z by x: y.',
@@ -93,6 +94,34 @@ test('says when a rule applies, what it reads, how it is layered, and what else 
     explain('  rules: [{name: r, deny: offer.burstable, override: true}]\n', 'projects/shop')[0]!.layer,
   ).toBe("Holds for project shop, in place of the organization's rule 'r' if that is overridable.");
 });
+
+const others = 'Holds for volumes and other kinds too, as far as it follows from the place and the request.';
+const machines = 'About machines only: it says nothing about volumes and other kinds.';
+const some = (kinds: string) =>
+  `Holds for ${kinds} too, as far as it follows from the place and the request.`;
+test.each([
+  ['require: offer.jurisdiction == "EU"', others],
+  ['require: offer.jurisdiction == "EU" && !offer.burstable', others],
+  ['require: offer.jurisdiction == "EU" || !offer.burstable', machines],
+  ['deny: offer.burstable', machines],
+  ['deny: offer.burstable || offer.region == "us-east-1"', others],
+  ['deny: \'offer.burstable ? offer.region == "a" : offer.region == "b"\'', others],
+  ['when: request.vcpus > 2, require: offer.jurisdiction == "EU"', machines],
+  ['when: request.kind == "Instance", require: offer.jurisdiction == "EU"', machines],
+  ['deny: request.kind == "Address"', some('Address')],
+  ['when: \'request.kind in ["Volume", "Snapshot"]\', labels: {required: [owner]}', some('Volume, Snapshot')],
+  ['labels: {required: [owner]}, maxPrice: 1 USD/h', others],
+])('says whether other kinds than machines are held to %s', (rule, note) => {
+  const { notes } = explain(`  rules: [{name: r, ${rule}}]\n`)[0]!;
+  expect(notes.filter((one) => one.includes('other kinds') || one.startsWith('Holds'))).toEqual([note]);
+});
+
+test.each(['maxPrice: 1 USD/h', 'ttl: {max: 1h}', 'deny: resource.ageHours > 2.0'])(
+  'says nothing of other kinds where a rule is about machines by what it does: %s',
+  (rule) => {
+    expect(explain(`  rules: [{name: r, ${rule}}]\n`)[0]!.notes.join()).not.toMatch('other kinds');
+  },
+);
 
 test.each([
   '(a - (b - c)) * d',

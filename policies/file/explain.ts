@@ -1,5 +1,7 @@
 import { reads, writtenOut } from '../cel/schema.ts';
 import { figure } from '../figure.ts';
+import { kindsRefused } from '../kinds/held.ts';
+import { RESOURCE_KINDS } from '../place/types.ts';
 import type { Clause, GroupKey, ParsedPolicy, ParsedRule } from './policy.ts';
 import { readable } from './readable.ts';
 import { readsResource } from './rules.ts';
@@ -177,6 +179,8 @@ function notes(policy: ParsedPolicy, rule: ParsedRule, now: Date): string[] {
     ];
     out.push(`A running machine found against it is ${does}.`);
   }
+  const others = forOthers(policy, rule);
+  if (others !== null) out.push(others);
   if (rule.owner !== null) out.push(`${rule.owner} answers for violations.`);
   for (const { rule: named, owner, reason, expires, match } of policy.exceptions)
     if (named === rule.name && Date.parse(expires) > now.getTime()) {
@@ -184,6 +188,21 @@ function notes(policy: ParsedPolicy, rule: ParsedRule, now: Date): string[] {
       out.push(`Set aside for ${whom} until ${expires.slice(0, 16)}Z by ${owner}: ${reason}.`);
     }
   return out;
+}
+
+/** Whether it also refuses what is no machine; null for a rule whose effects are all about machines anyway. */
+function forOthers(policy: ParsedPolicy, rule: ParsedRule): string | null {
+  const gates = [policy.match, rule.when].filter((gate) => gate !== null);
+  const clauses = rule.clauses.filter(
+    (clause) =>
+      ['labels', 'window'].includes(clause.effect) ||
+      ((clause.effect === 'require' || clause.effect === 'deny') && !readsResource(clause.expression)),
+  );
+  if (clauses.length === 0 || gates.some(readsResource)) return null;
+  const kinds = new Set(clauses.flatMap((clause) => kindsRefused(gates, clause)));
+  if (kinds.size === 0) return 'About machines only: it says nothing about volumes and other kinds.';
+  const names = kinds.size === RESOURCE_KINDS.length - 1 ? 'volumes and other kinds' : [...kinds].join(', ');
+  return `Holds for ${names} too, as far as it follows from the place and the request.`;
 }
 
 function layer({ scope }: ParsedPolicy, rule: ParsedRule): string {

@@ -1,6 +1,7 @@
 import { parsePolicy } from '../file/parse.ts';
 import { compilePolicies } from '../place/compiled.ts';
 import { refusalsAt } from './at-place.ts';
+import { kindsRefused } from './held.ts';
 import type { Place, ResourceRequest } from './known.ts';
 
 const now = new Date('2026-11-21T12:00:00Z');
@@ -32,7 +33,13 @@ function refuses(spec: string, at: Place | null, request: ResourceRequest = volu
   const text = `apiVersion: landfall.dev/v1\nkind: PlacementPolicy\nmetadata: {name: p${head}}\nspec:\n${spec}\n`;
   const { policies, problems } = parsePolicy(text, 'p.yaml', now);
   expect(problems.filter(({ severity }) => severity === 'error')).toEqual([]);
-  return refusalsAt(request, at, compilePolicies(policies), now).map(({ rule }) => rule.rule);
+  const refusals = refusalsAt(request, at, compilePolicies(policies), now);
+  // What refuses one somewhere is what `policy explain` says holds for its kind.
+  for (const { rule } of refusals) {
+    const gates = rule.gateText === null ? [] : [rule.gateText];
+    expect(kindsRefused(gates, rule.clause)).toContain(request.kind);
+  }
+  return refusals.map(({ rule }) => rule.rule);
 }
 const rule = (text: string): string => `  rules: [{name: r, ${text}}]`;
 

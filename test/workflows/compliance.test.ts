@@ -3,8 +3,10 @@ import { parsePolicy } from '@landfall/policies';
 import {
   changeInstance,
   createComplianceRun,
+  createResource,
   decideApproval,
   deleteInstance,
+  deleteResource,
   listApprovals,
 } from '@landfall/store';
 import { deletePolicy, putPolicy } from '@landfall/store/policies.ts';
@@ -178,6 +180,48 @@ test('a policy makes a running machine a violation within seconds, and its going
   await until('it is open again', async () => (await standing()).length > 0);
   expect((await standing())[0]!.id).not.toBe(resolved!.id);
 }, 60_000);
+
+test('a volume is judged where it is: reported with what people have to do, waived by an exception, resolved when it is gone', async () => {
+  await make('holder', 'h1');
+  const volume = { ...by, project: 'default', name: 'data' };
+  const spec = { sizeGiB: 1, attachedTo: 'holder', dataClass: 'restricted' };
+  const made = await createResource(estate.db, 'Volume', { ...volume, spec });
+  expect(await estate.ended(made!.operation.id)).toMatchObject({ state: 'Succeeded' });
+  const rule =
+    '{name: not-h1, when: request.kind == "Volume" && request.dataClass == "restricted", deny: offer.host == "h1", onViolation: stop}';
+  await put(rule);
+  await until('the violation is open', async () => (await standing()).length > 0);
+  expect(await standing()).toMatchObject([
+    {
+      resource: { kind: 'Volume', id: made!.resource.id, name: 'data' },
+      message: 'denies offer.host == "h1"',
+      state: 'Open',
+      action: 'report',
+      actionState: 'None',
+      actionMessage: 'the rule says stop, which is for machines: move the volume by hand',
+    },
+  ]);
+  expect(await events('violation.opened')).toContain(
+    'volume data against where/not-h1: denies offer.host == "h1"',
+  );
+  expect(await summaryOfRun()).toBe('1 violation over 1 machine and 1 other resource (0 new, 0 resolved)');
+  expect(await estate.state('holder')).toBe('Running');
+  const until2100 = '{rule: not-h1, owner: ada, reason: it moves, expires: 2100-01-01}';
+  await put(rule, { exceptions: until2100 });
+  await until('it is waived', async () => (await standing())[0]?.state === 'Waived');
+  const { operation } = await deleteResource(estate.db, 'Volume', {
+    ...volume,
+    resource: 'data',
+    ifMatch: null,
+  });
+  expect(await estate.ended(operation!.id)).toMatchObject({ state: 'Succeeded' });
+  await until('it is resolved', async () => (await standing()).length === 0);
+}, 180_000);
+
+async function summaryOfRun(): Promise<string> {
+  const { id } = await createComplianceRun(estate.db, by);
+  return (await estate.ended(id)).message;
+}
 
 test('what is acknowledged stays so until the machine is gone; another look changes nothing', async () => {
   await make('known', 'h1');
