@@ -104,7 +104,8 @@ export class Editor {
           ]),
         );
       }
-      await page.goto(`${url}/?${query}`);
+      // A machine that does much else needs longer for the first page than for all that follows.
+      await page.goto(`${url}/?${query}`, { timeout: 120_000 });
       await page.locator('.monaco-workbench').waitFor({ state: 'attached' });
       await page.locator('.explorer-folders-view .monaco-list-row').first().waitFor({ state: 'attached' });
       return new Editor(machine, browser, page);

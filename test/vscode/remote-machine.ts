@@ -109,9 +109,9 @@ export class RemoteMachine {
   UserKnownHostsFile ${join(folder, 'known_hosts')}
   StrictHostKeyChecking yes
   BatchMode yes
-  ConnectTimeout 10
-  ServerAliveInterval 1
-  ServerAliveCountMax 6
+  ConnectTimeout 60
+  ServerAliveInterval 3
+  ServerAliveCountMax 4
   ExitOnForwardFailure yes
 `,
       );
