@@ -118,8 +118,10 @@ test('an explanation’s links open files of the remote machine', async () => {
   await editor.goTo(3, 1);
   await editor.command('Landfall: Explain Placement');
   const page = editor.page.frameLocator('iframe.webview').frameLocator('iframe#active-frame');
+  const link = page.locator('a', { hasText: 'eu/cheap' }).first();
+  await link.waitFor();
   await editor.screenshot('over-ssh-explain');
-  await page.locator('a', { hasText: 'eu/cheap' }).first().click();
+  await link.click();
   await editor.page.locator('.tab.active[data-resource-name="eu.yaml"]').waitFor({ state: 'attached' });
 }, 120_000);
 

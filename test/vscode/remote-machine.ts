@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { onPath } from '@landfall/tools/temporal-binary.ts';
 import { freePort, runToEnd } from './editor-machine.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
@@ -49,6 +50,8 @@ export class RemoteMachine {
   static async start(shared: Readonly<Record<string, string>>, profile: string): Promise<RemoteMachine> {
     if (process.getuid?.() !== 0)
       throw new Error('A second machine wants root, for its network namespace: run this test as root.');
+    if (onPath('dropbear') === undefined)
+      throw new Error('A second machine wants an SSH server of its own: install the package dropbear-bin.');
     const folder = mkdtempSync(join(tmpdir(), `landfall-remote-${process.pid}-`));
     const disk = join(folder, 'disk');
     const home = join(disk, 'root');
