@@ -1,8 +1,8 @@
 /** The brokers that can be connected to: those of the settings, a local `npm run up`, and the command line's contexts. */
 import { readFileSync } from 'node:fs';
-import { homedir, hostname } from 'node:os';
+import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { machineOf } from './loopback.ts';
+import { machineOf, thisMachine } from './loopback.ts';
 
 /** A broker, and the project that things are made in. */
 export interface Context {
@@ -46,7 +46,7 @@ export interface BrokerSetting {
   name: string;
   url: string;
   project: string;
-  /** The host name of the machine that the address is one of: the editor has one list for all machines. */
+  /** The host name, without its domain, of the machine that the address is one of: the editor has one list for all machines. */
   machine?: string;
 }
 
@@ -59,7 +59,7 @@ export function settingOf({ name, url, project }: Context, machine = machineOf(u
 /** The contexts that the setting `landfall.brokers` names, without those of other machines. */
 export function contextsOfSettings(
   setting: unknown,
-  here = hostname(),
+  here = thisMachine(),
 ): { contexts: Context[]; problems: ContextProblem[] } {
   const contexts: Context[] = [];
   const problems: ContextProblem[] = [];

@@ -1,4 +1,4 @@
-import { isLoopback, machineOf } from './loopback.ts';
+import { isLoopback, machineOf, thisMachine } from './loopback.ts';
 
 test('an address of the machine itself is known in each way of writing it', () => {
   const own = [
@@ -19,6 +19,10 @@ test('an address of the machine itself is known in each way of writing it', () =
     'http://127.0.0.1.example',
   ];
   expect(others.filter(isLoopback)).toEqual([]);
+});
+
+test('a laptop is one machine, whatever network names it', () => {
+  expect(thisMachine('ann.local')).toBe(thisMachine('ann.fritz.box'));
 });
 
 test('it is of the machine that the extension runs on, and in a browser of none', () => {

@@ -10,7 +10,10 @@ export function isLoopback(url: string): boolean {
   return /^(127(\.\d+){3}|0\.0\.0\.0|\[::1?\]|(.+\.)?localhost)$/.test(host);
 }
 
-/** The machine that an address is one of; undefined where it means the same everywhere. In a browser there is but one machine. */
-export function machineOf(url: string, machine = hostname()): string | undefined {
+/** What this machine is called, without its domain, which changes with the network that a laptop is in. Empty in a browser: there is but one machine. */
+export const thisMachine = (full = hostname()): string => full.split('.')[0]!;
+
+/** The machine that an address is one of; undefined where it means the same everywhere. */
+export function machineOf(url: string, machine = thisMachine()): string | undefined {
   return isLoopback(url) && machine !== '' ? machine : undefined;
 }
