@@ -1,6 +1,6 @@
 /**
  * What the tests need of the system beyond npm's packages: QEMU and libvirt, a Python that can make virtual environments (for
- * the AWS simulator and the API fuzzer), a browser (for the VS Code extension), and the Temporal server. Quick when all is there.
+ * the AWS simulator and the API fuzzer), a browser and an SSH server (for the VS Code extension), and the Temporal server. Quick when all is there.
  */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
@@ -22,11 +22,14 @@ async function pythonPackages(): Promise<string[]> {
   return isComplete ? [] : ['python3', 'python3-venv'];
 }
 
-/** For the extension's tests: a browser, fonts, without which its pictures have no letters, and what VS Code's own modules are compiled with. */
+/**
+ * For the extension's tests: a browser, fonts, without which its pictures have no letters, what VS Code's own modules are compiled with, and
+ * an SSH server. OpenSSH's would be started as a service of this machine when it is installed; this package has but the programs.
+ */
 function editorPackages(): string[] {
-  const compiling = ['g++', 'make', 'libkrb5-dev'];
+  const always = ['g++', 'make', 'libkrb5-dev', 'dropbear-bin'];
   const isThere = process.env.LANDFALL_CHROMIUM || onPath('chromium') || onPath('google-chrome');
-  return isThere ? compiling : ['chromium', 'fonts-dejavu-core', ...compiling];
+  return isThere ? always : ['chromium', 'fonts-dejavu-core', ...always];
 }
 
 /** Installs the system packages that tests need. Throws, with what to do, where it cannot. */

@@ -1,5 +1,6 @@
 /** Brokers, tokens and the first steps, in a real VS Code in which nothing is known yet. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Locator } from 'playwright-core';
 import { WorkedBroker } from '../worked-broker.ts';
@@ -70,7 +71,7 @@ test('a broker is added with its token, which goes nowhere but into the secret s
   await view('Projects').locator('.monaco-list-row', { hasText: 'web' }).waitFor();
   const settings = readFileSync(join(editor.folder, '../user/User/settings.json'), 'utf8');
   expect(JSON.parse(settings)['landfall.brokers']).toEqual([
-    { name: 'team', url: broker.api.url, project: 'default' },
+    { name: 'team', url: broker.api.url, project: 'default', machine: hostname().split('.')[0] },
   ]);
   expect(settings).not.toContain(broker.api.adminToken);
 }, 120_000);

@@ -1,13 +1,10 @@
 /** One VS Code with the packed extension, open on a folder, in a browser: what the end-to-end tests of the extension drive. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Browser, chromium as browserType, type Locator, type Page } from 'playwright-core';
-import { chromium, codeServer } from './code-server.ts';
+import { chromium } from './code-server.ts';
+import { type EditorMachine, runToEnd, ThisMachine } from './editor-machine.ts';
 
 const repository = join(import.meta.dirname, '../..');
 
@@ -21,6 +18,8 @@ export interface EditorOptions {
   env?: NodeJS.ProcessEnv;
   /** A CommonJS module whose `run` the extension host calls, as VS Code's own extension tests do. */
   probe?: { module: string; said: (line: string) => void; ended: (code: number) => void };
+  /** Where its server runs, which ends with the editor; without it on this machine, as the window does. */
+  machine?: EditorMachine;
 }
 
 /** Settings of a user who wants no greetings. */
@@ -36,65 +35,48 @@ const quiet = {
   'remote.autoForwardPorts': false,
 };
 
-/** Packs the extension into a folder of its own, since other tests may do so at the same time. */
-async function packExtension(folder: string): Promise<string> {
+/** Packs the extension into a folder of its own, since other tests may do so at the same time: `dist/landfall.vsix` in it. */
+async function packExtension(folder: string): Promise<void> {
   const args = ['build.ts', '--package', '--into', folder];
-  await run(process.execPath, args, join(repository, 'vscode-extension'));
-  return join(folder, 'dist/landfall.vsix');
+  await runToEnd(process.execPath, args, join(repository, 'vscode-extension'));
 }
 
 /** A running editor. `close` ends all that it started. */
 export class Editor {
   readonly page: Page;
-  /** The folder that is open. */
+  /** The folder that is open, as the tests see it. */
   readonly folder: string;
-  readonly #root: string;
-  readonly #server: ChildProcess;
+  readonly #machine: EditorMachine;
   readonly #browser: Browser;
 
-  private constructor(root: string, server: ChildProcess, browser: Browser, page: Page) {
-    this.#root = root;
-    this.folder = join(root, 'work');
-    this.#server = server;
+  private constructor(machine: EditorMachine, browser: Browser, page: Page) {
+    this.folder = join(machine.seen, 'work');
+    this.#machine = machine;
     this.#browser = browser;
     this.page = page;
   }
 
   /** Packs the extension, installs it into a new VS Code, starts it and opens a folder of these files. */
-  static async open({ files, settings = {}, env = {}, probe }: EditorOptions): Promise<Editor> {
-    const entry = await codeServer((line) => process.stderr.write(`${line}\n`));
-    const root = mkdtempSync(join(tmpdir(), 'landfall-vscode-'));
-    const user = join(root, 'user');
-    const work = join(root, 'work');
-    mkdirSync(join(user, 'User'), { recursive: true });
-    writeFileSync(join(user, 'User/settings.json'), JSON.stringify({ ...quiet, ...settings }));
-    for (const [name, text] of Object.entries(files)) {
-      mkdirSync(join(work, name, '..'), { recursive: true });
-      writeFileSync(join(work, name), text);
-    }
-    const folders = ['--user-data-dir', user, '--extensions-dir', join(root, 'extensions')];
-    // Its own configuration and home: nothing of the person who runs the tests is read or written.
-    const own = { ...process.env, XDG_CONFIG_HOME: join(root, 'config'), HOME: root, ...env };
-    const vsix = await packExtension(join(root, 'packed'));
-    // Besides a probe it runs from its folder, as one that is being developed.
-    if (probe === undefined)
-      await run(process.execPath, [entry, ...folders, '--install-extension', vsix], root, own);
-    const port = await freePort();
-    const quietly = ['--disable-telemetry', '--disable-update-check', '--disable-workspace-trust'];
-    if (probe !== undefined) quietly.push('--vscode-option', 'enable-smoke-test-driver');
-    const server = spawn(
-      process.execPath,
-      [entry, '--bind-addr', `127.0.0.1:${port}`, '--auth', 'none', ...quietly, ...folders, work],
-      { stdio: ['ignore', 'pipe', 'pipe'], env: own, detached: true },
-    );
-    let log = '';
-    for (const stream of [server.stdout, server.stderr])
-      stream.on('data', (chunk) => {
-        log = `${log}${chunk}`.slice(-10_000);
-      });
+  static async open({ files, settings = {}, env = {}, probe, ...options }: EditorOptions): Promise<Editor> {
+    const machine = options.machine ?? (await ThisMachine.make());
     let browser: Browser | undefined;
     try {
-      await ready(`http://127.0.0.1:${port}/healthz`, () => log);
+      const { folder: root, seen } = machine;
+      mkdirSync(join(seen, 'user/User'), { recursive: true });
+      writeFileSync(join(seen, 'user/User/settings.json'), JSON.stringify({ ...quiet, ...settings }));
+      for (const [name, text] of Object.entries(files)) {
+        mkdirSync(join(seen, 'work', name, '..'), { recursive: true });
+        writeFileSync(join(seen, 'work', name), text);
+      }
+      const folders = ['--user-data-dir', join(root, 'user'), '--extensions-dir', join(root, 'extensions')];
+      const work = join(root, 'work');
+      await packExtension(join(seen, 'packed'));
+      // Besides a probe it runs from its folder, as one that is being developed.
+      if (probe === undefined)
+        await machine.run([...folders, '--install-extension', join(root, 'packed/dist/landfall.vsix')], env);
+      const quietly = ['--disable-telemetry', '--disable-update-check', '--disable-workspace-trust'];
+      if (probe !== undefined) quietly.push('--vscode-option', 'enable-smoke-test-driver');
+      const url = await machine.serve(['--auth', 'none', ...quietly, ...folders, work], env);
       browser = await browserType.launch({
         executablePath: chromium(),
         args: [
@@ -107,7 +89,7 @@ export class Editor {
       });
       const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
       page.setDefaultTimeout(30_000);
-      const remote = (path: string): string => `vscode-remote://127.0.0.1:${port}${path}`;
+      const remote = (path: string): string => `vscode-remote://${new URL(url).host}${path}`;
       const query = new URLSearchParams({ folder: work });
       if (probe !== undefined) {
         await page.exposeFunction('codeAutomationLog', (_: string, said: unknown[]) =>
@@ -122,14 +104,14 @@ export class Editor {
           ]),
         );
       }
-      await page.goto(`http://127.0.0.1:${port}/?${query}`);
+      // A machine that does much else needs longer for the first page than for all that follows.
+      await page.goto(`${url}/?${query}`, { timeout: 120_000 });
       await page.locator('.monaco-workbench').waitFor({ state: 'attached' });
       await page.locator('.explorer-folders-view .monaco-list-row').first().waitFor({ state: 'attached' });
-      return new Editor(root, server, browser, page);
+      return new Editor(machine, browser, page);
     } catch (error) {
       await browser?.close();
-      end(server);
-      rmSync(root, { recursive: true, force: true });
+      await machine.close();
       throw error;
     }
   }
@@ -200,52 +182,6 @@ export class Editor {
 
   async close(): Promise<void> {
     await this.#browser.close();
-    end(this.#server);
-    if (this.#server.exitCode === null && this.#server.signalCode === null) await once(this.#server, 'exit');
-    rmSync(this.#root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    await this.#machine.close();
   }
-}
-
-/** The whole group: the extension host and its children are processes of their own. */
-function end({ pid, exitCode, signalCode }: ChildProcess): void {
-  if (pid === undefined || exitCode !== null || signalCode !== null) return;
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-}
-
-async function run(command: string, args: string[], cwd: string, env = process.env): Promise<void> {
-  const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let said = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (chunk) => {
-      said = `${said}${chunk}`.slice(-4000);
-    });
-  const [code] = await once(child, 'exit');
-  if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}:\n${said}`);
-}
-
-function freePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((done, failed) => {
-    server.once('error', failed);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => done(port));
-    });
-  });
-}
-
-async function ready(url: string, log: () => string): Promise<void> {
-  for (let attempt = 0; attempt < 150; attempt++) {
-    const answered = await fetch(url).then(
-      (answer) => answer.ok,
-      () => false,
-    );
-    if (answered) return;
-    await sleep(200);
-  }
-  throw new Error(`VS Code did not answer within half a minute:\n${log()}`);
 }

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { contextsOfCli, contextsOfSettings, localContext, localToken } from './contexts.ts';
+import { contextsOfCli, contextsOfSettings, localContext, localToken, settingOf } from './contexts.ts';
 
 const folders: string[] = [];
 function folder(): string {
@@ -68,6 +68,30 @@ test('a broker of the settings that cannot be used is named with what is wrong, 
     'landfall.brokers[4].url a token does not belong in the URL: sign in instead',
     'landfall.brokers[5].name must be a name to show',
   ]);
+});
+
+test('an address of one machine is kept with it, and not shown in windows whose files are on another', () => {
+  const context = { name: 'mine', url: 'http://127.0.0.1:7420', project: 'default', from: 'cli' } as const;
+  const entry = settingOf(context, 'build-1');
+  expect(entry).toEqual({
+    name: 'mine',
+    url: 'http://127.0.0.1:7420',
+    project: 'default',
+    machine: 'build-1',
+  });
+  const other = { ...entry, machine: 'build-2' };
+  const shared = { name: 'team', url: 'https://lf.example' };
+  const shown = (here: string) => contextsOfSettings([entry, other, shared], here);
+  expect(shown('build-1').contexts.map(({ name }) => name)).toEqual(['mine', 'team']);
+  // One name on two machines is no name twice.
+  expect(shown('build-2')).toMatchObject({ contexts: [{ name: 'mine' }, { name: 'team' }], problems: [] });
+  expect(shown('laptop').contexts.map(({ name }) => name)).toEqual(['team']);
+  expect(settingOf({ ...context, url: 'https://lf.example' })).not.toHaveProperty('machine');
+});
+
+test('a context that `landfall login` named `local` is taken over under its address: that name is of the data folder', () => {
+  const entry = settingOf({ name: 'local', url: 'http://127.0.0.1:7420', project: 'default', from: 'cli' });
+  expect(contextsOfSettings([entry])).toMatchObject({ contexts: [{ name: '127.0.0.1:7420' }], problems: [] });
 });
 
 test("the command line's contexts are read with their tokens, and a broken file is said, not ignored", () => {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { machineOf, thisMachine } from './loopback.ts';
 
 /** A broker, and the project that things are made in. */
 export interface Context {
@@ -40,14 +41,33 @@ export function brokerUrl(given: unknown): { url: string } | { problem: string }
   return { url: given.replace(/\/+$/, '') };
 }
 
-/** The contexts that the setting `landfall.brokers` names. */
-export function contextsOfSettings(setting: unknown): { contexts: Context[]; problems: ContextProblem[] } {
+/** An entry of the setting `landfall.brokers`. */
+export interface BrokerSetting {
+  name: string;
+  url: string;
+  project: string;
+  /** The host name, without its domain, of the machine that the address is one of: the editor has one list for all machines. */
+  machine?: string;
+}
+
+/** The entry for a broker that is found from this machine. Its name is another than the local one's, which is not of the settings. */
+export function settingOf({ name, url, project }: Context, machine = machineOf(url)): BrokerSetting {
+  const shown = name === localName ? new URL(url).host : name;
+  return { name: shown, url, project, ...(machine && { machine }) };
+}
+
+/** The contexts that the setting `landfall.brokers` names, without those of other machines. */
+export function contextsOfSettings(
+  setting: unknown,
+  here = thisMachine(),
+): { contexts: Context[]; problems: ContextProblem[] } {
   const contexts: Context[] = [];
   const problems: ContextProblem[] = [];
   if (!Array.isArray(setting)) return { contexts, problems };
   for (const [index, entry] of setting.entries()) {
     const where = `landfall.brokers[${index}]`;
-    const { name, url, project } = (entry ?? {}) as Record<string, unknown>;
+    const { name, url, project, machine } = (entry ?? {}) as Record<string, unknown>;
+    if (machine !== undefined && machine !== here) continue;
     const address = brokerUrl(url);
     if (typeof name !== 'string' || name.trim() === '')
       problems.push({ where: `${where}.name`, message: 'must be a name to show' });

@@ -16,6 +16,7 @@ import {
   contextsOfSettings,
   localContext,
   localToken,
+  settingOf,
 } from './contexts.ts';
 import { tellOriginRefused } from './origin-refused.ts';
 import type { Tokens } from './tokens.ts';
@@ -119,12 +120,13 @@ export class CurrentBroker implements Disposable {
   }
 
   /** Writes it into the user's settings and connects to it. Throws what the broker says of the token. */
-  async add({ name, url, project }: Context, token?: string): Promise<void> {
-    if (token !== undefined) await this.#tokens.take(url, token);
+  async add(context: Context, token?: string): Promise<void> {
+    if (token !== undefined) await this.#tokens.take(context.url, token);
     const settings = workspace.getConfiguration('landfall');
     const brokers = settings.inspect<object[]>('brokers')?.globalValue ?? [];
-    await settings.update('brokers', [...brokers, { name, url, project }], true);
-    await this.#extension.workspaceState.update(chosenKey, name);
+    const entry = settingOf(context);
+    await settings.update('brokers', [...brokers, entry], true);
+    await this.#extension.workspaceState.update(chosenKey, entry.name);
     this.look();
   }
 

@@ -11,11 +11,14 @@ import {
 } from 'vscode';
 import { BrokerConnection, body, ProblemError } from './connection.ts';
 import type { Context } from './contexts.ts';
+import { machineOf } from './loopback.ts';
 import { tellOriginRefused } from './origin-refused.ts';
 
-/** Which accounts there are; their tokens are in the secret storage under the broker's address. */
+/** Which accounts there are, by their keys; their tokens are in the secret storage. */
 const accountsKey = 'landfall.accounts';
-const secretKey = (url: string): string => `landfall.token ${url}`;
+/** A broker's address, with the machine where it means another broker on each. */
+const accountKey = (url: string): string => [url, machineOf(url)].filter(Boolean).join(' ');
+const secretKey = (url: string): string => `landfall.token ${accountKey(url)}`;
 
 /** A session's scope is the broker's address. */
 export class Tokens implements AuthenticationProvider, Disposable {
@@ -37,7 +40,9 @@ export class Tokens implements AuthenticationProvider, Disposable {
 
   async getSessions(scopes?: readonly string[]): Promise<AuthenticationSession[]> {
     const sessions: AuthenticationSession[] = [];
-    for (const [url, label] of Object.entries(this.#accounts())) {
+    for (const [key, label] of Object.entries(this.#accounts())) {
+      const [url] = key.split(' ') as [string];
+      if (accountKey(url) !== key) continue; // of another machine
       if (scopes && scopes.length > 0 && !scopes.includes(url)) continue;
       const accessToken = await this.of(url);
       if (accessToken !== undefined) sessions.push(session(url, label, accessToken));
@@ -62,7 +67,7 @@ export class Tokens implements AuthenticationProvider, Disposable {
 
   async removeSession(url: string): Promise<void> {
     const [removed] = await this.getSessions([url]);
-    const { [url]: _, ...others } = this.#accounts();
+    const { [accountKey(url)]: _, ...others } = this.#accounts();
     await this.#extension.globalState.update(accountsKey, others);
     await this.#extension.secrets.delete(secretKey(url));
     if (removed) this.#changed.fire({ added: [], removed: [removed], changed: [] });
@@ -80,7 +85,10 @@ export class Tokens implements AuthenticationProvider, Disposable {
       const { name, role } = await body(connection.client.GET('/v1/whoami'));
       const label = `${name} (${role}) at ${new URL(url).host}`;
       await this.#extension.secrets.store(secretKey(url), token);
-      await this.#extension.globalState.update(accountsKey, { ...this.#accounts(), [url]: label });
+      await this.#extension.globalState.update(accountsKey, {
+        ...this.#accounts(),
+        [accountKey(url)]: label,
+      });
       const added = session(url, label, token);
       this.#changed.fire({ added: [added], removed: [], changed: [] });
       return added;
@@ -98,6 +106,7 @@ export class Tokens implements AuthenticationProvider, Disposable {
     this.#changed.dispose();
   }
 
+  /** Their labels by their keys. */
   #accounts(): Record<string, string> {
     return this.#extension.globalState.get(accountsKey, {});
   }

@@ -111,7 +111,8 @@ function say(state: WatchState['kind'] | 'none'): void {
 /** Why nothing new is shown: in full in the first view, the others only say how old they are. */
 function message(state: WatchState, since: Date, full: boolean): string | undefined {
   if (state.kind === 'down') {
-    const age = `This is from ${since.toLocaleTimeString()}`;
+    // With its zone: over a remote connection it is another machine's than the person's.
+    const age = `This is from ${since.toLocaleTimeString([], { timeZoneName: 'short' })}`;
     return full ? `${state.reason} ${age}; trying again.` : `Not connected. ${age}.`;
   }
   if (state.kind === 'signedOut' && full) return 'The broker does not take the token: sign in.';

@@ -7,6 +7,7 @@ export class Worker {
 export const parentPort = null;
 export const setImmediate = (): Promise<void> => new Promise((done) => setTimeout(done));
 export const homedir = (): string => '/';
+export const hostname = (): string => '';
 const absent = (): never => {
   throw new Error('There is no machine behind this editor.');
 };
