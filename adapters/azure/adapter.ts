@@ -110,7 +110,7 @@ async function observe(account: Account, target: Target<'Instance'>, want?: Want
 
 const whyNoImage = 'Azure does not say which user one logs in as on an image';
 const whyNoFirewall =
-  'a security group may hold for anything in its network, and what it allows is more than Landfall can say';
+  'a security group holds for subnets and interfaces, not for labels, and its rules may deny, have priorities, service tags and IPv6: Landfall’s rules have no words for these';
 
 function description(account: Account): Description {
   if (account.regions.length === 0)
@@ -134,7 +134,8 @@ function description(account: Account): Description {
       stop: 'stopping deallocates: the machine is no longer paid for, its disk and address are',
       spot: 'an evicted spot machine is deleted; that it was evicted is told by Azure’s Activity Log, some minutes later',
       address: 'a reserved address takes the place of the instance’s own while it is attached',
-      network: 'in an adopted network the security groups of its subnets are its owner’s, and firewalls are refused',
+      network:
+        'in an adopted network the security groups of its subnets are its owner’s, and firewalls are refused',
       volume: 'past 4 TiB a volume grows only while its instance is stopped or it is not attached',
     },
   };

@@ -4,8 +4,7 @@ import type { Look } from './adopt-other.ts';
 import { hash, stampTags } from './stamp.ts';
 
 /** Azure's own names for subnets of its gateways and the like, in which no machine may be. */
-const reserved =
-  /^(GatewaySubnet|AzureBastionSubnet|AzureFirewall(Management)?Subnet|RouteServerSubnet)$/i;
+const reserved = /^(GatewaySubnet|AzureBastionSubnet|AzureFirewall(Management)?Subnet|RouteServerSubnet)$/i;
 
 const isIpv4 = (prefix: string | undefined): prefix is string =>
   prefix !== undefined && !prefix.includes(':');

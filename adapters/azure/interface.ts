@@ -90,6 +90,8 @@ export async function madeNetwork(
   const network = isOne && (await look(account, place.group, 'virtualNetwork', place.name));
   const owner = network ? stampOf(network.tags) : undefined;
   if (!place || owner?.broker !== stamp.broker)
-    throw new ProviderError('Invalid', `${reference} is no virtualNetwork of this site and region`, { field });
+    throw new ProviderError('Invalid', `${reference} is no virtualNetwork of this site and region`, {
+      field,
+    });
   return isMade(place, madeAt(owner, location.region)) ? place.name : undefined;
 }

@@ -170,8 +170,7 @@ export function kindsSuite(
       lifeRules(() => subject, lives.Network, limits);
       adoptRules(lives.Network);
       step('Network', 'adopt: an instance is made in one, which does not go from under it', async () => {
-        for (const verb of ['create', 'release', 'adopt'])
-          if (!(await can(adapter, 'Network', verb))) return;
+        for (const verb of ['create', 'release', 'adopt']) if (!(await can(adapter, 'Network', verb))) return;
         const { ref, stamp, location } = await make(lives.Network, randomUUID());
         await releaseFully(adapter, { kind: 'Network', stamp, location, ref });
         const [found] = await discoverAll(adapter, subject, 'Network', ref);
