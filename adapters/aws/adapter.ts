@@ -150,7 +150,7 @@ async function endOf(account: Account, ec2: EC2Client, ref: string): Promise<Int
 
 const whyNoImage = 'EC2 does not say which user one logs in as on an image';
 const whyNoFirewall =
-  'a security group may hold for anything in its VPC, and what it allows is more than Landfall can say';
+  'a security group holds for what names it, not for labels, and its rules may name other groups, prefix lists, IPv6 and what goes out: Landfall’s rules have no words for these';
 
 function description(account: Account): Description {
   if (account.regions.length === 0)

@@ -3,8 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateTagsCommand, DeleteTagsCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { simulatedAws } from '../../test/simulators/aws/subject.ts';
 import { items, textAt } from '../../test/simulators/aws/xml.ts';
-import { context, errorOf } from '../conformance/probe.ts';
+import { context, errorOf, removeFully } from '../conformance/probe.ts';
+import { releaseFully } from '../conformance/releasing.ts';
 import type { Kind, Want } from '../contract.ts';
+import { vpcs } from './adopt-network.ts';
 import { whyRefused } from './discover.ts';
 import { describeAll } from './objects.ts';
 import { stampAsTags, stampTags } from './stamp.ts';
@@ -102,12 +104,13 @@ const direct = (action: string, parameters: Record<string, string> = {}) =>
   aws.simulator.direct('us-east-1', action, parameters);
 
 /** Why it is refused, as it is shown; adopting it all the same says so, and leaves no tag. */
-async function refusal(kind: 'Volume' | 'Snapshot' | 'Address', ref: string): Promise<string> {
+async function refusal(kind: 'Volume' | 'Snapshot' | 'Network' | 'Address', ref: string): Promise<string> {
   const [found] = await discovered(kind, ref);
   const named = { name: 'adopted', labels: {} };
   const specs = {
     Volume: { ...named, sizeGiB: 1, type: 'ssd' },
     Snapshot: { ...named, volume: '' },
+    Network: { ...named, cidr: '10.200.0.0/16', subnets: [] },
     Address: named,
   };
   const { stamp, location } = aws.want(randomUUID(), 1);
@@ -158,3 +161,132 @@ test('a snapshot that an image stands on, and an address that leads to no machin
   await direct('AssociateAddress', { AllocationId: address, NetworkInterfaceId });
   expect(await refusal('Address', address)).toBe(`it leads to ${NetworkInterfaceId}, which is no machine's`);
 });
+
+const subnetsOf = async (vpc: string) => {
+  const answer = await direct('DescribeSubnets', { 'Filter.1.Name': 'vpc-id', 'Filter.1.Value.1': vpc });
+  return items(answer, 'subnetSet').map((subnet) => textAt(subnet, 'subnetId') ?? '');
+};
+const tag = (ref: string, Key: string, Value: string) =>
+  ec2.send(new CreateTagsCommand({ Resources: [ref], Tags: [{ Key, Value }] }));
+const made = async (action: string, parameters: Record<string, string>, ...path: string[]) =>
+  textAt(await direct(action, parameters), ...path) ?? '';
+
+/** A network of somebody's with a second subnet and a gateway, and how to adopt it. */
+async function theirNetwork() {
+  const ref = await plant('Network', { Name: 'Shop' });
+  const [front = ''] = await subnetsOf(ref);
+  await tag(front, 'Name', 'front');
+  const back = { VpcId: ref, CidrBlock: '10.200.2.0/24', AvailabilityZone: 'us-east-1a' };
+  const other = await made('CreateSubnet', back, 'subnet', 'subnetId');
+  const gateway = await made('CreateInternetGateway', {}, 'internetGateway', 'internetGatewayId');
+  await direct('AttachInternetGateway', { InternetGatewayId: gateway, VpcId: ref });
+  const [found] = await discovered('Network', ref);
+  const { stamp } = aws.want(randomUUID(), 1);
+  const spec = { name: 'net', labels: {}, cidr: found?.cidr ?? '', subnets: found?.subnets ?? [] };
+  const location = { region: 'us-east-1' };
+  const want: Want<'Network'> = { kind: 'Network', stamp, location, spec, adopted: { ref, settled: false } };
+  return {
+    ref,
+    front,
+    other,
+    gateway,
+    found,
+    want,
+    target: { kind: 'Network', stamp, location, ref } as const,
+  };
+}
+
+test('a network is shown with its subnets by their names, or by their ids where these can be no names of ours', async () => {
+  const { ref, other, front, found } = await theirNetwork();
+  expect(found).toMatchObject({ name: 'Shop', location: { region: 'us-east-1' }, cidr: '10.200.0.0/16' });
+  expect(found?.subnets).toEqual([
+    { name: 'front', cidr: '10.200.1.0/24', zone: 'us-east-1b' },
+    { name: other, cidr: '10.200.2.0/24', zone: 'us-east-1a' },
+  ]);
+  expect(found?.refused).toBeUndefined();
+  await tag(other, 'Name', 'front');
+  const [twins] = await discovered('Network', ref);
+  expect(twins?.subnets?.map(({ name }) => name).sort()).toEqual([front, other].sort());
+  // A cluster only uses it: it says so itself.
+  await tag(ref, 'kubernetes.io/cluster/prod', 'shared');
+  expect((await discovered('Network', ref))[0]?.refused).toBeUndefined();
+  await tag(other, 'kubernetes.io/cluster/prod', 'owned');
+  expect(await refusal('Network', ref)).toBe(
+    `of its ${other}: it is managed by a Kubernetes cluster (tag kubernetes.io/cluster/prod)`,
+  );
+}, 60_000);
+
+test('a network that cannot be said in our words, or is another’s, is shown with the reason', async () => {
+  const all = items(await direct('DescribeVpcs'), 'vpcSet');
+  const byDefault = all.find((vpc) => textAt(vpc, 'isDefault') === 'true');
+  expect(await refusal('Network', textAt(byDefault, 'vpcId') ?? '')).toContain(
+    'the default VPC of its region',
+  );
+  const wide = await plant('Network');
+  await direct('AssociateVpcCidrBlock', { VpcId: wide, CidrBlock: '10.201.0.0/16' });
+  expect(await refusal('Network', wide)).toContain(
+    'several ranges of IPv4 addresses (10.200.0.0/16, 10.201.0.0/16)',
+  );
+  const bare = await made('CreateVpc', { CidrBlock: '10.9.0.0/16' }, 'vpc', 'vpcId');
+  expect(await refusal('Network', bare)).toContain('it has no subnet');
+  const costly = { CidrBlock: '10.9.0.0/16', InstanceTenancy: 'dedicated' };
+  expect(await refusal('Network', await made('CreateVpc', costly, 'vpc', 'vpcId'))).toContain(
+    'hardware of their own (tenancy dedicated)',
+  );
+  const [vpc] = await describeAll(ec2, 'vpc', [{ Name: 'vpc-id', Values: [await plant('Network')] }]);
+  // As one sees a VPC of another account: without the security group that every VPC has.
+  const shared = { ...vpc!, raw: { ...vpc!.raw, OwnerId: '999999999999' } };
+  expect((await vpcs.look(ec2, [shared])).get(shared.ref)?.refused).toContain(
+    'it is shared by another account (999999999999)',
+  );
+}, 60_000);
+
+test('what of a network an interrupted adoption did not tag is tagged by the next; released, none of it is', async () => {
+  const { ref, front, other, gateway, want, target } = await theirNetwork();
+  const parts = [ref, front, other, gateway];
+  await ec2.send(
+    new CreateTagsCommand({ Resources: [ref, front], Tags: stampAsTags(want.stamp, 'Network') }),
+  );
+  const adapter = await aws.adapter();
+  const adopted = await adapter.adopt(want, context());
+  expect(adopted).toMatchObject({
+    stamp: want.stamp,
+    state: 'ready',
+    details: { cidr: '10.200.0.0/16', subnets: [{ name: 'front', ref: front }, { ref: other }] },
+  });
+  expect([...adopted.details.children].sort()).toEqual([front, other, gateway].sort());
+  for (const part of parts)
+    expect(await tagsAt(part)).toMatchObject({ [stampTags.resource]: want.stamp.resource });
+  await releaseFully(adapter, target);
+  for (const part of parts)
+    expect(Object.keys(await tagsAt(part)).filter((key) => key.startsWith('landfall'))).toEqual([]);
+}, 60_000);
+
+test('an adopted network keeps its routes, and stays whole while something of its owner’s is in it', async () => {
+  const { ref, front, want, target } = await theirNetwork();
+  const adapter = await aws.adapter();
+  await adapter.adopt(want, context());
+  const labelled = { ...want.spec, labels: { team: 'shop' } };
+  const settled: Want<'Network'> = { ...want, spec: labelled, adopted: { ref, settled: true } };
+  expect(await adapter.ensure(settled, context())).toMatchObject({ ref, state: 'ready', diff: [] });
+  const within = { 'Filter.1.Name': 'vpc-id', 'Filter.1.Value.1': ref };
+  const tables = items(await direct('DescribeRouteTables', within), 'routeTableSet');
+  expect(tables.flatMap((table) => items(table, 'routeSet'))).toHaveLength(1);
+
+  const VpcId = ref;
+  const table = await made('CreateRouteTable', { VpcId }, 'routeTable', 'routeTableId');
+  const list = await made('CreateNetworkAcl', { VpcId }, 'networkAcl', 'networkAclId');
+  const ServiceName = 'com.amazonaws.us-east-1.s3';
+  const gatewayTo = { VpcId, ServiceName, VpcEndpointType: 'Gateway' };
+  const endpoint = await made('CreateVpcEndpoint', gatewayTo, 'vpcEndpoint', 'vpcEndpointId');
+  const subnet = await made('CreateSubnet', { VpcId, CidrBlock: '10.200.3.0/24' }, 'subnet', 'subnetId');
+  const refused = await errorOf(adapter.remove(target, context()), 'Conflict');
+  for (const each of [table, list, endpoint, subnet]) expect(refused.message).toContain(each);
+  expect(await subnetsOf(ref)).toEqual(expect.arrayContaining([front, subnet]));
+  await direct('DeleteRouteTable', { RouteTableId: table });
+  await direct('DeleteNetworkAcl', { NetworkAclId: list });
+  await direct('DeleteVpcEndpoints', { 'VpcEndpointId.1': endpoint });
+  await direct('DeleteSubnet', { SubnetId: subnet });
+  await removeFully(adapter, target);
+  expect((await aws.simulator.truth()).map((thing) => thing.ref)).not.toContain(ref);
+}, 60_000);

@@ -110,7 +110,7 @@ async function observe(account: Account, target: Target<'Instance'>, want?: Want
 
 const whyNoImage = 'Azure does not say which user one logs in as on an image';
 const whyNoFirewall =
-  'a security group may hold for anything in its network, and what it allows is more than Landfall can say';
+  'a security group holds for subnets and interfaces, not for labels, and its rules may deny, have priorities, service tags and IPv6: Landfall’s rules have no words for these';
 
 function description(account: Account): Description {
   if (account.regions.length === 0)

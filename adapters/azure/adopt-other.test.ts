@@ -74,7 +74,7 @@ async function discovered(kind: Kind, ref?: string) {
   return (await adapter.discover(query, context())).items;
 }
 
-type Other = 'Volume' | 'Snapshot' | 'Address';
+type Other = 'Volume' | 'Snapshot' | 'Network' | 'Address';
 
 function want<K extends Other>(kind: K, ref: string | undefined, spec: Partial<Specs[K]>): Want<K> {
   return {
@@ -216,4 +216,86 @@ test('an adopted address takes the place of a machine’s own and gives it back,
   expect(await adapter.observe(target)).toMatchObject({
     details: { addresses: expect.arrayContaining([own]) },
   });
+});
+
+/** A virtual network of somebody else with these subnets. */
+function plantNetwork(
+  ranges: string[],
+  subnets: Record<string, object>,
+  more: { tags?: Record<string, string>; peerings?: { name: string }[] } = {},
+): string {
+  const { tags = {}, peerings = [] } = more;
+  const properties = { addressSpace: { addressPrefixes: ranges }, virtualNetworkPeerings: peerings };
+  const id = plant('Microsoft.Network/virtualNetworks', properties, { tags });
+  for (const [name, body] of Object.entries(subnets))
+    azure.simulator.plant(`${id}/subnets/${name}`, { properties: { ...body } });
+  return id;
+}
+const networkWant = async (id: string) => {
+  const [found] = await discovered('Network', id);
+  return want('Network', found?.ref, { cidr: found?.cidr, subnets: found?.subnets });
+};
+
+test('of a network those subnets are shown that machines can be in, under names that can be ours', async () => {
+  const id = plantNetwork(['10.30.0.0/16', 'fd00::/48'], {
+    Web_Front: { addressPrefixes: ['10.30.1.0/24', 'fd00::/64'] },
+    '1st': { addressPrefix: '10.30.2.0/24' },
+    GatewaySubnet: { addressPrefix: '10.30.3.0/24' },
+    apps: {
+      addressPrefix: '10.30.4.0/24',
+      delegations: [{ name: 'web', properties: { serviceName: 'Microsoft.Web/serverFarms' } }],
+    },
+  });
+  const [found] = await discovered('Network', id);
+  expect(found).toMatchObject({ kind: 'Network', cidr: '10.30.0.0/16', location: { region: 'westeurope' } });
+  expect(found?.subnets).toEqual([
+    { name: expect.stringMatching(/^subnet-[0-9a-f]{8}$/), cidr: '10.30.2.0/24' },
+    { name: 'web-front', cidr: '10.30.1.0/24' },
+  ]);
+  expect(found?.refused).toBeUndefined();
+  const { details } = await adopted(await networkWant(id));
+  expect(details).toMatchObject({
+    cidr: found?.cidr,
+    subnets: [{ cidr: '10.30.2.0/24' }, { name: 'web-front', ref: `${found?.ref}/subnets/Web_Front` }],
+    children: [],
+  });
+});
+
+test('a network that cannot be said in our words, and those that machines share, are refused or ours', async () => {
+  const subnets = { front: { addressPrefix: '10.30.1.0/24' } };
+  const why = async (id: string) => (await discovered('Network', id))[0]?.refused;
+  expect(await why(plantNetwork(['10.30.0.0/16', '10.31.0.0/16'], subnets))).toContain('several ranges');
+  expect(await why(plantNetwork(['10.30.0.0/16'], { GatewaySubnet: subnets.front }))).toContain('no subnet');
+  expect(
+    await why(plantNetwork(['10.30.0.0/16'], subnets, { tags: { 'aks-managed-cluster-name': 'prod' } })),
+  ).toContain('Kubernetes');
+  const shared = (broker: string) =>
+    plantNetwork(['10.64.0.0/16'], subnets, { tags: { [stampTags.broker]: broker } });
+  expect(await why(shared('another'))).toContain('another Landfall installation');
+  expect(await discovered('Network', shared(azure.broker))).toEqual([]);
+});
+
+test('an adopted network takes no firewall of ours, and is not removed while it is joined to another', async () => {
+  const peerings = [{ name: 'to-hub' }];
+  const id = plantNetwork(['10.30.0.0/16'], { front: { addressPrefix: '10.30.1.0/24' } }, { peerings });
+  const wanted = await networkWant(id);
+  const { ref, stamp, location } = await adopted(wanted);
+  const adapter = await azure.adapter();
+  const settled = { ...wanted, adopted: { ref, settled: true } };
+  expect(await ensureReady(adapter, settled)).toMatchObject({ ref, diff: [] });
+  const firewall: Want<'Firewall'> = {
+    kind: 'Firewall',
+    spec: { name: 'web', labels: {}, network: ref, rules: [] },
+    stamp: { ...stamp, resource: randomUUID() },
+    location,
+  };
+  const refused = await errorOf(adapter.ensure(firewall, context()), 'Invalid');
+  expect(refused.details.field).toBe('/network');
+  expect(refused.message).toContain('which are its owner');
+  const target = { kind: 'Network', stamp, location, ref } as const;
+  expect((await errorOf(adapter.remove(target, context()), 'Conflict')).message).toContain('by to-hub');
+  expect(exists(id)).toBeDefined();
+  delete exists(id)?.properties.virtualNetworkPeerings;
+  await removeFully(adapter, target);
+  expect(exists(id)).toBeUndefined();
 });

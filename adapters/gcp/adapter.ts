@@ -166,9 +166,9 @@ async function observe(account: Account, target: Target, want?: Want): Promise<O
 
 const whyNoImage = 'Google Cloud does not say which user one logs in as on an image';
 const whyNoNetwork =
-  'a network has no labels at Google Cloud, and its description, once it is made, cannot be changed';
+  'a network has no labels at Google Cloud, and its description, once it is made, cannot be changed: it has no place for our stamp';
 const whyNoFirewall =
-  'a firewall has no labels at Google Cloud, and what it allows is more than Landfall can say';
+  'a firewall rule has no labels at Google Cloud to say whose it is, and may deny, have a priority, name tags or service accounts as sources, and rule what goes out: Landfall’s rules have no words for these';
 
 function description(account: Account): Description {
   if (account.regions.length === 0)

@@ -120,7 +120,11 @@ test('discover shows what EC2 has without Landfall; adopt makes it a managed ins
   );
   expect(table).toMatch(new RegExp(`${node} +it is managed by a Kubernetes cluster`));
   const found = JSON.parse(await succeed('discover -o json')) as { items: Schemas['Unmanaged'][] };
-  const { items } = found;
+  const items = found.items.filter(({ kind }) => kind === 'Instance');
+  // Of networks only the one that every region has.
+  expect(found.items.filter((item) => item.refused?.includes('default VPC'))).toHaveLength(
+    found.items.length - items.length,
+  );
   expect(items.map(({ externalReference }) => externalReference).sort()).toEqual([node, ref].sort());
   expect(items).toContainEqual(expect.objectContaining({ site: 'east', labels: { team: 'shop' } }));
   expect((await landfall('discover --site moon')).code).toBe(3);
@@ -154,7 +158,7 @@ test('discover shows what EC2 has without Landfall; adopt makes it a managed ins
   expect(compliance).toMatchObject({ code: 1, stdout: expect.stringContaining('legacy') });
   await succeed('policy delete nowhere');
   expect(await succeed('audit')).toMatch(/^0 orphans, 0 missing, 0 doubled\n1 instance against 1 machine /);
-  expect(await succeed('discover --site east -o name')).toBe(`instance/${node}\n`);
+  expect(await succeed('discover instances --site east -o name')).toBe(`instance/${node}\n`);
   expect((await landfall(`${adopted} --site east`)).code).toBe(5);
 
   // A data disk of the machine: refused as long as the machine is somebody else's, then adopted as attached.
@@ -176,8 +180,8 @@ test('discover shows what EC2 has without Landfall; adopt makes it a managed ins
   const unattached = roots.filter(({ attachedTo }) => attachedTo !== ref);
   expect(roots.map(({ externalReference }) => externalReference)).toContain(volume);
   expect(unattached.every(({ attachedTo }) => attachedTo === undefined)).toBe(true);
-  expect((await landfall('discover networks --site east')).stderr).toContain(
-    'a Network cannot be adopted: a VPC is',
+  expect((await landfall('discover firewalls --site east')).stderr).toContain(
+    'a Firewall cannot be adopted: ',
   );
   expect(await succeed('adopt --all --name data --yes --wait')).toContain(
     `volume/data adopting ${volume} at site/east\n`,
@@ -203,6 +207,31 @@ test('discover shows what EC2 has without Landfall; adopt makes it a managed ins
   const refs = (await east!.truth()).map((thing) => thing.ref);
   expect(refs).not.toContain(volume);
   expect(refs).not.toContain(snapshot);
+
+  // A network with its subnet: an instance stands in it, then it is let go of, and taken back to be deleted.
+  const vpc = await east!.plant('us-east-1', { Name: 'shop' }, 'Network');
+  expect(await succeed('discover networks --site east')).toMatch(
+    new RegExp(`Network +shop +us-east-1 +10.200.0.0/16, 1 subnet +ready +${vpc} `),
+  );
+  await succeed(`adopt network ${vpc} --as shop --site east --wait`);
+  const network = JSON.parse(await succeed('get network shop -o json')) as Schemas['Network'];
+  expect(network).toMatchObject({
+    spec: { cidr: '10.200.0.0/16', subnets: [{ cidr: '10.200.1.0/24' }] },
+    status: { state: 'Ready', adopted: true, externalReference: vpc },
+  });
+  const subnet = network.status.subnets?.[0]?.name;
+  const inside = machine('inside', `{sites: [east]}\n  network: shop\n  subnet: ${subnet}`);
+  await succeed(['apply', '-f', inside, '--wait']);
+  expect((await get('inside')).status.addresses?.map(({ address }) => address).join()).toContain('10.200.1.');
+  const held = await landfall('delete network shop --wait');
+  expect(held).toMatchObject({ code: 5, stderr: expect.stringContaining('is used by instance/inside') });
+  await succeed('delete instance inside --wait');
+  expect(await succeed('release network shop --yes --wait')).toBe('network/shop releasing\n');
+  await succeed(`adopt network ${vpc} --as again --site east --wait`);
+  expect((await landfall('delete network again --wait')).stderr).toContain(
+    `the network ${vpc} at site/east itself`,
+  );
+  expect((await east!.truth()).map((thing) => thing.ref)).not.toContain(vpc);
 
   await succeed('stop instance legacy --wait');
   expect((await get('legacy')).status).toMatchObject({ state: 'Stopped', externalReference: ref });

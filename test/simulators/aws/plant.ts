@@ -13,6 +13,8 @@ export async function plant(
   const make = async (action: string, parameters: Record<string, string>, ...path: string[]) =>
     textAt(await moto.call(region, action, parameters), ...path) ?? '';
   const volume = { AvailabilityZone: `${region}a`, Size: '1', VolumeType: 'gp3' };
+  /** What belongs to it, and carries the same tags. */
+  const parts: string[] = [];
   const plants: Record<Kind, () => Promise<string>> = {
     async Instance() {
       const image = items(await moto.call(region, 'DescribeImages'), 'imagesSet')[0];
@@ -37,12 +39,8 @@ export async function plant(
     async Network() {
       const VpcId = await make('CreateVpc', { CidrBlock: '10.200.0.0/16' }, 'vpc', 'vpcId');
       const AvailabilityZone = `${region}b`;
-      await make(
-        'CreateSubnet',
-        { VpcId, CidrBlock: '10.200.1.0/24', AvailabilityZone },
-        'subnet',
-        'subnetId',
-      );
+      const subnet = { VpcId, CidrBlock: '10.200.1.0/24', AvailabilityZone };
+      parts.push(await make('CreateSubnet', subnet, 'subnet', 'subnetId'));
       return VpcId;
     },
     Firewall: () =>
@@ -55,6 +53,7 @@ export async function plant(
     [`Tag.${index + 1}.Value`, value],
   ]);
   if (entries.length > 0)
-    await moto.call(region, 'CreateTags', { 'ResourceId.1': id, ...Object.fromEntries(entries) });
+    for (const each of [id, ...parts])
+      await moto.call(region, 'CreateTags', { 'ResourceId.1': each, ...Object.fromEntries(entries) });
   return id;
 }
