@@ -134,6 +134,21 @@ describe('creating on AWS', () => {
     expect(present).toMatchObject({ state: 'creating', details: { power: 'pending' }, diff: ['power'] });
   });
 
+  test.each([
+    ['Server.InsufficientInstanceCapacity', 'CapacityExhausted'],
+    ['Client.VolumeLimitExceeded', 'QuotaExceeded'],
+  ] as const)(
+    'an accepted machine that ends while it starts for %s is %s, and leaves nothing',
+    async (code, meaning) => {
+      const resource = fresh();
+      aws.simulator.faults.set({ kind: 'launchFails', code });
+      const error = await errorOf(adapter.ensure(aws.want(resource, 1), context()), meaning);
+      expect(error.message).toContain(code);
+      await removeFully(adapter, aws.target(resource, 1));
+      expect(await truthOf(aws, resource)).toEqual([]);
+    },
+  );
+
   test('a spot machine is asked for once, terminated when interrupted, and cannot be stopped', async () => {
     const resource = fresh();
     await ensureReady(adapter, aws.want(resource, 1, { market: 'spot' }));

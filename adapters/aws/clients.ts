@@ -79,6 +79,7 @@ export function openAccount(options: AwsAdapterOptions): Account {
           throwOnRequestTimeout: true,
         },
       });
+      signAgainByTheirClock(client);
       const { beforeCall } = options;
       if (beforeCall) {
         // The last step before the request is sent, after anything that could send it again.
@@ -94,6 +95,38 @@ export function openAccount(options: AwsAdapterOptions): Account {
       return client;
     },
   };
+}
+
+/** How AWS refuses a signature that is, by its clock, too old or too new. It did nothing then. */
+const wronglyTimed = [
+  'RequestExpired',
+  'RequestInTheFuture',
+  'RequestTimeTooSkewed',
+  'AuthFailure',
+  'SignatureDoesNotMatch',
+];
+
+/**
+ * A request that AWS refuses for its time is signed again, once, by AWS's own clock, which the SDK has learnt from the refusal: else the
+ * first calls of a site whose worker has a wrong clock would be told as `Denied`, which is for good.
+ */
+function signAgainByTheirClock(client: EC2Client): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      try {
+        return await next(args);
+      } catch (error) {
+        const { name = '', $metadata } = error as {
+          name?: string;
+          $metadata?: { clockSkewCorrected?: boolean };
+        };
+        if (!$metadata?.clockSkewCorrected || !wronglyTimed.includes(name)) throw error;
+        return next(args);
+      }
+    },
+    // The last step before the request is signed.
+    { step: 'build', priority: 'low', name: 'landfallSignAgain' },
+  );
 }
 
 /** A call that changes nothing: no answer means `Unavailable`. */

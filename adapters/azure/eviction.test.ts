@@ -57,6 +57,14 @@ test('a spot machine that somebody deleted is gone, and nobody says that Azure t
   await removeFully(adapter, target('other', other));
 });
 
+test('an eviction that the log has, by a clock of Azure’s that is ahead, for a time to come is found', async () => {
+  const machine = await spot('ahead');
+  azure.faults.set({ kind: 'clockSkew', ms: 20 * 60_000 });
+  azure.faults.set({ kind: 'interrupt', ref: machine.ref });
+  expect(await untilGone(target('ahead', machine))).toMatchObject({ interrupted: {} });
+  await removeFully(adapter, target('ahead', machine));
+});
+
 test('who may not read the Activity Log is told that the machine is gone, and warned', async () => {
   warned.length = 0;
   const machine = await spot('denied');

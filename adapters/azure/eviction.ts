@@ -12,6 +12,9 @@ const evicted = /^microsoft\.compute\/[^/]+\/evictspotvm\/action$/i;
 /** How far back the log is read, in milliseconds. Azure keeps it for 90 days. */
 const lookBackMs = 7 * 24 * 3_600_000;
 
+/** How far ahead it is read, for where Azure's clock is ahead of ours. */
+const lookAheadMs = 3_600_000;
+
 /** An entry of the Activity Log, as far as it is read here. */
 interface LogEntry {
   operationName?: { value?: string };
@@ -24,7 +27,7 @@ interface LogEntry {
  */
 export async function evictionOf(account: Account, ref: string): Promise<Interruption | undefined> {
   const now = Date.now();
-  const [from, to] = [now - lookBackMs, now].map((at) => new Date(at).toISOString());
+  const [from, to] = [now - lookBackMs, now + lookAheadMs].map((at) => new Date(at).toISOString());
   const query = new URLSearchParams({
     'api-version': '2015-04-01',
     // One of the few forms that Azure says it takes.

@@ -98,6 +98,40 @@ export function createRules(subjectNow: () => Subject, limits: Limits): void {
   );
 
   rule(
+    'A1, A6, A11: a provider’s clock that is ahead or behind makes nothing absent, hidden or made twice',
+    async (subject) => {
+      // More than the fifteen minutes by which a signature may be off at AWS.
+      for (const ms of [20 * 60_000, -20 * 60_000]) {
+        const resource = randomUUID();
+        // What a client learns of the provider's clock this one does not know yet.
+        const adapter = await subject.adapter();
+        if (!setFault(subject, 'A6', { kind: 'clockSkew', ms })) return;
+        setFault(subject, 'A6', { kind: 'lag', lists: 2 });
+        const since = now();
+        const born = await ensureReady(adapter, subject.want(resource, 1));
+        expect(
+          await adapter.observe({ ...subject.target(resource, 1), ref: undefined, since }),
+        ).toMatchObject({
+          presence: 'present',
+          ref: born.ref,
+        });
+        const { items } = await listAll(adapter, subject.broker);
+        const listed = items.filter((item) => item.stamp.resource === resource && !item.child);
+        expect(listed.map(({ ref }) => ref)).toEqual([born.ref]);
+        expect(await machinesOf(subject, resource)).toHaveLength(1);
+        const { visibilityGraceMs } = await adapter.describe();
+        const old = new Date(Date.now() - visibilityGraceMs - 60_000).toISOString();
+        const never = subject.target(randomUUID(), 1);
+        expect(await adapter.observe({ ...never, since: old })).toEqual({ presence: 'absent' });
+        if (visibilityGraceMs > 0)
+          expect(await adapter.observe({ ...never, since: now() })).toMatchObject({ presence: 'unsettled' });
+        await removeFully(adapter, { ...subject.target(resource, 1), since });
+        expect(await truthOf(subject, resource)).toEqual([]);
+      }
+    },
+  );
+
+  rule(
     'A6: what is young and cannot be seen is unsettled, what is old and cannot be seen is absent',
     async (subject) => {
       const adapter = await subject.adapter();

@@ -54,6 +54,8 @@ export type Fault =
   | { kind: 'slowDelete'; ms: number }
   /** What was deleted is gone, and `ms` later there again. */
   | { kind: 'deleteReturns'; ms: number; times?: number }
+  /** The provider's clock is so much ahead, or behind where `ms` is negative: it judges signatures by it, and writes its times by it. */
+  | { kind: 'clockSkew'; ms: number }
   /** The provider takes this spot machine away: by the next look it is stopped, going or gone, as the provider's own rules say. */
   | { kind: 'interrupt'; ref: string }
   /** A list fails in the middle of its pages. */

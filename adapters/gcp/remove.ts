@@ -96,7 +96,10 @@ export function graceLeftMs(account: Account, target: Pick<Target, 'since'>): nu
   return Math.max(0, Date.parse(target.since) + account.visibilityGraceMs - Date.now());
 }
 
-/** Asks for the deletion, or looks how the one that was asked for goes; one that failed is asked for again. */
+/**
+ * Asks for the deletion, or looks how the one that was asked for goes. One that failed is asked for again, and so is one that is over
+ * while the thing is there: it came back.
+ */
 async function pursue(
   account: Account,
   thing: Named,
@@ -107,10 +110,10 @@ async function pursue(
   const under = asked.get(ref);
   try {
     if (under) {
-      const { error } = await readOperation(account, under);
-      if (!error) return;
-      asked.delete(ref);
-      throw operationFailed(error);
+      const { done, error } = await readOperation(account, under);
+      if (done) asked.delete(ref);
+      if (error) throw operationFailed(error);
+      return;
     }
     asked.set(ref, await drop(account, thing));
   } catch (error) {

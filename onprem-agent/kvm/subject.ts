@@ -112,6 +112,7 @@ const impossible: Partial<Record<Fault['kind'], string>> = {
   duplicate: 'the agent starts a program once; there is no network in between',
   deleteReturns: 'what libvirt has undefined and the file system has removed stays away',
   quota: 'a host has a capacity, not quotas',
+  clockSkew: 'the agent reads the clock of its own host',
 };
 
 /** What can befall the creation of each kind: it goes by the program that makes it. */

@@ -3,14 +3,6 @@ import type { Entry } from '@landfall/adapters/conformance/journal.ts';
 
 const kinds: Kind[] = ['Instance', 'Network', 'Firewall', 'Volume', 'Snapshot', 'Address', 'Image'];
 
-/** Knobs that the catalogue should have and that no simulator has yet, with what each would show. */
-const missing = [
-  [
-    'clock skew',
-    'the provider’s clock is ahead or behind: signatures that are refused, and grace periods counted from its times',
-  ],
-];
-
 /** One row of the document's tables: a test of the suites and a knob that it asked for, or none. */
 interface Row {
   kind: Kind;
@@ -158,10 +150,6 @@ export function renderMatrix(entries: readonly Entry[]): string {
         ];
       }),
     ),
-    '',
-    'Not there yet:',
-    '',
-    ...missing.map(([knob, what]) => `- ${knob}: ${what}.`),
     '',
     '## Recorded answers',
     '',

@@ -10,8 +10,8 @@ export type AwsFault =
   | Interrupt
   /** The credentials may not do it (403 UnauthorizedOperation). `action` absent = any call. */
   | { kind: 'denied'; action?: string; times?: number }
-  /** RunInstances is delivered twice at the same time; one answer comes back. */
-  | { kind: 'duplicate'; times?: number }
+  /** RunInstances is accepted, and the machine ends while it starts, with this code as its state's reason. */
+  | { kind: 'launchFails'; code: string; times?: number }
   /** At most `free` more machines of this type may exist (in that zone, where one is given). */
   | { kind: 'pool'; instanceType: string; zone?: string; free: number }
   /** Every call draws from a seeded generator: with probability `rate` it is delayed, throttled or lost. */
@@ -61,6 +61,12 @@ export interface FaultPlan {
   fate(action: string, parameters: URLSearchParams): Fate;
   /** How many looks what this call creates stays invisible to. */
   lag(action: string): number;
+  /** How long after it is gone a machine is there again, where it is to be; uses the fault up. */
+  returnsMs(): number | undefined;
+  /** Why the machine that is made now ends while it starts, where it does; uses the fault up. */
+  launchFailure(): string | undefined;
+  /** What EC2's clock shows now, in milliseconds. */
+  now(): number;
   /** Spot machines that EC2 is to take away, each told once. */
   interrupted(): Interrupt[];
   /** Reservations on a page, where it is limited. */
@@ -114,6 +120,7 @@ export function createFaultPlan(): FaultPlan {
   let interrupted: Interrupt[] = [];
   let pageSize: number | undefined;
   let times = { ...defaults };
+  let skewMs = 0;
   let draw: (() => number) | undefined;
   let rate = 0;
   const pools = new Map<string, number>();
@@ -208,6 +215,7 @@ export function createFaultPlan(): FaultPlan {
       if (fault.kind === 'lag') lists.set(of, fault.lists);
       else if (fault.kind === 'interrupt') interrupted.push(fault);
       else if (fault.kind === 'pages') pageSize = fault.size;
+      else if (fault.kind === 'clockSkew') skewMs = fault.ms;
       else if (fault.kind === 'slowDelete')
         times = { ...times, [of === 'Instance' ? 'terminateMs' : 'deleteMs']: fault.ms };
       else if (fault.kind === 'transitions') times = { ...times, ...fault };
@@ -222,6 +230,7 @@ export function createFaultPlan(): FaultPlan {
       interrupted = [];
       lists.clear();
       pageSize = undefined;
+      skewMs = 0;
       times = { ...defaults };
       draw = undefined;
       pools.clear();
@@ -232,6 +241,9 @@ export function createFaultPlan(): FaultPlan {
       );
       return Math.max(0, ...kinds.map((kind) => lists.get(kind) ?? 0));
     },
+    returnsMs: () => use('deleteReturns')?.ms,
+    launchFailure: () => use('launchFails')?.code,
+    now: () => Date.now() + skewMs,
     interrupted: () => interrupted.splice(0),
     pageSize: () => pageSize,
     transitions: () => times,

@@ -87,7 +87,7 @@ export async function startAwsSimulator(options: AwsSimulatorOptions = {}): Prom
         .map((thing) =>
           thing.state === undefined ? thing : { ...thing, state: machines.state(thing.ref, thing.state) },
         )
-        .filter((thing) => thing.state !== 'terminated');
+        .filter((thing) => thing.state !== 'terminated' && !machines.isAway(thing.ref));
     },
     plant: (region, tags, kind) => plant(moto, region, tags, kind),
     async reset() {

@@ -20,6 +20,8 @@ export interface Call {
   status: number;
 }
 
+const expired = { status: 400, code: 'RequestExpired', message: 'Request has expired.' };
+
 interface Answer {
   status: number;
   body: string;
@@ -76,13 +78,17 @@ export async function startProxy(
     calls.push(call);
     const send = (answer: Answer) => {
       call.status = answer.status;
-      const headers: Record<string, string> = { 'content-type': 'text/xml;charset=UTF-8' };
+      const headers: Record<string, string> = {
+        'content-type': 'text/xml;charset=UTF-8',
+        date: new Date(faults.now()).toUTCString(),
+      };
       if (answer.retryAfterMs !== undefined)
         headers['retry-after'] = String(Math.ceil(answer.retryAfterMs / 1000));
       response.writeHead(answer.status, headers);
       response.end(answer.body);
     };
 
+    if (isExpired(request.headers['x-amz-date'], faults.now())) return send(refused(expired));
     const problem = call.problems[0];
     if (problem) return send(refused({ status: 400, ...problem }));
     const fate = faults.fate(action, parameters);
@@ -164,6 +170,7 @@ export async function startProxy(
       const invisible = part.show(request, document);
       if (invisible) return refused(invisible);
     }
+    showTimes(document, faults.now() - Date.now());
     return { status: 200, body: writeXml(document) };
   }
 
@@ -206,6 +213,23 @@ export async function startProxy(
       await closed;
     },
   };
+}
+
+/** "More than 15 minutes after the date stamp on the request, or the date stamp is more than 15 minutes in the future." */
+function isExpired(signedAt: string | string[] | undefined, now: number): boolean {
+  const [, year, month, day, hour, minute, second] =
+    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(String(signedAt)) ?? [];
+  const signed = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  // What is not signed with a time is none of the SDK's.
+  return Math.abs(now - signed) > 15 * 60_000;
+}
+
+/** Every time in an answer as EC2's clock would have it: moto's is this machine's. */
+function showTimes(element: Element, skewMs: number): void {
+  if (skewMs === 0) return;
+  if (/^\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)$/.test(element.text))
+    element.text = new Date(Date.parse(element.text) + skewMs).toISOString();
+  for (const inner of element.children) showTimes(inner, skewMs);
 }
 
 /** Long, and nothing in it is ours to put right. */

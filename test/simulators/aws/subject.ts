@@ -90,11 +90,9 @@ export function kindOfMain(providerKind: string, tags: Record<string, string>): 
   return kind && mains[kind] === providerKind ? kind : undefined;
 }
 
-const notYet = 'the simulator has no such knob yet';
-
 /** Why EC2 cannot have a fault for a kind. */
 function cannot(fault: Fault['kind'], kind: Kind): string | undefined {
-  if (fault === 'deleteReturns') return notYet;
+  if (fault === 'deleteReturns' && kind !== 'Instance') return 'only machines come back in the simulator';
   if (fault === 'slowDelete' && !['Instance', 'Volume'].includes(kind))
     return `EC2 deletes the object of a ${kind} at once`;
   if (fault === 'interrupt' && kind !== 'Instance') return 'only machines are spot';

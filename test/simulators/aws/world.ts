@@ -2,7 +2,7 @@ import type { FaultPlan, Refusal } from './faults.ts';
 import type { MotoCaller } from './moto-calls.ts';
 import { createPassing, type Passing } from './passing.ts';
 import { createSpotRequests, type SpotRequests } from './spot-requests.ts';
-import { child, type Element, items, textAt } from './xml.ts';
+import { child, type Element, items, parseXml, textAt } from './xml.ts';
 
 /** States that EC2 passes through, by name; moto jumps over them. */
 const stateCodes: Record<string, string> = {
@@ -107,6 +107,8 @@ export interface Part {
 export interface World extends Part {
   /** The state EC2 would name now, given moto's. */
   state(instance: string, motoState: string): string;
+  /** Is it with a machine that is gone, and will be there again? */
+  isAway(id: string): boolean;
 }
 
 interface Machine {
@@ -115,6 +117,16 @@ interface Machine {
   state: string;
   groups: string[];
   spot: boolean;
+  /** Disks and interfaces that came with it. */
+  brought: string[];
+}
+
+/** A machine that was terminated and comes back. */
+interface Return {
+  /** Until then it is on its way out. */
+  goesUntil: number;
+  /** From then on it is there again. */
+  backAt: number;
 }
 
 /** Where a create call's answer names what it made. */
@@ -138,18 +150,40 @@ export function createWorld(
   spotRequests: Pick<SpotRequests, 'ended'> = createSpotRequests(),
 ): World {
   const machines = new Map<string, Machine>();
-  /** Spot machines that EC2 took away. */
-  const interrupted = new Set<string>();
-  let interrupting: Promise<unknown> = Promise.resolve();
+  /** Why EC2 ended a machine by itself, as the code of its state's reason. */
+  const reasons = new Map<string, string>();
+  let ending: Promise<unknown> = Promise.resolve();
   const hidden = new Map<string, number>();
+  const returns = new Map<string, Return>();
 
-  const shown = (id: string, motoState: string): string => passing.of(id) ?? motoState;
+  const shown = (id: string, motoState: string): string => {
+    const { goesUntil = 0, backAt = 0 } = returns.get(id) ?? {};
+    if (Date.now() < backAt) return Date.now() < goesUntil ? 'shutting-down' : 'terminated';
+    return passing.of(id) ?? motoState;
+  };
+  const isAway = (id: string): boolean =>
+    [...returns].some(
+      ([machine, { goesUntil, backAt }]) =>
+        machines.get(machine)?.brought.includes(id) && goesUntil <= Date.now() && Date.now() < backAt,
+    );
+  /** Ends a machine in moto, for a reason of EC2's own. Calls that come meanwhile find it done. */
+  const end = (id: string, region: string, reason: string): void => {
+    reasons.set(id, reason);
+    ending = Promise.all([ending, moto.call(region, 'TerminateInstances', { 'InstanceId.1': id })]);
+  };
   const current = (id: string): string | undefined => {
     const machine = machines.get(id);
     return machine && shown(id, machine.state);
   };
   const pass = (id: string, state: string, through: string, ms: number): void => {
-    machines.set(id, { region: 'us-east-1', groups: [], spot: false, ...machines.get(id), state });
+    machines.set(id, {
+      region: 'us-east-1',
+      groups: [],
+      spot: false,
+      brought: [],
+      ...machines.get(id),
+      state,
+    });
     passing.set(id, through, ms);
   };
 
@@ -169,24 +203,36 @@ export function createWorld(
 
   return {
     state: shown,
+    isAway,
     clear() {
       machines.clear();
-      interrupted.clear();
+      reasons.clear();
+      returns.clear();
       hidden.clear();
     },
     async settle() {
       for (const { ref: id, forgotten } of faults.interrupted()) {
         const machine = machines.get(id);
         if (!machine?.spot) throw new Error(`${id} is no spot machine: EC2 does not interrupt it`);
-        interrupted.add(id);
         if (forgotten) hidden.set(id, Number.POSITIVE_INFINITY);
         spotRequests.ended(id, 'instance-terminated-no-capacity');
         pass(id, 'terminated', 'shutting-down', faults.transitions().terminateMs);
-        const gone = moto.call(machine.region, 'TerminateInstances', { 'InstanceId.1': id });
-        interrupting = Promise.all([interrupting, gone]);
+        end(id, machine.region, 'Server.SpotInstanceTermination');
       }
-      // Calls that come meanwhile find it done.
-      await interrupting;
+      await ending;
+    },
+    async instead({ action, parameters }) {
+      const id = parameters.get('InstanceId.1') ?? '';
+      const before = current(id);
+      if (action !== 'TerminateInstances' || !before || before === 'terminated') return undefined;
+      const returnsMs = faults.returnsMs();
+      if (returnsMs === undefined) return undefined;
+      const goesUntil = Date.now() + faults.transitions().terminateMs;
+      returns.set(id, { goesUntil, backAt: goesUntil + returnsMs });
+      const state = (name: string) => `<code>${stateCodes[name]}</code><name>${name}</name>`;
+      return parseXml(
+        `<TerminateInstancesResponse><requestId>r</requestId><instancesSet><item><instanceId>${id}</instanceId><currentState>${state('shutting-down')}</currentState><previousState>${state(before)}</previousState></item></instancesSet></TerminateInstancesResponse>`,
+      );
     },
     refuse({ action, parameters }) {
       const ids = numbered(parameters, 'InstanceId');
@@ -205,6 +251,18 @@ export function createWorld(
       if (action === 'RebootInstances') return needs(ids, ['running', 'pending'], 'rebooted');
       if (action === 'ModifyInstanceAttribute' && one && parameters.has('InstanceType.Value'))
         return needs([one], ['stopped'], 'modified');
+      if (action === 'DeleteNetworkInterface') {
+        const nic = parameters.get('NetworkInterfaceId') ?? '';
+        const user = [...machines].find(
+          ([id, { brought }]) => brought.includes(nic) && current(id) !== 'terminated',
+        );
+        if (user)
+          return {
+            status: 400,
+            code: 'InvalidNetworkInterface.InUse',
+            message: `Interface: ${nic} in use.`,
+          };
+      }
       if (action === 'DeleteSecurityGroup') {
         const group = parameters.get('GroupId');
         const user = [...machines].find(
@@ -233,11 +291,15 @@ export function createWorld(
             state: 'running',
             groups: items(item, 'groupSet').flatMap((group) => textAt(group, 'groupId') ?? []),
             spot: textAt(item, 'instanceLifecycle') === 'spot',
+            brought: [
+              ...items(item, 'networkInterfaceSet').map((nic) => textAt(nic, 'networkInterfaceId') ?? ''),
+              ...items(item, 'blockDeviceMapping').map((disk) => textAt(disk, 'ebs', 'volumeId') ?? ''),
+            ],
           });
-          pass(id, 'running', 'pending', times.startMs);
-          hide(id);
-          for (const nic of items(item, 'networkInterfaceSet')) hide(textAt(nic, 'networkInterfaceId'));
-          for (const disk of items(item, 'blockDeviceMapping')) hide(textAt(disk, 'ebs', 'volumeId'));
+          const failure = faults.launchFailure();
+          pass(id, failure ? 'terminated' : 'running', 'pending', times.startMs);
+          if (failure) end(id, region, failure);
+          for (const made of [id, ...(machines.get(id)?.brought ?? [])]) hide(made);
         }
       const path = created[action];
       if (path) hide(textAt(answer, ...path));
@@ -257,7 +319,7 @@ export function createWorld(
       showStates(answer, shown);
       for (const reservation of items(answer, 'reservationSet'))
         for (const machine of items(reservation, 'instancesSet'))
-          if (interrupted.has(textAt(machine, 'instanceId') ?? '')) showInterruption(machine);
+          showReason(machine, reasons.get(textAt(machine, 'instanceId') ?? ''));
       const listing = listings[action];
       if (!listing) return undefined;
       const set = child(answer, listing.set);
@@ -266,6 +328,7 @@ export function createWorld(
       const had = set.children.length;
       const visible = (item: Element): boolean => {
         const id = textAt(item, listing.id) ?? '';
+        if (isAway(id)) return false;
         const left = hidden.get(id) ?? 0;
         if (left > 0) hidden.set(id, left - 1);
         return left === 0;
@@ -298,16 +361,23 @@ function showStates(element: Element, shown: (id: string, motoState: string) => 
   for (const inner of element.children) showStates(inner, shown);
 }
 
-const interruption = 'Server.SpotInstanceTermination';
+/** What EC2 says of the reasons for which it terminates a machine by itself. */
+const words: Record<string, string> = {
+  'Server.SpotInstanceTermination': 'Spot instance termination',
+  'Server.InsufficientInstanceCapacity':
+    'There was insufficient capacity available to satisfy the launch request',
+  'Client.VolumeLimitExceeded': 'Volume limit exceeded',
+};
 
-/** What EC2 says of a spot machine that it terminated. */
-function showInterruption(machine: Element): void {
+/** Says of a machine that EC2 ended why it did. */
+function showReason(machine: Element, code: string | undefined): void {
+  if (code === undefined || textAt(machine, 'instanceState', 'name') === 'pending') return;
   const leaf = (name: string, text: string): Element => ({ name, attributes: '', children: [], text });
   const said: Element[] = [
-    leaf('reason', interruption),
+    leaf('reason', code),
     {
       ...leaf('stateReason', ''),
-      children: [leaf('code', interruption), leaf('message', `${interruption}: Spot instance termination`)],
+      children: [leaf('code', code), leaf('message', `${code}: ${words[code] ?? 'ended'}`)],
     },
   ];
   const names = said.map(({ name }) => name);

@@ -12,7 +12,7 @@ export function checkCompute(estate: Estate, id: string, body: Content, existing
     const { creationData } = body.properties;
     const source = sourceOf(estate, creationData.sourceResourceId, 'disks');
     body.properties.diskSizeGB ??= source.properties.diskSizeGB;
-    sized(body.properties);
+    sized(estate, body.properties);
   }
   if (type === 'images') {
     const { osDisk } = body.properties.storageProfile ?? {};
@@ -99,13 +99,13 @@ function checkDisk(estate: Estate, { properties }: Content, existing: Thing | un
       `The specified disk size ${properties.diskSizeGB} GB is invalid.`,
       'diskSizeGB',
     );
-  sized(properties);
+  sized(estate, properties);
   properties.diskState ??= existing?.body.properties.diskState ?? 'Unattached';
 }
 
-function sized(properties: Content['properties']): void {
+function sized(estate: Estate, properties: Content['properties']): void {
   properties.diskSizeBytes = properties.diskSizeGB * 2 ** 30;
-  properties.timeCreated ??= new Date().toISOString();
+  properties.timeCreated ??= estate.now();
   properties.uniqueId ??= randomUUID();
 }
 

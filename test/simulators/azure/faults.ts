@@ -29,6 +29,7 @@ export interface Fate {
   refusal?: Refusal;
   requestLost?: boolean;
   responseLost?: boolean;
+  duplicate?: boolean;
   /** The accepted operation ends with this error. */
   operationError?: { code: string; message: string };
 }
@@ -48,6 +49,10 @@ export interface FaultPlan {
   fate(call: Called): Fate;
   /** How long deleting a thing of the type takes. */
   deleteMs(type: string): number;
+  /** How long after it is gone a thing of the type is there again, where it is to be; uses the fault up. */
+  returnsMs(type: string): number | undefined;
+  /** What Azure's clock shows now, in milliseconds. */
+  now(): number;
   lag(): number;
   pageSize(): number;
   times(): { machineMs: number; networkMs: number };
@@ -102,6 +107,7 @@ export function createFaultPlan(): FaultPlan {
   let active: { fault: AzureFault; left: number; seen: number; type: string }[] = [];
   let lists = 0;
   let pageSize = 1000;
+  let skewMs = 0;
   let times = { ...defaults };
   let deletes: Record<string, number> = { ...defaultDeletes };
 
@@ -155,6 +161,7 @@ export function createFaultPlan(): FaultPlan {
     set(fault, kind = 'Instance') {
       if (fault.kind === 'lag') lists = fault.lists;
       else if (fault.kind === 'pages') pageSize = fault.size;
+      else if (fault.kind === 'clockSkew') skewMs = fault.ms;
       else if (fault.kind === 'slowDelete') deletes = { ...deletes, [types[kind]]: fault.ms };
       else if (fault.kind === 'transitions') times = { ...times, ...fault };
       else {
@@ -168,10 +175,13 @@ export function createFaultPlan(): FaultPlan {
       active = [];
       lists = 0;
       pageSize = 1000;
+      skewMs = 0;
       times = { ...defaults };
       deletes = { ...defaultDeletes };
     },
     deleteMs: (type) => deletes[type] ?? times.networkMs,
+    returnsMs: (type) => use('deleteReturns', undefined, undefined, type)?.ms,
+    now: () => Date.now() + skewMs,
     lag: () => lists,
     pageSize: () => pageSize,
     times: () => times,
@@ -192,6 +202,7 @@ export function createFaultPlan(): FaultPlan {
             'Allocation failed. We do not have sufficient capacity for the requested VM size in this region.',
         };
       if (ofCreate('responseLost', call)) fate.responseLost = true;
+      if (ofCreate('duplicate', call)) fate.duplicate = true;
       return fate;
     },
   };

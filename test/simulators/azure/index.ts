@@ -66,14 +66,15 @@ export async function startAzureSimulator(options: AzureSimulatorOptions = {}): 
       const planted = { ...body, id, name: parts.at(-1) ?? '', type };
       planted.properties.provisioningState = 'Succeeded';
       const group = parts.slice(0, 5).join('/');
+      const createdAt = new Date(faults.now()).toISOString();
       if (!world.find(group)) {
         const { location } = body;
         const type = 'Microsoft.Resources/resourceGroups';
         const properties = { provisioningState: 'Succeeded' };
         const made = { id: group, name: parts[4] ?? '', type, location, properties };
-        world.things.set(group.toLowerCase(), { body: made, hidden: 0 });
+        world.things.set(group.toLowerCase(), { body: made, createdAt, hidden: 0 });
       }
-      const thing: Thing = { body: planted, hidden: 0, power: 'running' };
+      const thing: Thing = { body: planted, createdAt, hidden: 0, power: 'running' };
       world.version(thing);
       world.things.set(id.toLowerCase(), thing);
     },

@@ -10,9 +10,6 @@ import type { World } from './world.ts';
 
 /** Long-running operations are named as Azure names them, whatever address the simulator has. */
 const arm = 'https://management.azure.com';
-/** Creation time of everything, in lists of all types: only their form is simulated. */
-const started = new Date().toISOString();
-
 export interface Call {
   /** Name in the published schema. */
   operation: string;
@@ -71,7 +68,8 @@ async function serve(parts: Parts, incoming: IncomingMessage, response: ServerRe
   const url = new URL(incoming.url ?? '/', arm);
   const send = ({ status, body, headers = {} }: Answer) => {
     const text = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body);
-    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(text);
+    const date = new Date(parts.faults.now()).toUTCString();
+    response.writeHead(status, { 'content-type': 'application/json', date, ...headers }).end(text);
   };
   try {
     let text = '';
@@ -97,6 +95,8 @@ async function serve(parts: Parts, incoming: IncomingMessage, response: ServerRe
       const { code, message, details } = refusal;
       return send({ status: refusal.status, headers, body: { error: { code, message, details } } });
     }
+    // The second delivery is the one that is answered: it finds what the first made.
+    if (request.fate.duplicate) handle(parts, request);
     const answer = handle(parts, request);
     const wrong = request.operation?.problemsOf(answer)[0];
     if (wrong) throw new Error(`${request.operation?.id} would answer what Azure does not: ${wrong.message}`);
@@ -348,7 +348,7 @@ function list({ world, faults }: Parts, { path, query }: Request): Answer {
     const { provisioningState } = properties;
     const shown = { id, name, type: body.type, location };
     // "When you filter by a tag name and value, the tags for each resource are not returned", nor what else is asked for.
-    return tag ? shown : { ...shown, tags, provisioningState, createdTime: started };
+    return tag ? shown : { ...shown, tags, provisioningState, createdTime: thing.createdAt };
   });
   const next = new URLSearchParams(query);
   next.set('$skiptoken', String(end));

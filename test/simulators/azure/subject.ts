@@ -40,8 +40,6 @@ export async function simulatedAzure(
     }),
     faults: {
       set(fault, kind) {
-        if (fault.kind === 'deleteReturns' || fault.kind === 'duplicate')
-          return { unsupported: 'the simulator has no such knob yet' };
         if (kind !== undefined && kind !== 'Instance' && ['capacity', 'failChild'].includes(fault.kind))
           return { unsupported: `Azure documents no ${fault.kind} of a ${kind}` };
         simulator.faults.set(fault, kind);

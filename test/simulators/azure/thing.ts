@@ -19,6 +19,8 @@ export interface Body extends Content {
 
 export interface Thing {
   body: Body;
+  /** ISO time of its making, by Azure's clock. */
+  createdAt: string;
   /** Looks that do not see it yet. */
   hidden: number;
   /** Of a machine: its power, absent until it first ran; and why it failed. */
@@ -42,6 +44,8 @@ export class ArmError extends Error {
 
 /** What the rules of a service may look at. */
 export interface Estate {
+  /** ISO time by Azure's clock. */
+  now(): string;
   things: Map<string, Thing>;
   find(id: string | undefined): Thing | undefined;
   /** The thing that `by` refers to. @throws ArmError `InvalidResourceReference` */

@@ -44,6 +44,9 @@ const keptOf: Record<string, string> = {
 export function createWorld(faults: FaultPlan) {
   const things = new Map<string, Thing>();
   const operations = new Map<string, LongRunning>();
+  /** What was deleted and will be there again, from this time on. */
+  let returning: { at: number; things: [string, Thing][] }[] = [];
+  const now = (): string => new Date(faults.now()).toISOString();
   let addresses = 0;
   let versions = 0;
 
@@ -61,12 +64,18 @@ export function createWorld(faults: FaultPlan) {
         operation.finished = true;
         operation.finish();
       }
+    const due = returning.filter(({ at }) => Date.now() >= at);
+    returning = returning.filter((one) => !due.includes(one));
+    for (const [id, thing] of due.flatMap((one) => one.things)) {
+      thing.body.properties.provisioningState = 'Succeeded';
+      things.set(id, thing);
+    }
   }
 
   function begin(ms: number, finish: () => void, error?: { code: string; message: string }): LongRunning {
     const operation = {
       id: randomUUID(),
-      startTime: new Date().toISOString(),
+      startTime: now(),
       endsAt: Date.now() + ms,
       error,
       finish,
@@ -104,7 +113,7 @@ export function createWorld(faults: FaultPlan) {
     return thing;
   }
 
-  const estate: Estate = { things, find, need, all };
+  const estate: Estate = { now, things, find, need, all };
 
   /** Creates or replaces. Answers the thing, whether it is new, and the operation. */
   function put(id: string, body: Content, fail?: { code: string; message: string }) {
@@ -122,6 +131,7 @@ export function createWorld(faults: FaultPlan) {
     const part = partsIn[type] ?? '';
     const { [part]: inside = [], ...said } = body.properties;
     const next: Thing = {
+      createdAt: existing?.createdAt ?? now(),
       hidden: existing?.hidden ?? faults.lag(),
       power: existing?.power,
       failure: existing?.failure,
@@ -172,7 +182,7 @@ export function createWorld(faults: FaultPlan) {
   function born({ body }: Thing): void {
     const { properties } = body;
     properties.vmId = randomUUID();
-    properties.timeCreated = new Date().toISOString();
+    properties.timeCreated = now();
     for (const { id } of properties.networkProfile.networkInterfaces)
       need(id, body.id).body.properties.virtualMachine = { id: body.id };
     const { imageReference, osDisk } = properties.storageProfile;
@@ -205,7 +215,16 @@ export function createWorld(faults: FaultPlan) {
     refuseInUse(estate, thing);
     refuseAttached(thing);
     properties.provisioningState = 'Deleting';
+    const returnsMs = faults.returnsMs(type);
     return begin(faults.deleteMs(type), () => {
+      const before = [...things];
+      drop();
+      if (returnsMs === undefined) return;
+      const gone = before.filter(([key]) => !things.has(key));
+      returning.push({ at: Date.now() + returnsMs, things: gone });
+    });
+
+    function drop(): void {
       things.delete(id.toLowerCase());
       for (const { body } of partsOf(id)) things.delete(body.id.toLowerCase());
       if (type !== 'virtualmachines') return;
@@ -216,7 +235,7 @@ export function createWorld(faults: FaultPlan) {
       for (const { managedDisk, deleteOption } of [...(osDisk ? [osDisk] : []), ...dataDisks])
         if (deleteOption === 'Delete') things.delete(managedDisk.id.toLowerCase());
         else release(estate, managedDisk.id);
-    });
+    }
   }
 
   /** Changes tags (all of them) and properties. */
@@ -280,7 +299,7 @@ export function createWorld(faults: FaultPlan) {
   const log: LogEntry[] = [];
 
   function note(resourceId: string, operation: string): void {
-    const eventTimestamp = new Date().toISOString();
+    const eventTimestamp = now();
     for (const status of ['Started', 'Succeeded'])
       log.push({
         resourceId,
@@ -320,6 +339,7 @@ export function createWorld(faults: FaultPlan) {
       things.clear();
       operations.clear();
       log.length = 0;
+      returning = [];
     },
   };
 }

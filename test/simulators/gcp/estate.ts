@@ -43,7 +43,7 @@ export function insert(
     kind: `compute#${wordOf[collection]}`,
     id: world.id(),
     selfLink: self(path),
-    creationTimestamp: new Date().toISOString(),
+    creationTimestamp: world.now(),
     ...(making ? { status: making } : {}),
     ...(scope.startsWith('zones/') ? { zone: where } : {}),
     ...(scope.startsWith('regions/') ? { region: where } : {}),

@@ -68,6 +68,10 @@ export interface FaultPlan {
   clear(): void;
   /** Decides about a call, using up what matches. */
   fate(asked: Asked): Fate;
+  /** How long after it is gone a thing of the kind is there again, where it is to be; uses the fault up. */
+  returnsMs(kind: Kind): number | undefined;
+  /** What Google's clock shows now, in milliseconds. */
+  now(): number;
   /** How many looks what is created now stays invisible to. */
   lag(): number;
   pageSize(): number | undefined;
@@ -100,6 +104,7 @@ export function createFaultPlan(): FaultPlan {
   let active: { fault: GcpFault; of: Kind; left: number; seen: number }[] = [];
   let lists = 0;
   let pageSize: number | undefined;
+  let skewMs = 0;
   let times = { ...defaults };
   let storm: { draw: () => number; rate: number } | undefined;
   const pools = new Map<string, number>();
@@ -210,6 +215,7 @@ export function createFaultPlan(): FaultPlan {
     set(fault, kind = 'Instance') {
       if (fault.kind === 'lag') lists = fault.lists;
       else if (fault.kind === 'pages') pageSize = fault.size;
+      else if (fault.kind === 'clockSkew') skewMs = fault.ms;
       else if (fault.kind === 'slowDelete') times = { ...times, deleteMs: fault.ms };
       else if (fault.kind === 'transitions') times = { ...times, ...fault };
       else if (fault.kind === 'pool') pools.set(`${fault.machineType}@${fault.zone ?? ''}`, fault.free);
@@ -224,10 +230,13 @@ export function createFaultPlan(): FaultPlan {
       active = [];
       lists = 0;
       pageSize = undefined;
+      skewMs = 0;
       times = { ...defaults };
       storm = undefined;
       pools.clear();
     },
+    returnsMs: (kind) => use('deleteReturns', 0, kind)?.ms,
+    now: () => Date.now() + skewMs,
     lag: () => lists,
     pageSize: () => pageSize,
     unreachables: () =>

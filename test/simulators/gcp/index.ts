@@ -80,7 +80,8 @@ export async function startGcpSimulator(
     calls.push(call);
     const send = (status: number, body: unknown, headers: Record<string, string> = {}) => {
       call.status = status;
-      response.writeHead(status, { 'content-type': 'application/json; charset=UTF-8', ...headers });
+      const date = new Date(faults.now()).toUTCString();
+      response.writeHead(status, { 'content-type': 'application/json; charset=UTF-8', date, ...headers });
       response.end(JSON.stringify(body));
     };
     try {

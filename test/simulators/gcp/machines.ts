@@ -24,7 +24,7 @@ export function insertInstance(world: World, at: Place, body: Json, failure?: Op
     architecture: 'X86_64',
     zone: self(`projects/${project}/${scope}`),
     selfLink: self(diskPath),
-    creationTimestamp: new Date().toISOString(),
+    creationTimestamp: world.now(),
     users: [self(path)],
   });
   world.finish(diskPath);
@@ -36,7 +36,7 @@ export function insertInstance(world: World, at: Place, body: Json, failure?: Op
     zone: self(`projects/${project}/${scope}`),
     machineType: self(pathOf(project, body.machineType)),
     selfLink: self(path),
-    creationTimestamp: new Date().toISOString(),
+    creationTimestamp: world.now(),
     labelFingerprint: world.fingerprint(),
     tags: { ...body.tags, fingerprint: world.fingerprint() },
     disks: [
@@ -93,17 +93,30 @@ function networkInterface(world: World, { project, scope }: Place, wanted: Json)
   };
 }
 
-/** The machine goes, and with it the disks that are deleted with their machine; what else it used is free. */
-export function vanish(world: World, path: string): void {
+/**
+ * The machine goes, and with it the disks that are deleted with their machine; what else it used is free.
+ * @returns how it comes back, with its disks.
+ */
+export function vanish(world: World, path: string): () => void {
   const machine = world.find(path);
+  const gone: [string, Json | undefined][] = [[path, machine]];
   world.drop(path);
   for (const attached of machine?.disks ?? []) {
     const disk = pathOf('', attached.source);
     const found = world.find(disk);
-    if (attached.autoDelete) world.drop(disk);
-    else if (found) found.users = [];
+    if (attached.autoDelete) {
+      gone.push([disk, found]);
+      world.drop(disk);
+    } else if (found) found.users = [];
   }
   for (const { body } of world.all('addresses')) if (usersOf(body).includes(self(path))) release(body);
+  return () => {
+    for (const [where, body] of gone) {
+      if (body) world.put(where, body);
+      world.finish(where);
+    }
+    if (machine) machine.status = 'RUNNING';
+  };
 }
 
 const usersOf = (body: Json): string[] => body.users ?? [];
@@ -144,9 +157,14 @@ export function actOnInstance(
   };
   const soon = (done: () => void = () => {}) => world.operate(at, verb, path, 20, done, failure);
   switch (verb) {
-    case 'delete':
+    case 'delete': {
       thing.status = 'STOPPING';
-      return world.operate(at, verb, path, deleteMs, () => vanish(world, path));
+      const returnsMs = world.faults.returnsMs('Instance');
+      return world.operate(at, verb, path, deleteMs, () => {
+        const back = vanish(world, path);
+        if (returnsMs !== undefined) later(returnsMs, back);
+      });
+    }
     case 'stop':
       thing.status = 'STOPPING';
       return world.operate(at, verb, path, stopMs, to('TERMINATED'));

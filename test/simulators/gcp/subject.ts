@@ -39,7 +39,6 @@ export async function simulatedGcp(
     }),
     faults: {
       set(fault, kind) {
-        if (fault.kind === 'deleteReturns') return { unsupported: 'the simulator has no such knob yet' };
         if (fault.kind === 'failChild' && (kind ?? 'Instance') !== 'Instance')
           return { unsupported: 'only an instance’s create is told to fail at a child' };
         simulator.faults.set(fault, kind);

@@ -44,6 +44,8 @@ interface Thing {
 /** The objects and operations of a simulated Compute Engine: what can be seen, and changes that take time. */
 export interface World {
   faults: FaultPlan;
+  /** ISO time by Google's clock. */
+  now(): string;
   id(): string;
   fingerprint(): string;
   /** All objects of a collection, by path; hidden ones too. */
@@ -82,6 +84,7 @@ export function createWorld(faults: FaultPlan): World {
 
   const world: World = {
     faults,
+    now: () => new Date(faults.now()).toISOString(),
     id,
     fingerprint: () => randomBytes(8).toString('base64'),
     all: (collection) => [...things.values()].filter(({ path }) => inCollection(path, collection)),
@@ -127,7 +130,7 @@ export function createWorld(faults: FaultPlan): World {
         operationType: type,
         status: 'PENDING',
         progress: 0,
-        insertTime: new Date().toISOString(),
+        insertTime: world.now(),
         targetLink: self(target),
         selfLink: self(path),
         ...(scope.startsWith('zones/') ? { zone: where } : {}),
@@ -138,13 +141,13 @@ export function createWorld(faults: FaultPlan): World {
         // On a busy machine timers come late, and then in any order.
         if (operation.status !== 'PENDING') return;
         operation.status = 'RUNNING';
-        operation.startTime = new Date().toISOString();
+        operation.startTime = world.now();
       });
       later(ms, () => {
         done();
         operation.status = 'DONE';
         operation.progress = 100;
-        operation.endTime = new Date().toISOString();
+        operation.endTime = world.now();
         if (!failure) return;
         const { code, message, errorDetails, status } = failure;
         operation.error = { errors: [{ code, message, ...(errorDetails ? { errorDetails } : {}) }] };

@@ -50,7 +50,7 @@ const pageSize = 50;
 
 /**
  * A simulated provider in memory, as small as the contract allows: objects with tags and properties, created by token,
- * listed in pages, changed, deleted. Its faults are the whole catalogue of the conformance suite.
+ * listed in pages, changed, deleted. Its faults are the whole catalogue of the conformance suite, but for clocks: it has none.
  */
 export class TinyCloud {
   #objects = new Map<string, Kept>();

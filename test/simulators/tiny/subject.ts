@@ -29,6 +29,8 @@ export async function tinySubject(): Promise<Subject> {
       set(fault, kind = 'Instance') {
         if (fault.kind === 'failChild' && fault.n > 2)
           return { unsupported: 'a create makes two things, the disk and the machine' };
+        if (fault.kind === 'clockSkew')
+          return { unsupported: 'it writes no times, and takes no signatures that have one' };
         cloud.setFault(fault, kind);
         return true;
       },
