@@ -107,6 +107,7 @@ const requirement = {
   validatePolicy: 'viewer',
   testPolicy: 'viewer',
   whatIfPolicies: 'viewer',
+  explainWhatIf: 'viewer',
   getPolicy: 'viewer',
   putPolicy: 'organizationAdmin',
   deletePolicy: 'organizationAdmin',

@@ -104,10 +104,52 @@ test('what-if tells what moves and is rejected, what it costs, and what could no
     rules: ['only-aws/aws', 'no-big/big'],
   });
   const one = body.changes.find(({ name }: { name: string }) => name === 'one');
-  expect(one).toMatchObject({ change: 'moved', from: { site: 'gcp-1' }, to: { site: 'aws-1' } });
+  expect(one).toMatchObject({
+    change: 'moved',
+    from: { site: 'gcp-1' },
+    to: { site: 'aws-1' },
+    why: 'only-aws/aws rejects the old place',
+  });
   expect(body.monthlyBefore).toBeCloseTo(3 * one.from.pricePerMonth, 6);
   expect(body.monthlyAfter).toBeCloseTo(2 * one.to.pricePerMonth, 6);
   expect((await broker.call('GET', '/v1/policies')).body).toEqual(before.body);
+});
+
+test('one request is explained in full under the changed policies; nothing of it is kept', async () => {
+  const { items } = (await broker.call('GET', '/v1/projects/default/decisions')).body;
+  const decision = items.find(({ resource }: { resource: { name: string } }) => resource.name === 'one').id;
+  const policies = [{ source: source('only-aws', '{name: aws, require: \'offer.provider == "aws"\'}') }];
+  const explain = (body: unknown, token?: string) =>
+    broker.call('POST', '/v1/policies/whatIf/explanation', {
+      body,
+      ...(token === undefined ? {} : { token }),
+    });
+  const { status, body } = await explain({ decision, policies });
+  expect(status).toBe(200);
+  expect(body).toMatchObject({
+    name: 'one',
+    change: 'moved',
+    from: { provider: 'gcp' },
+    rules: ['only-aws/aws'],
+    why: 'only-aws/aws rejects the old place',
+    placement: {
+      request: { name: 'one' },
+      explanation: { counterfactuals: [{ policy: 'only-aws', rule: 'aws', offer: { provider: 'gcp' } }] },
+    },
+  });
+  expect(body.placement.winner).toEqual(body.to);
+  const nothing = [{ source: source('idle', "{name: r, deny: 'false'}") }];
+  expect((await explain({ decision, policies: nothing })).body).toMatchObject({
+    change: 'unchanged',
+    why: null,
+  });
+  expect((await broker.call('GET', '/v1/projects/default/decisions')).body.items).toEqual(items);
+
+  expect((await explain({ decision: newId(), policies })).body.errors[0].pointer).toBe('/decision');
+  expect((await explain({ decision })).status).toBe(422);
+  await broker.call('POST', '/v1/projects', { body: { name: 'aside' } });
+  const { secret } = await broker.token('viewer', { project: 'aside' });
+  expect((await explain({ decision, policies }, secret)).body.errors[0].pointer).toBe('/decision');
 });
 
 test('a request is replayed with the rules that it brought then', async () => {

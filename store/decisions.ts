@@ -95,14 +95,7 @@ export async function recordedRequests(
   const counts = await sql<{ replayable: number; all: number }>`
     select count(*) filter (where ${replayable})::int as replayable, count(*)::int as all
       from (${newest}) newest`.execute(db);
-  const { rows } = await sql<{
-    id: string;
-    resource: string | null;
-    request: Schemas['RecordedRequest'];
-    now: string | null;
-    created_at: Date;
-    rules: unknown[] | null;
-  }>`
+  const { rows } = await sql<RecordedRow>`
     select newest.id, resource, record -> 'request' as request, record ->> 'now' as now, newest.created_at,
            coalesce(record -> 'requestRules', i.spec #> '{placement,rules}') as rules
       from (${newest}) newest left join instances i on i.id = newest.resource
@@ -110,14 +103,43 @@ export async function recordedRequests(
      order by newest.created_at desc, newest.id desc limit ${limit}`.execute(db);
   const { replayable: found, all } = counts.rows[0]!;
   return {
-    requests: rows.map(({ id, resource, request, now, created_at, rules }) => ({
-      decision: id,
-      resource,
-      request,
-      rules: rules ?? [],
-      now: now === null ? created_at : new Date(now),
-    })),
+    requests: rows.map(toRequest),
     leftOut: found - rows.length,
     notReplayable: all - found,
+  };
+}
+
+/** The request of one decision of the scope; undefined where there is no such decision, or one that cannot be replayed. */
+export async function recordedRequest(
+  db: Queryable,
+  scope: { organization: string; project?: string },
+  id: string,
+): Promise<RecordedRequest | undefined> {
+  const { rows } = await sql<RecordedRow>`
+    select d.id, d.resource, d.record -> 'request' as request, d.record ->> 'now' as now, d.created_at,
+           coalesce(d.record -> 'requestRules', i.spec #> '{placement,rules}') as rules
+      from decisions d join projects p on p.name = d.project left join instances i on i.id = d.resource
+     where d.id = ${id} and p.organization = ${scope.organization}
+       and (${scope.project ?? null}::text is null or d.project = ${scope.project ?? null})
+       and jsonb_array_length(d.record #> '{request,providers}') > 0`.execute(db);
+  return rows.map(toRequest)[0];
+}
+
+interface RecordedRow {
+  id: string;
+  resource: string | null;
+  request: Schemas['RecordedRequest'];
+  now: string | null;
+  created_at: Date;
+  rules: unknown[] | null;
+}
+
+function toRequest({ id, resource, request, now, created_at, rules }: RecordedRow): RecordedRequest {
+  return {
+    decision: id,
+    resource,
+    request,
+    rules: rules ?? [],
+    now: now === null ? created_at : new Date(now),
   };
 }

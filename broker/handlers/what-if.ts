@@ -1,6 +1,7 @@
 import { setImmediate as pause } from 'node:timers/promises';
 import { durationMs, type Schemas } from '@landfall/model';
 import {
+  type Catalogue,
   type CompiledPolicies,
   compilePolicies,
   type ParsedPolicy,
@@ -9,6 +10,7 @@ import {
 } from '@landfall/policies';
 import { PolicyProblems } from '@landfall/policies/file/problems.ts';
 import {
+  decisionAfter,
   type RecordedRequest as Recorded,
   type Replayed,
   replay,
@@ -16,7 +18,11 @@ import {
   type WhatIfWorld,
 } from '@landfall/policies/what-if/what-if.ts';
 import { type Db, ledgerHosts } from '@landfall/store';
-import { recordedRequests, type RecordedRequest as StoredRequest } from '@landfall/store/decisions.ts';
+import {
+  recordedRequest,
+  recordedRequests,
+  type RecordedRequest as StoredRequest,
+} from '@landfall/store/decisions.ts';
 import { estateMachines } from '@landfall/store/estate.ts';
 import { policiesInForce } from '@landfall/store/policies.ts';
 import { catalogueByVersion, catalogueInForce, siteViews } from '@landfall/workflows/placement.ts';
@@ -114,19 +120,48 @@ async function replayAll(requests: Recorded[], world: WhatIfWorld, signal: Abort
   return replayed;
 }
 
-function changesOf(replayed: Replayed[]): Schemas['WhatIfReport']['changes'] {
-  return replayed
-    .filter(({ change }) => change !== 'unchanged')
-    .map(({ recorded, change, from, to, approvals, rules }) => ({
-      decision: recorded.decision,
-      project: recorded.request.project,
-      name: recorded.request.name,
-      change: change as Exclude<typeof change, 'unchanged'>,
-      from: from as Schemas['Offer'] | null,
-      to: to as Schemas['Offer'] | null,
-      approvals,
-      rules: rules.map(({ policy, rule }) => `${policy}/${rule}`),
-    }));
+/** What is told of each request that changes, and of one that is asked about. */
+function told({ recorded, change, from, to, approvals, rules, allows, why }: Replayed) {
+  return {
+    project: recorded.request.project,
+    name: recorded.request.name,
+    change,
+    from: from as Schemas['Offer'] | null,
+    to: to as Schemas['Offer'] | null,
+    approvals,
+    rules: rules.map(({ policy, rule }) => `${policy}/${rule}`),
+    allows,
+    why,
+  };
+}
+
+function changesOf(replayed: Replayed[]): Schemas['WhatIfChange'][] {
+  return replayed.flatMap((one) => {
+    const { change, why, ...rest } = told(one);
+    return change === 'unchanged' || why === null
+      ? []
+      : [{ decision: one.recorded.decision, change, why, ...rest }];
+  });
+}
+
+/** Sites, machines and prices that requests are replayed against, with the policies before and after. */
+async function worldOf(
+  db: Db,
+  principal: Principal,
+  { policies = [], without = [], catalogue: version }: Omit<Schemas['WhatIfInput'], 'since' | 'limit'>,
+): Promise<WhatIfWorld & { catalogueAfter: Catalogue }> {
+  const { organization } = principal;
+  if (policies.length === 0 && without.length === 0 && version === undefined)
+    throw unprocessable('', 'must have policies, names of policies to do without, or a catalogue');
+  const sets = await bothSets(db, principal, policies, without);
+  const catalogue = await catalogueInForce(db, organization);
+  const catalogueAfter =
+    version === undefined ? catalogue : await catalogueByVersion(db, organization, version);
+  if (catalogueAfter === undefined)
+    throw unprocessable('/catalogue', `must be a version that is kept, is '${version}'`);
+  const sites = await siteViews(db, organization, await ledgerHosts(db));
+  const estate = await estateMachines(db, organization);
+  return { ...sets, catalogue, catalogueAfter, sites, estate };
 }
 
 /** The requests whose own rules can be read, ready to be replayed. */
@@ -148,26 +183,16 @@ function unprocessable(pointer: string, message: string): Problem {
 
 export const whatIfHandlers = {
   async whatIfPolicies({ principal, body, signal }, { db }) {
-    const { policies = [], without = [], since: back = '30d', limit = 1000 } = body;
-    const { organization } = principal;
-    if (policies.length === 0 && without.length === 0 && body.catalogue === undefined)
-      throw unprocessable('', 'must have policies, names of policies to do without, or a catalogue');
-    const sets = await bothSets(db, principal, policies, without);
+    const { since: back = '30d', limit = 1000, ...changed } = body;
+    const world = await worldOf(db, principal, changed);
     const until = new Date();
     if (durationMs(back) > until.getTime()) throw unprocessable('/since', 'must reach back to 1970 at most');
     const since = new Date(until.getTime() - durationMs(back));
-    const catalogue = await catalogueInForce(db, organization);
-    const catalogueAfter =
-      body.catalogue === undefined ? catalogue : await catalogueByVersion(db, organization, body.catalogue);
-    if (catalogueAfter === undefined)
-      throw unprocessable('/catalogue', `must be a version that is kept, is '${body.catalogue}'`);
     const recorded = await recordedRequests(db, scopeOf(principal), since, limit);
     const requests = readable(recorded.requests);
-    const sites = await siteViews(db, organization, await ledgerHosts(db));
-    const estate = await estateMachines(db, organization);
-    const replayed = await replayAll(requests, { ...sets, catalogue, catalogueAfter, sites, estate }, signal);
+    const replayed = await replayAll(requests, world, signal);
     const changes = changesOf(replayed);
-    const { version, date, sources } = catalogueAfter;
+    const { version, date, sources } = world.catalogueAfter;
     const report: Schemas['WhatIfReport'] = {
       since: since.toISOString(),
       until: until.toISOString(),
@@ -178,8 +203,18 @@ export const whatIfHandlers = {
       changes: changes.slice(0, NAMED),
       changesLeftOut: Math.max(0, changes.length - NAMED),
       catalogue: { version, date, sources },
-      policies: sets.after.policies.map(({ name, version }) => ({ name, version })),
+      policies: world.after.policies.map(({ name, version }) => ({ name, version })),
     };
     return { status: 200, body: report };
+  },
+
+  async explainWhatIf({ principal, body: { decision, ...changed } }, { db }) {
+    const stored = await recordedRequest(db, scopeOf(principal), decision);
+    const [recorded] = readable(stored === undefined ? [] : [stored]);
+    if (recorded === undefined)
+      throw unprocessable('/decision', `must be a decision that can be replayed, is '${decision}'`);
+    const world = await worldOf(db, principal, changed);
+    const placement = decisionAfter(recorded, world) as Schemas['Decision'];
+    return { status: 200, body: { ...told(replay(recorded, world)), placement } };
   },
 } satisfies Partial<Handlers>;

@@ -24,7 +24,7 @@ function columnsFor({ currency }: WhatIfReport): Column<Changed>[] {
     },
     { header: 'BEFORE', align: 'right', cell: ({ from }) => monthly(from, currency) },
     { header: 'AFTER', align: 'right', cell: ({ to }) => monthly(to, currency) },
-    { header: 'BECAUSE OF', cell: ({ rules }) => rules.join(', ') },
+    { header: 'WHY', cell: ({ why }) => why },
     { header: 'NEEDS APPROVAL', cell: ({ approvals }) => approvals.join(', ') },
     { header: 'DECISION', wide: true, cell: ({ decision }) => decision },
   ];
@@ -37,8 +37,9 @@ export function renderWhatIf(report: WhatIfReport, options: { paint?: Paint; wid
   if (report.changes.length > 0) {
     const columns = columnsFor(report).filter(
       ({ header }) =>
-        (header !== 'NEEDS APPROVAL' || report.changes.some(({ approvals }) => approvals.length > 0)) &&
-        (header !== 'BECAUSE OF' || report.changes.some(({ rules }) => rules.length > 0)),
+        // Of a request that stays, its approvals are why.
+        header !== 'NEEDS APPROVAL' ||
+        report.changes.some(({ change, approvals }) => change !== 'approval' && approvals.length > 0),
     );
     parts.push(renderTable(columns, report.changes, { paint, wide: options.wide }));
   }

@@ -1178,6 +1178,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/policies/whatIf/explanation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replay one recorded request under changed policies, with the whole decision and its explanation: why it lands there, and not where it does now. Nothing is changed. */
+        post: operations["explainWhatIf"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/policies/{policy}": {
         parameters: {
             query?: never;
@@ -3063,19 +3080,7 @@ export interface components {
                 /** @description Requests whose place it rejects. */
                 requests: number;
             }[];
-            changes: {
-                decision?: components["schemas"]["Id"];
-                project: string;
-                name: string;
-                /** @enum {string} */
-                change: "moved" | "rejected" | "placed" | "approval";
-                from: components["schemas"]["Offer"] | null;
-                to: components["schemas"]["Offer"] | null;
-                /** @description Rules, as policy/rule, whose approval it newly needs. */
-                approvals: string[];
-                /** @description Rules, as policy/rule, that reject the place it has now. */
-                rules: string[];
-            }[];
+            changes: components["schemas"]["WhatIfChange"][];
             /** @description Changes beyond the first 1000. */
             changesLeftOut: number;
             /** @description The one replayed under. */
@@ -3084,6 +3089,51 @@ export interface components {
                 name: string;
                 version: string;
             }[];
+        };
+        /** @description What a change of policies or prices does to one request. */
+        WhatIfChange: {
+            decision?: components["schemas"]["Id"];
+            project: string;
+            name: string;
+            /** @enum {string} */
+            change: "moved" | "rejected" | "placed" | "approval";
+            from: components["schemas"]["Offer"] | null;
+            to: components["schemas"]["Offer"] | null;
+            /** @description Rules, as policy/rule, whose approval it newly needs. */
+            approvals: string[];
+            /** @description Rules, as policy/rule, that reject the place it has now. */
+            rules: string[];
+            /** @description Rules in force, as policy/rule, that reject the place it would have, and would no more. */
+            allows: string[];
+            /** @description In a sentence: the rules that reject the old place, or what it saves and what makes that possible. */
+            why: string;
+        };
+        /** @description One decision, and at least one of `policies`, `without` and `catalogue`, as for `/v1/policies/whatIf`. */
+        WhatIfQuestion: {
+            decision: components["schemas"]["Id"];
+            /** @description Policy files as they would be; each policy takes the place of the one in force of its name, or comes to them. */
+            policies?: components["schemas"]["PolicySource"][];
+            /** @description Names of policies in force that would be taken away. */
+            without?: string[];
+            /** @description Version of a kept catalogue (see /v1/catalogues) to replay under, instead of the one in force. */
+            catalogue?: string;
+        };
+        WhatIfExplanation: {
+            project: string;
+            name: string;
+            /** @enum {string} */
+            change: "unchanged" | "moved" | "rejected" | "placed" | "approval";
+            from: components["schemas"]["Offer"] | null;
+            to: components["schemas"]["Offer"] | null;
+            approvals: string[];
+            /** @description Rules, as policy/rule, that reject the place it has now. */
+            rules: string[];
+            /** @description Rules in force, as policy/rule, that reject the place it would have, and would no more. */
+            allows: string[];
+            /** @description Null: nothing changes for it. */
+            why: string | null;
+            /** @description The whole decision under the changed policies, with its explanation; it is not kept. */
+            placement: components["schemas"]["Decision"];
         };
         DecisionList: {
             items: components["schemas"]["Decision"][];
@@ -6538,6 +6588,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WhatIfReport"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    explainWhatIf: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WhatIfQuestion"];
+            };
+        };
+        responses: {
+            /** @description The explanation. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhatIfExplanation"];
                 };
             };
             "4XX": components["responses"]["Problem"];

@@ -5,7 +5,7 @@ import { place } from '../place/place.ts';
 import { type EstateMachine, NEUTRAL_REQUEST, type PlacementRequest, type SiteView } from '../place/types.ts';
 import { policy } from '../testing/policies.ts';
 import { RandomCases } from '../testing/random-cases.ts';
-import { type RecordedRequest, replay, sumUp, type WhatIfWorld } from './what-if.ts';
+import { decisionAfter, type RecordedRequest, replay, sumUp, type WhatIfWorld } from './what-if.ts';
 
 const row = {
   provider: 'aws',
@@ -66,6 +66,8 @@ test('a request that a new rule sends elsewhere moves, with both costs and the r
     from: { region: 'us-east-1' },
     to: { region: 'eu-central-1' },
     rules: [{ policy: 'new', rule: 'rule', file: 'new.yaml', line: 7 }],
+    allows: [],
+    why: 'new/rule rejects the old place',
   });
   const sums = sumUp([replayed, replay(recorded(), world(NO_POLICIES))]);
   expect(sums).toMatchObject({ requests: 2, moved: 1, unchanged: 1, rejected: 0, placed: 0, approvals: 0 });
@@ -73,10 +75,51 @@ test('a request that a new rule sends elsewhere moves, with both costs and the r
   expect(sums.rules).toMatchObject([{ rule: 'rule', requests: 1 }]);
 });
 
+test('a place that the policies kept out is why a request moves there, with what it saves', () => {
+  const europe = policies({ effect: 'require', expression: 'offer.region.startsWith("eu-")' });
+  expect(replay(recorded(), world(NO_POLICIES, { before: europe }))).toMatchObject({
+    change: 'moved',
+    from: { region: 'eu-central-1' },
+    to: { region: 'us-east-1' },
+    rules: [],
+    allows: ['new/rule'],
+    why: 'cheaper by $14.60 a month: new/rule no longer rejects the new place',
+  });
+});
+
+test('a preference that comes or goes is why a request moves', () => {
+  const green = policies({
+    effect: 'prefer',
+    expression: 'offer.region.startsWith("eu-")',
+    weight: { kind: 'share', share: 0.5 },
+  });
+  expect(replay(recorded(), world(green))).toMatchObject({
+    change: 'moved',
+    to: { region: 'eu-central-1' },
+    why: 'new/rule prefers the new place',
+  });
+  expect(replay(recorded(), world(NO_POLICIES, { before: green })).why).toBe(
+    'cheaper by $14.60 a month: new/rule no longer prefers the old place',
+  );
+});
+
+test('the decision after the change is the whole one, with its explanation and the same winner', () => {
+  const there = world(policies({ effect: 'require', expression: 'offer.region.startsWith("eu-")' }));
+  const { winner, explanation } = decisionAfter(recorded(), there);
+  expect(winner).toEqual(replay(recorded(), there).to);
+  expect(explanation?.counterfactuals).toMatchObject([
+    { policy: 'new', rule: 'rule', offer: { region: 'us-east-1' } },
+  ]);
+});
+
 test('a request that fits nowhere any more is rejected, and one that fits now is placed', () => {
   const nothing = policies({ effect: 'deny', expression: 'true' });
   const gone = replay(recorded(), world(nothing));
-  expect(gone).toMatchObject({ change: 'rejected', to: null });
+  expect(gone).toMatchObject({
+    change: 'rejected',
+    to: null,
+    why: 'new/rule rejects the old place, and there is no other',
+  });
   expect(sumUp([gone])).toMatchObject({
     rejected: 1,
     monthlyBefore: 73,
@@ -84,16 +127,26 @@ test('a request that fits nowhere any more is rejected, and one that fits now is
     monthlyAfter: 0,
   });
   const freed = replay(recorded(), world(NO_POLICIES, { before: nothing }));
-  expect(freed).toMatchObject({ change: 'placed', from: null, rules: [] });
+  expect(freed).toMatchObject({
+    change: 'placed',
+    from: null,
+    rules: [],
+    allows: ['new/rule'],
+    why: 'new/rule no longer rejects it',
+  });
   expect(sumUp([freed])).toMatchObject({ placed: 1, monthlyBefore: 0, monthlyAfter: 73 });
-  expect(replay(recorded({ vcpus: 99 }), world(nothing)).change).toBe('unchanged');
+  expect(replay(recorded({ vcpus: 99 }), world(nothing))).toMatchObject({ change: 'unchanged', why: null });
   expect(replay(recorded({ vcpus: -1 }), world(nothing)).change).toBe('unchanged');
 });
 
 test('a new approval is told, and one that was needed before is not', () => {
   const asks = policies({ effect: 'approval', by: ['finops'], expiresHours: 24 });
   const replayed = replay(recorded(), world(asks));
-  expect(replayed).toMatchObject({ change: 'approval', approvals: ['new/rule'] });
+  expect(replayed).toMatchObject({
+    change: 'approval',
+    approvals: ['new/rule'],
+    why: 'new/rule asks for an approval',
+  });
   expect(sumUp([replayed])).toMatchObject({ unchanged: 1, approvals: 1 });
   expect(replay(recorded(), world(asks, { before: asks })).change).toBe('unchanged');
 });
@@ -107,7 +160,12 @@ test('other prices move a request, and no rule is named for that', () => {
     { name: 'test', date: '2025-02-01' },
   );
   const replayed = replay(recorded(), world(NO_POLICIES, { catalogueAfter: dearer }));
-  expect(replayed).toMatchObject({ change: 'moved', to: { region: 'eu-central-1' }, rules: [] });
+  expect(replayed).toMatchObject({
+    change: 'moved',
+    to: { region: 'eu-central-1' },
+    rules: [],
+    why: 'by the other prices',
+  });
   const rising = sumUp([
     replay(recorded({ regions: ['us-east-1'] }), world(NO_POLICIES, { catalogueAfter: dearer })),
   ]);
@@ -213,13 +271,17 @@ test('both places are what placing gives, and the rules named are those that rej
     const before = compilePolicies([policy('p', [a])]);
     const after = compilePolicies([policy('p', [b, c])]);
     const request = { ...cases.request(), vcpus: 1, memoryGiB: 0.5 };
-    const { from, to, rules } = replay(
+    const { from, to, rules, allows } = replay(
       { decision: '', resource: null, request, requestRules: [], now: new Date(0) },
       { ...here, before, after },
     );
     const common = { ...here, request, setAside: [], includeUnconfigured: false, now: new Date(0) };
     expect(from).toEqual(place({ ...common, policies: before }).winner);
     expect(to).toEqual(place({ ...common, policies: after }).winner);
+    const withOld = compilePolicies([policy('p', [b, c, a])]);
+    const isKeptOut = JSON.stringify(place({ ...common, policies: withOld }).winner) !== JSON.stringify(to);
+    const isSame = JSON.stringify(from) === JSON.stringify(to);
+    expect(allows).toEqual(isKeptOut && !isSame ? ['p/a'] : []);
     if (from === null) continue;
     // A rule rejects the old place if that is no longer the best when the rule comes to the old ones.
     const rejecting = [b, c].filter((rule) => {

@@ -1,14 +1,14 @@
 import type { Catalogue } from '../catalogue/catalogue.ts';
-import { hasBit } from '../cel/trivalue.ts';
 import type { ParsedRule } from '../file/policy.ts';
-import { type Choice, offerOf } from '../place/best.ts';
+import { offerOf } from '../place/best.ts';
 import type { CompiledPolicies } from '../place/compiled.ts';
 import { requestProblems } from '../place/fit.ts';
-import { cloudTable, HOURS_PER_MONTH } from '../place/offers.ts';
+import { cloudTable, HOURS_PER_MONTH, type OfferTable } from '../place/offers.ts';
 import { onpremOffers } from '../place/onprem.ts';
-import { type Evaluation, evaluateAmong } from '../place/place.ts';
-import type { EstateMachine, PlacedOffer, PlacementRequest, SiteView } from '../place/types.ts';
+import { type Evaluation, evaluateAmong, placeAmong } from '../place/place.ts';
+import type { Decision, EstateMachine, PlacedOffer, PlacementRequest, SiteView } from '../place/types.ts';
 import { approvalsOf } from '../place/winner.ts';
+import { preferring, type RejectingRule, rejecting, whyOf } from './why.ts';
 
 /** A request that was decided once. */
 export interface RecordedRequest {
@@ -46,8 +46,12 @@ export interface Replayed {
   to: PlacedOffer | null;
   /** Rules whose approval it needs after and did not before, as `policy/rule`. */
   approvals: string[];
-  /** Enforced rules of after that reject the place it has before. */
-  rules: { policy: string; rule: string; file: string; line: number }[];
+  /** Enforced rules of after that reject the place it has before; nothing is asked of a request that changes nothing. */
+  rules: RejectingRule[];
+  /** Enforced rules of before that rejected the place it has after, as `policy/rule`. */
+  allows: string[];
+  /** Why it changes, in a sentence; null: it does not. */
+  why: string | null;
 }
 
 /**
@@ -55,27 +59,70 @@ export interface Replayed {
  * placed anew: its own machine takes nothing of hosts and limits, all others do.
  */
 export function replay(recorded: RecordedRequest, world: WhatIfWorld): Replayed {
-  const { request, requestRules, now } = recorded;
-  const nowhere = { recorded, change: 'unchanged' as const, from: null, to: null, approvals: [], rules: [] };
-  if (requestProblems(request).length > 0) return nowhere;
-  const own = world.estate.find((machine) => machine.id === recorded.resource && machine.host !== null);
-  const sites = own === undefined ? world.sites : withRoomOf(own, world.sites);
-  const onprem = onpremOffers(request, sites);
-  const evaluate = (catalogue: Catalogue, policies: CompiledPolicies): Evaluation => {
-    const asked = { request, requestRules, now, estate: world.estate, setAside: [] };
-    const input = { ...asked, catalogue, sites, policies, includeUnconfigured: false, fallbacks: 0 };
-    return evaluateAmong(input, [cloudTable(catalogue, sites), onprem.table], onprem.refusal);
-  };
+  const nothing = { change: 'unchanged', approvals: [], rules: [], allows: [], why: null } as const;
+  if (requestProblems(recorded.request).length > 0)
+    return { ...nothing, recorded, from: null, to: null, approvals: [], rules: [], allows: [] };
+  const evaluate = evaluatorOf(recorded, world);
   const { catalogue, catalogueAfter = catalogue } = world;
   const before = evaluate(catalogue, world.before);
   const after = evaluate(catalogueAfter, world.after);
-  const from = winnerOf(before);
-  const to = winnerOf(after);
+  const [from, to] = [winnerOf(before), winnerOf(after)];
   const needed = new Set(approvalsIn(before));
   const approvals = approvalsIn(after).filter((name) => !needed.has(name));
-  const judging = catalogueAfter === catalogue ? after : evaluate(catalogue, world.after);
+  const change = changeOf(from, to, approvals);
+  if (change === 'unchanged') return { ...nothing, recorded, from, to, approvals, rules: [], allows: [] };
+  const otherPrices = catalogueAfter !== catalogue;
+  // Verdicts are on offers of one catalogue: of another, the rules are asked again.
+  const judging = otherPrices ? evaluate(catalogue, world.after) : after;
+  const judged = otherPrices && change !== 'approval' ? evaluate(catalogueAfter, world.before) : before;
   const rules = rejecting(judging, before.best.winner);
-  return { recorded, change: changeOf(from, to, approvals), from, to, approvals, rules };
+  const still = new Set(rejecting(after, after.best.winner).map(ruleName));
+  const allows = rejecting(judged, after.best.winner)
+    .map(ruleName)
+    .filter((name) => !still.has(name));
+  const why = whyOf({
+    change,
+    from,
+    to,
+    rules: rules.map(ruleName),
+    allows,
+    approvals,
+    otherPrices,
+    preferred: () => (otherPrices ? undefined : preferring(before, after)),
+  });
+  return { recorded, change, from, to, approvals, rules, allows, why };
+}
+
+/** The whole decision on a request after the change, with its explanation. */
+export function decisionAfter(recorded: RecordedRequest, world: WhatIfWorld): Decision {
+  const { input, tables, refusal, notices } = settingOf(recorded, world);
+  const { catalogue, catalogueAfter = catalogue, after: policies } = world;
+  return placeAmong(
+    { ...input, catalogue: catalogueAfter, policies },
+    tables(catalogueAfter),
+    refusal,
+    notices,
+  );
+}
+
+/** What a request is decided by again, whatever the policies and prices are. */
+function settingOf({ request, requestRules, now, resource }: RecordedRequest, world: WhatIfWorld) {
+  const own = world.estate.find((machine) => machine.id === resource && machine.host !== null);
+  const sites = own === undefined ? world.sites : withRoomOf(own, world.sites);
+  const { table, refusal, notices } = onpremOffers(request, sites);
+  const asked = { request, requestRules, now, estate: world.estate, sites };
+  return {
+    input: { ...asked, setAside: [], includeUnconfigured: false },
+    tables: (catalogue: Catalogue): OfferTable[] => [cloudTable(catalogue, sites), table],
+    refusal,
+    notices,
+  };
+}
+
+function evaluatorOf(recorded: RecordedRequest, world: WhatIfWorld) {
+  const { input, tables, refusal } = settingOf(recorded, world);
+  return (catalogue: Catalogue, policies: CompiledPolicies): Evaluation =>
+    evaluateAmong({ ...input, catalogue, policies, fallbacks: 0 }, tables(catalogue), refusal);
 }
 
 function winnerOf({ best, priced }: Evaluation): PlacedOffer | null {
@@ -84,17 +131,6 @@ function winnerOf({ best, priced }: Evaluation): PlacedOffer | null {
 
 function approvalsIn({ best, inForce, context }: Evaluation): string[] {
   return best.winner === null ? [] : approvalsOf(inForce.rules, best.winner, context).map(ruleName);
-}
-
-/** The enforced rules of an evaluation that reject a choice made among the same tables. */
-function rejecting({ tables, inForce }: Evaluation, choice: Choice | null): Replayed['rules'] {
-  if (choice === null) return [];
-  const { verdicts } = tables.find(({ table }) => table === choice.candidates.table)!;
-  const found = new Map<string, Replayed['rules'][number]>();
-  for (const [r, { policy, rule, file, line, mode }] of inForce.rules.entries())
-    if (mode === 'enforce' && !hasBit(verdicts[r]!.passes, choice.row))
-      found.set(`${policy}/${rule}`, { policy, rule, file, line });
-  return [...found.values()];
 }
 
 function ruleName({ policy, rule }: { policy: string; rule: string }): string {
@@ -150,7 +186,7 @@ export interface WhatIfSums {
   /** The part of before that is only saved because requests are rejected. */
   monthlyRejected: number;
   /** Rules of after by how many requests' places they reject, most first. */
-  rules: (Replayed['rules'][number] & { requests: number })[];
+  rules: (RejectingRule & { requests: number })[];
 }
 
 /** Sums up. */
