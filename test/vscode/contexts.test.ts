@@ -42,7 +42,8 @@ const view = (name: string): Locator =>
   editor.page.locator('.pane', {
     has: editor.page.locator(`.pane-header[aria-label^="${name} Section"]`),
   });
-const notices = (): Locator => editor.page.locator('.notification-toast', { hasText: 'wants a token' });
+const notices = (): Locator =>
+  editor.page.locator('.notification-toast', { hasText: 'sign in to the broker' });
 
 /** Types into the box that asks, after what it asks. */
 async function answer(prompt: string, text: string): Promise<void> {
@@ -141,6 +142,7 @@ test('a token that ends while it is used is asked for once, and the trees keep w
   await editor.screenshot('estate-token-ended');
   expect(await notices().count()).toBe(1);
   expect(await view('Projects').locator('.monaco-list-row', { hasText: 'web' }).count()).toBe(1);
+  await editor.page.locator('.statusbar-item.warning-kind', { hasText: 'team' }).waitFor();
   await editor.command('Landfall: Sign In');
   await answer('A token of the broker', broker.api.adminToken);
   await notices().waitFor({ state: 'detached' });
