@@ -7,11 +7,24 @@ import { WorkedBroker } from '../worked-broker.ts';
 import { Editor } from './editor.ts';
 
 let broker: WorkedBroker;
+let other: WorkedBroker;
+let heart: NodeJS.Timeout;
 let editor: Editor;
 
 beforeAll(async () => {
   broker = await WorkedBroker.start();
   await broker.request('web');
+  // As its agent says every ten seconds: a machine of the walkthrough has somewhere to land.
+  const body = {
+    ...{ capacity: { vcpus: 8, memoryGiB: 32, diskGiB: 500 }, accel: 'kvm' },
+    ...{ architecture: 'x86_64', images: ['tiny'] },
+  };
+  const live = () =>
+    broker.api.call('PUT', '/v1/sites/local/hosts/h1', { token: broker.api.agentToken, body });
+  await live();
+  heart = setInterval(live, 10_000);
+  other = await WorkedBroker.start();
+  await other.request('elsewhere');
   editor = await Editor.open({
     files: { 'notes.yaml': 'a: 1\n' },
     // Without them there is no list of MCP servers either.
@@ -20,7 +33,9 @@ beforeAll(async () => {
 }, 300_000);
 
 afterAll(async () => {
+  clearInterval(heart);
   await editor?.close();
+  await other?.stop();
   await broker?.stop();
 }, 60_000);
 
@@ -28,7 +43,8 @@ const view = (name: string): Locator =>
   editor.page.locator('.pane', {
     has: editor.page.locator(`.pane-header[aria-label^="${name} Section"]`),
   });
-const notices = (): Locator => editor.page.locator('.notification-toast', { hasText: 'wants a token' });
+const notices = (): Locator =>
+  editor.page.locator('.notification-toast', { hasText: 'sign in to the broker' });
 
 /** Types into the box that asks, after what it asks. */
 async function answer(prompt: string, text: string): Promise<void> {
@@ -113,8 +129,85 @@ test('a wrong token is refused in words, a right one brings the trees back', asy
   await view('Projects').locator('.monaco-list-row', { hasText: 'web' }).waitFor();
 }, 120_000);
 
-test('the walkthrough leads from nothing to a machine', async () => {
-  await editor.command('Landfall: The First Ten Minutes');
-  await editor.page.getByText('See where a machine would land').first().waitFor();
-  await editor.screenshot('walkthrough');
+test('a token that ends while it is used is asked for once, and the trees keep what they had', async () => {
+  const { secret } = await broker.api.token('viewer');
+  await editor.command('Landfall: Sign In');
+  await answer('A token of the broker', secret);
+  await view('Projects').locator('.monaco-list-row', { hasText: 'web' }).waitFor();
+  await editor.command('Notifications: Clear All Notifications');
+  const { items } = (await broker.api.call('GET', '/v1/tokens')).body;
+  const { id } = items.find(({ name }: { name: string }) => name === 'viewer-token');
+  await broker.api.call('DELETE', `/v1/tokens/${id}`, { headers: { 'if-match': '*' } });
+  await editor.command('Landfall: Refresh');
+  await notices().waitFor();
+  await editor.screenshot('estate-token-ended');
+  expect(await notices().count()).toBe(1);
+  expect(await view('Projects').locator('.monaco-list-row', { hasText: 'web' }).count()).toBe(1);
+  await editor.page.locator('.statusbar-item.warning-kind', { hasText: 'team' }).waitFor();
+  await editor.command('Landfall: Sign In');
+  await answer('A token of the broker', broker.api.adminToken);
+  await notices().waitFor({ state: 'detached' });
 }, 120_000);
+
+test('another broker shows its own estate, and nothing of the one before', async () => {
+  await editor.command('Landfall: Add a Broker');
+  await answer('Its address', other.api.url);
+  await answer('A name to show', 'branch');
+  await answer('The project', 'default');
+  await answer('Your token', other.api.adminToken);
+  const machine = (name: string): Locator =>
+    view('Projects').locator('.monaco-list-row', { hasText: new RegExp(`^${name}\\s*Pending`) });
+  await machine('elsewhere').waitFor();
+  expect(await machine('web').count()).toBe(0);
+  await view('Operations').locator('.monaco-list-row', { hasText: 'create elsewhere' }).waitFor();
+  expect(await view('Operations').locator('.monaco-list-row', { hasText: 'create web' }).count()).toBe(0);
+  await editor.command('Landfall: Switch Context');
+  await editor.screenshot('contexts');
+  await editor.page.locator('.quick-input-list .monaco-list-row', { hasText: /^team/ }).click();
+  await machine('web').waitFor();
+  await machine('elsewhere').waitFor({ state: 'detached' });
+  await editor.page.locator('.statusbar-item', { hasText: 'team' }).waitFor();
+}, 120_000);
+
+test('the walkthrough leads from nothing to a machine: each of its buttons does what it says', async () => {
+  const step = async (title: string): Promise<void> => {
+    await editor.command('Landfall: The First Ten Minutes');
+    await editor.page.locator('.step-title', { hasText: title }).click();
+  };
+  const press = (button: string): Promise<void> =>
+    editor.page.locator('.gettingStartedContainer').getByRole('button', { name: button }).click();
+  const lines = editor.page.locator('.editor-instance .view-lines');
+  await step('Start a Landfall on this machine');
+  await editor.screenshot('walkthrough');
+  await press('Start a Local Landfall');
+  // This folder is no checkout of Landfall.
+  await editor.page.locator('.notification-toast', { hasText: 'open its folder first' }).waitFor();
+  await step('Write a policy');
+  await press('New Policy');
+  await lines.getByText(/kind:\sPlacementPolicy/).waitFor();
+  await editor.screenshot('walkthrough-policy');
+  await step('See where a machine would land');
+  await press('New Instance');
+  await lines.getByText(/kind:\sInstance/).waitFor();
+  // The walkthrough is in front then: the file that was is meant.
+  await step('See where a machine would land');
+  await press('Explain Placement');
+  // The walkthrough has such a frame too.
+  const page = editor.page
+    .frameLocator('iframe.webview[src*="landfall-vscode"]')
+    .frameLocator('iframe#active-frame');
+  await page.locator('h1', { hasText: 'instance/first' }).waitFor();
+  await editor.screenshot('walkthrough-placement');
+  await editor.command('View: Close Editors in Other Groups');
+  await step('Run it');
+  await editor.screenshot('walkthrough-run');
+  await press('Apply This File');
+  const dialog = editor.page.locator('.monaco-dialog-box');
+  await dialog.waitFor();
+  await editor.screenshot('walkthrough-apply');
+  expect(await dialog.textContent()).toMatch(/Creates instance\/first.*an hour, \$/s);
+  await dialog.getByRole('button', { name: 'Apply' }).click();
+  await view('Projects')
+    .locator('.monaco-list-row', { hasText: /^first\s*Pending/ })
+    .waitFor();
+}, 180_000);

@@ -65,6 +65,7 @@ export class BrokerConnection {
   readonly #credentials: Credentials;
   readonly #closed = new AbortController();
   #refused: string | undefined;
+  readonly #whenRefused = new Set<() => void>();
   #originRefused = false;
 
   constructor(context: Context, credentials: Credentials) {
@@ -92,6 +93,12 @@ export class BrokerConnection {
     return this.#credentials.token();
   }
 
+  /** Tells when a token is refused, once for each. Answers what ends it. */
+  whenRefused(told: () => void): () => void {
+    this.#whenRefused.add(told);
+    return () => this.#whenRefused.delete(told);
+  }
+
   /** One request with the token of now. Throws UnreachableError, or the reason that it was aborted for. */
   async send(request: Request, limit?: AbortSignal): Promise<Response> {
     const token = await this.#credentials.token();
@@ -112,6 +119,7 @@ export class BrokerConnection {
     if (response.status === 401 && this.#refused !== (token ?? '')) {
       this.#refused = token ?? '';
       this.#credentials.refused();
+      for (const told of this.#whenRefused) told();
     }
     return response;
   }

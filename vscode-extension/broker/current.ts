@@ -152,7 +152,10 @@ export class CurrentBroker implements Disposable {
 
   #refused({ name, url }: Context): void {
     void window
-      .showWarningMessage(`Landfall: the broker "${name}" (${url}) wants a token that it knows.`, 'Sign In')
+      .showWarningMessage(
+        `Landfall: sign in to the broker "${name}" (${url}); it does not take the token.`,
+        'Sign In',
+      )
       .then((answer) => {
         if (answer) void commands.executeCommand('landfall.signIn');
       });

@@ -24,6 +24,8 @@ export interface WatchListener {
 const defaultSilence = 35_000;
 const longestPause = 10_000;
 
+const refusal = new ProblemError({ type: 'about:blank', title: 'The token is refused.', status: 401 });
+
 /** Watches until the connection is closed. */
 export class Watch {
   readonly #connection: BrokerConnection;
@@ -85,6 +87,8 @@ export class Watch {
     const idle = new AbortController();
     const fell = (): void => idle.abort(new Error('The broker has gone silent.'));
     let timer = setTimeout(fell, this.#silence);
+    // A stream that was opened before its token ended may go on; what it tells is no longer meant for who holds that.
+    const endRefused = this.#connection.whenRefused(() => idle.abort(refusal));
     try {
       const request = new Request(`${this.#connection.context.url}/v1/watch`, {
         headers,
@@ -108,6 +112,7 @@ export class Watch {
       }
     } finally {
       clearTimeout(timer);
+      endRefused();
     }
   }
 

@@ -55,7 +55,7 @@ export function deletionQuestion(subject: Deletable): Question {
     detail: [
       adopted && `It was adopted: ${adopted} itself goes.`,
       losses[kind],
-      billed.has(kind) && 'Landfall has no price for it; what its provider asks for it ends.',
+      billed.has(kind) && 'Landfall has no price for it; its provider stops charging for it.',
     ]
       .filter(Boolean)
       .join(' '),
@@ -89,7 +89,7 @@ export function growQuestion({ name, spec, status }: Schemas['Volume'], sizeGiB:
   return {
     message: `Grow the volume ${name} from ${gib(status.sizeGiB ?? spec.sizeGiB)} to ${gib(sizeGiB)}?`,
     detail:
-      'It cannot be made smaller again. Landfall has no price for volumes; its provider asks for every GiB.',
+      'It cannot be made smaller again. Landfall has no price for volumes; its provider charges for every GiB.',
     button: 'Grow',
   };
 }

@@ -361,6 +361,21 @@ test('a refused token is told once, however much is asked, and a new one is take
   expect((await new SitesTree(estate).children()).map(({ label }) => label)).toContain('local');
 }, 30_000);
 
+test('a token that ends while the estate is watched ends the watching, and what was known stays', async () => {
+  let token = broker.api.adminToken;
+  const { estate, states, refusals } = await opened(broker.api.url, () => token);
+  await until(() => states.at(-1)?.kind === 'live');
+  await estate.sites.load();
+  token = 'lf_ended';
+  await expect(estate.sites.reload()).rejects.toThrow();
+  await until(() => states.at(-1)?.kind === 'signedOut');
+  expect(refusals).toEqual(['lf_ended']);
+  expect(estate.sites.items().map(({ name }) => name)).toContain('local');
+  token = broker.api.adminToken;
+  estate.retry();
+  await until(() => states.at(-1)?.kind === 'live');
+}, 30_000);
+
 test('names for completion are those of the broker, and another project’s token is told only its own', async () => {
   const { estate } = await opened();
   await broker.api.call('POST', '/v1/projects/default/instances', {

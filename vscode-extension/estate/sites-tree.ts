@@ -151,8 +151,8 @@ function unmanagedNode(site: string, kind?: AdoptableKind): TreeNode {
   return {
     id: unmanagedId(site, kind),
     label: kind ?? 'Unmanaged',
-    description: kind === undefined ? `asked of ${site} when it is opened` : undefined,
-    tooltip: `What exists at ${site} and is not Landfall’s.`,
+    description: kind === undefined ? `at ${site}` : undefined,
+    tooltip: `What exists at ${site} and is not Landfall’s; asked of it when this is opened.`,
     icon: 'question',
     context: 'unmanagedGroup',
     opens: 'closed',
