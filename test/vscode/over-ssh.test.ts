@@ -191,14 +191,16 @@ test('the page of the web console opens where the window is', async () => {
   await page.close();
 }, 60_000);
 
-test('an SSH terminal is one of the remote machine, with its keys, and reaches what only that machine does', async () => {
+test('a local Landfall is started, and an SSH terminal opened, in terminals of the remote machine, with its keys and network', async () => {
+  const terminal = editor.page.locator('.terminal-wrapper.active .xterm-rows');
+  await editor.command('Landfall: Start a Local Landfall');
+  await terminal.getByText('root@remote:~/editor/work# npm run up').first().waitFor();
   const ssh = { host: '127.0.0.1', port: 22, user: 'root' };
   await broker.report(made, { state: 'Running', ssh });
   await row('Projects', /web/).hover();
   await row('Projects', /web/).getByLabel('Open SSH Terminal', { exact: false }).click();
-  const terminal = editor.page.locator('.terminal-wrapper.active .xterm-rows');
-  // The machine's own SSH server is what is reached at its loopback.
-  await terminal.getByText('root@remote').first().waitFor();
+  // The machine's own SSH server is what is reached at its loopback: the shell that it starts is at home.
+  await terminal.getByText('root@remote:~#').first().waitFor();
   await editor.page.keyboard.type('echo "from=$SSH_CONNECTION on=$(hostname)"\n');
   await terminal
     .getByText(/from=127\.0\.0\.1 \d+ 127\.0\.0\.1 22 on=remote/)
@@ -250,13 +252,14 @@ test('a window on another machine does not give what answers at the same address
     tokens.push(request.headers.authorization);
     response.writeHead(401).end();
   });
-  door = new Door(await host.remote.listen(port), { server: stranger });
   const file = join(host.seen, 'user/User/settings.json');
   const settings = JSON.parse(readFileSync(file, 'utf8'));
   // As someone writes it by hand, for every machine.
   const { machine: _, ...everywhere } = settings['landfall.brokers'][0];
   writeFileSync(file, JSON.stringify({ ...settings, 'landfall.brokers': [everywhere] }));
   await host.restart('rm -r ~/.config/landfall; hostname another');
+  // Only now: until then an extension host of the machine that the token is of was asking.
+  door = new Door(await host.remote.listen(port), { server: stranger });
   await editor.page.reload();
   await toast('wants a token').waitFor();
   await editor.screenshot('over-ssh-another-machine');
