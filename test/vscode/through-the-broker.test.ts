@@ -112,6 +112,13 @@ test('what a policy would change of what was decided stands above it, as it is t
   const link = (text: RegExp): Locator => editor.page.locator('.detected-link', { hasText: text }).first();
   await link(/default\/one/).click({ modifiers: ['ControlOrMeta'] });
   const page = editor.page.frameLocator('iframe.webview').frameLocator('iframe#active-frame');
+  await page.locator('h1', { hasText: 'instance/one fits nowhere' }).waitFor();
+  await page.locator('h2', { hasText: /Why not onprem .*host h1/ }).waitFor();
+  await page.getByText(/small\/no-two rejects the old place, and there is no other/).waitFor();
+  await editor.screenshot('broker-what-if-explanation');
+  await page.locator('p a', { hasText: 'small/no-two' }).first().click();
+  await editor.page.locator('.statusbar-item', { hasText: 'Ln 6, Col 1' }).waitFor();
+  await page.locator('a', { hasText: 'as it was decided' }).click();
   await page.locator('h1', { hasText: 'instance/one lands on onprem' }).waitFor();
   await page.getByText(/As local \(http.*decided it for project default/).waitFor();
   await editor.screenshot('broker-what-if-decision');
@@ -142,6 +149,24 @@ test('each lens is turned off by its setting, and comes back', async () => {
     await lens(text).waitFor();
   }
 }, 120_000);
+
+test('a rule that no file of the workspace has opens as the broker keeps it, at its line', async () => {
+  const source = `# Of the board.\n${policy.replace('name: small', 'name: large').replace('vcpus > 1', 'vcpus > 0')}`;
+  await broker.api.call('PUT', '/v1/policies/large', { body: { source } });
+  await editor.openFile('shop.yaml');
+  await editor.command('Landfall: Plan');
+  const rule = editor.page.locator('.detected-link', { hasText: /large\/no-two/ }).first();
+  const there = editor.page.locator('.statusbar-item', { hasText: 'Ln 7, Col 1' });
+  await rule.waitFor();
+  for (let tries = 0; tries < 4 && !(await there.isVisible()); tries++) {
+    await rule.click({ modifiers: ['ControlOrMeta'] });
+    await there.waitFor({ timeout: 4_000 }).catch(() => undefined);
+  }
+  await editor.page.locator('.tab.active[data-resource-name="large.yaml"]').waitFor({ state: 'attached' });
+  await editor.screenshot('broker-stored-rule');
+  await closeBeside();
+  await broker.api.call('DELETE', '/v1/policies/large', { headers: { 'if-match': '*' } });
+}, 60_000);
 
 test('the plan of a file says what would be made, where, and what it costs', async () => {
   await editor.openFile('shop.yaml');

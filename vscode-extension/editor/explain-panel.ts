@@ -18,22 +18,15 @@ import {
 import type { BrokerProblems } from './broker-problems.ts';
 import { explanationPage } from './explanation-page.ts';
 import { type AskedFile, readAsked } from './file-commands.ts';
-import { Panel, panelLinks } from './panel.ts';
+import { explainDecision, Panel, panelLinks } from './panel.ts';
 
-const explainDecision = 'landfall.explainDecision';
-
-/** The address that explains a recorded decision. */
-export function decisionLink(project: string, name: string, id: string): string {
-  return `command:${explainDecision}?${encodeURIComponent(JSON.stringify([project, name, id]))}`;
-}
-
-/** Registers the commands of the panel. */
+/** Registers the commands of the panel; answers how something is shown in it. */
 export function registerExplainPanel(
   context: ExtensionContext,
   client: LanguageClient,
   current: CurrentEstate,
   problems: BrokerProblems,
-): void {
+): (explained: PlacementExplanation) => void {
   const panel = new Panel('landfall.explanation');
   const show = (explained: PlacementExplanation): void =>
     panel.show(explained.subject, explanationPage(explained, panelLinks));
@@ -65,6 +58,7 @@ export function registerExplainPanel(
       else show({ ...answer, madeFrom: `${without} ${answer.madeFrom}` });
     }),
   );
+  return show;
 }
 
 /** The broker's answer; a text that says why it cannot be asked; undefined where it refuses the instance, which is told. */

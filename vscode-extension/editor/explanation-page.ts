@@ -10,9 +10,10 @@ const CHARTED = 24;
 /** The whole page. */
 export function explanationPage(explained: PlacementExplanation, links: PageLinks): string {
   const { decision, subject, atBroker } = explained;
-  const names = new RuleNames(links, { subject, atBroker });
+  const names = new RuleNames(links, { subject, atBroker }, explained.change?.files);
   return pageOf(explained.subject, [
     answer(explained, names),
+    changed(explained, names, links),
     unreadable(explained, links),
     rejections(decision.rules, names),
     changes(decision.explanation, names),
@@ -36,6 +37,27 @@ ${from}
 <p class="price">${hour(winner.pricePerHour)} <span class="soft">${month(winner.pricePerMonth)}</span></p>
 <p>${best} of ${count(compliant)} compliant offers (${count(considered)} considered); ${winner.vcpus} vCPU, ${winner.memoryGiB} GiB, ${escaped(winner.architecture)}, ${escaped(winner.market)}</p>
 ${(decision.approvals ?? []).map((asked) => `<p class="notice">Waits for an approval by ${escaped(asked.by.join(', '))} (${names.of(asked)})</p>`).join('')}`;
+}
+
+/** Of what changed policies make of a request: why it is not where it is now. */
+function changed({ change, decision }: PlacementExplanation, names: RuleNames, links: PageLinks): string {
+  if (change === undefined) return '';
+  const { from, why, recorded, rules } = change;
+  const { winner } = decision;
+  const now = link('as it was decided', links.decision(recorded));
+  if (why === null) return `<p class="notice">Nothing changes for it: it lands there now, ${now}.</p>`;
+  const rows = [
+    ['now', from],
+    ['then', winner],
+  ] as const;
+  const table = rows.map(
+    ([when, offer]) =>
+      `<tr><td>${when}</td><td>${offer === null ? 'nowhere' : escaped(place(offer))}</td><td class="number">${offer === null ? '' : month(offer.pricePerMonth)}</td></tr>`,
+  );
+  const title = from === null ? 'Why now' : `Why not ${place(from)}`;
+  return `<h2>${escaped(title)}</h2>
+<p>${names.in(why, [...rules, ...decision.rules])} (${now})</p>
+<table>${table.join('')}</table>`;
 }
 
 function unreadable({ unreadable }: PlacementExplanation, { line }: PageLinks): string {

@@ -13,6 +13,7 @@ import { registerRejectionsPanel } from './rejections-panel.ts';
 import { Reports } from './reports.ts';
 import { registerOpenRule } from './rule-links.ts';
 import { registerTestExplorer } from './test-explorer.ts';
+import { registerWhatIf } from './what-if.ts';
 
 /** Called by the editor when a file of ours or one of our views is opened. What takes time goes on after it. */
 export function activate(context: ExtensionContext): void {
@@ -24,8 +25,9 @@ export function activate(context: ExtensionContext): void {
   context.subscriptions.push(reports, problems, registerOpenLine(), followYaml());
   registerOpenRule(context, client, current);
   registerFileCommands(context, current, reports, problems);
-  registerBrokerLenses(context, client, current, reports);
-  registerExplainPanel(context, client, current, problems);
+  registerBrokerLenses(context, client, current);
+  const explain = registerExplainPanel(context, client, current, problems);
+  registerWhatIf(context, current, reports, explain);
   registerRejectionsPanel(context, client);
   registerTestExplorer(context, client);
 }

@@ -3,6 +3,7 @@ import { type PageLinks, RuleNames } from './page.ts';
 
 const links: PageLinks = {
   line: (uri, line) => `${uri}#${line}`,
+  decision: ({ id }) => `decision:${id}`,
   rule: ({ policy, rule, uri, subject, atBroker }: RuleName) =>
     `rule:${[policy, rule, uri, subject, atBroker].join(' ')}`,
 };
@@ -26,5 +27,12 @@ test('names of rules inside a text become links, and no others; the rest of it s
   expect(names.in('<eu>', [])).toBe('&lt;eu&gt;');
   expect(names.in('eu/residency & eu/residency-2 <b> x/eu/residency.', [eu])).toBe(
     '<a href="rule:eu residency   ">eu/residency</a> &amp; eu/residency-2 &lt;b&gt; x/eu/residency.',
+  );
+});
+
+test('a rule of a policy that was tried is linked to the file that it was tried from', () => {
+  const names = new RuleNames(links, { atBroker: true }, { eu: 'file:///w/new.yaml' });
+  expect(names.of({ ...eu, file: 'new.yaml' })).toBe(
+    '<a href="rule:eu residency file:///w/new.yaml  true">eu/residency</a>',
   );
 });

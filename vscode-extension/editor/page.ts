@@ -1,6 +1,6 @@
 /** What the panels share: pages without a script, whose links are commands of the editor. */
 import type { PlacedOffer } from '@landfall/policies';
-import type { RuleName } from '../language/protocol.ts';
+import type { RecordedDecision, RuleName } from '../language/protocol.ts';
 import { wholeWords } from './whole-words.ts';
 
 /** The addresses that pages link to. */
@@ -9,6 +9,8 @@ export interface PageLinks {
   line: (uri: string, line: number) => string;
   /** Opens a rule where it is written. */
   rule: (named: RuleName) => string;
+  /** Explains a decision as it was made. */
+  decision: (recorded: RecordedDecision) => string;
 }
 
 const escapes: Record<string, string> = {
@@ -38,18 +40,25 @@ export function link(text: string, address: string): string {
 export class RuleNames {
   readonly #links: PageLinks;
   readonly #from: Omit<RuleName, 'policy' | 'rule'>;
+  readonly #files: Readonly<Record<string, string>>;
 
-  /** `from`: what is known of all of them. */
-  constructor(links: PageLinks, from: Omit<RuleName, 'policy' | 'rule'>) {
+  /** `from`: what is known of all of them; `files`: the addresses of those that policies are of, where these were given. */
+  constructor(
+    links: PageLinks,
+    from: Omit<RuleName, 'policy' | 'rule'>,
+    files: Readonly<Record<string, string>> = {},
+  ) {
     this.#links = links;
     this.#from = from;
+    this.#files = files;
   }
 
   /** `policy/rule`, or other words for it. */
   of(named: Pick<RuleName, 'policy' | 'rule'> & { file?: string }, words?: string): string {
     const { policy, rule, file } = named;
     // A file of the workspace is named by its address, a policy of a broker by its name.
-    const uri = file !== undefined && /^[\w+.-]+:\/\//.test(file) ? { uri: file } : {};
+    const given = Object.hasOwn(this.#files, policy) ? this.#files[policy] : file;
+    const uri = given !== undefined && /^[\w+.-]+:\/\//.test(given) ? { uri: given } : {};
     return link(words ?? `${policy}/${rule}`, this.#links.rule({ ...this.#from, ...uri, policy, rule }));
   }
 

@@ -1,6 +1,6 @@
 /** A page beside the files. It has no script: its links open lines. */
 import { commands, Position, Range, Uri, ViewColumn, type WebviewPanel, window, workspace } from 'vscode';
-import type { RuleName } from '../language/protocol.ts';
+import type { RecordedDecision, RuleName } from '../language/protocol.ts';
 import type { PageLinks } from './page.ts';
 
 /** One panel, used again for each page of its kind as long as it is open. */
@@ -18,7 +18,7 @@ export class Panel {
         this.#type,
         title,
         { viewColumn: ViewColumn.Beside, preserveFocus: true },
-        { enableScripts: false, enableCommandUris: [openLine, openRule] },
+        { enableScripts: false, enableCommandUris: [openLine, openRule, explainDecision] },
       );
       this.#panel.onDidDispose(() => {
         this.#panel = undefined;
@@ -32,6 +32,8 @@ export class Panel {
 
 const openLine = 'landfall.openLine';
 export const openRule = 'landfall.openRule';
+export const explainDecision = 'landfall.explainDecision';
+export const explainChangeCommand = 'landfall.explainChange';
 
 /** The command behind the links: a line (from 1) of a file, before the panels. */
 export function registerOpenLine() {
@@ -58,5 +60,15 @@ export function ruleLink(named: RuleName): string {
   return `command:${openRule}?${encodeURIComponent(JSON.stringify([named]))}`;
 }
 
+/** The address that explains a recorded decision. */
+export function decisionLink({ project, name, id }: RecordedDecision): string {
+  return `command:${explainDecision}?${encodeURIComponent(JSON.stringify([project, name, id]))}`;
+}
+
+/** The address that explains what a report of what-if says of a decision; `report` is its number. */
+export function changeLink(report: number, decision: string): string {
+  return `command:${explainChangeCommand}?${encodeURIComponent(JSON.stringify([report, decision]))}`;
+}
+
 /** What pages link to. */
-export const panelLinks: PageLinks = { line: lineLink, rule: ruleLink };
+export const panelLinks: PageLinks = { line: lineLink, rule: ruleLink, decision: decisionLink };

@@ -18,12 +18,6 @@ export function ruleLinks(
   );
 }
 
-/** `eu/residency` in its parts. */
-export function ruleNamed(name: string): { policy: string; rule: string } {
-  const slash = name.indexOf('/');
-  return { policy: name.slice(0, slash), rule: name.slice(slash + 1) };
-}
-
 /** Opens a rule where it is written now: a link may be older than the last keystroke. */
 export function registerOpenRule(
   context: ExtensionContext,

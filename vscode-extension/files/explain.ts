@@ -1,6 +1,6 @@
 /** Where an instance of a file would land, asked of the connected broker. */
 import type { Decision, NewInstanceSpec } from '@landfall/model';
-import type { Decision as PolicyDecision } from '@landfall/policies';
+import type { PlacedOffer, Decision as PolicyDecision } from '@landfall/policies';
 import { type ApplySession, body, idempotencyKey, type Manifest, manifestSubject } from 'landfall/client.ts';
 import type { BrokerConnection } from '../broker/connection.ts';
 import type { PlacementExplanation } from '../language/protocol.ts';
@@ -58,6 +58,44 @@ export async function explainRecorded(
     unreadable: [],
     madeFrom: `As ${context.name} (${context.url}) decided it for project ${project}, by the prices and policies of that time.`,
     atBroker: true,
+  };
+}
+
+/** `eu/residency` in its parts. */
+export function ruleNamed(name: string): { policy: string; rule: string } {
+  const slash = name.indexOf('/');
+  return { policy: name.slice(0, slash), rule: name.slice(slash + 1) };
+}
+
+/** What policies of files would make of a recorded request, as the broker would decide it then. */
+export async function explainChange(
+  { client, context }: BrokerConnection,
+  policies: { source: string; file: string }[],
+  files: Record<string, string>,
+  decision: string,
+): Promise<PlacementExplanation> {
+  const answer = await body(
+    client.POST('/v1/policies/whatIf/explanation', {
+      params: { header: idempotencyKey() },
+      body: { decision, policies },
+    }),
+  );
+  const { project, name, from, why, placement } = answer;
+  const named = [...answer.rules, ...answer.allows, ...answer.approvals].map(ruleNamed);
+  return {
+    subject: `instance/${name}`,
+    decision: placement as PolicyDecision,
+    regions: regionsOf(placement),
+    unreadable: [],
+    madeFrom: `As ${context.name} (${context.url}) would decide it for project ${project} if ${Object.keys(files).join(', ')} were in force. Nothing was changed.`,
+    atBroker: true,
+    change: {
+      recorded: { project, name, id: decision },
+      from: from as PlacedOffer | null,
+      why,
+      rules: named,
+      files,
+    },
   };
 }
 

@@ -65,6 +65,28 @@ export interface PlacementExplanation {
   madeFrom: string;
   /** Whether a broker made it, so that its rules are those that the broker keeps. */
   atBroker: boolean;
+  /** Of what policies of files would change: what that is. */
+  change?: PlacementChange;
+}
+
+/** A decision as a broker keeps it. */
+export interface RecordedDecision {
+  project: string;
+  name: string;
+  id: string;
+}
+
+/** What becomes of a decision under changed policies. */
+export interface PlacementChange {
+  recorded: RecordedDecision;
+  /** Where it is now; null: nowhere. */
+  from: PlacedOffer | null;
+  /** In a sentence; null: nothing changes. */
+  why: string | null;
+  /** Rules that its sentence may name, in force now or changed. */
+  rules: { policy: string; rule: string }[];
+  /** Addresses of the files that changed policies are of, by their names. */
+  files: Record<string, string>;
 }
 
 /** Why there is nothing to explain, for the person who asked. */
