@@ -5,7 +5,18 @@
 import { writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { commands, ExtensionKind, env, extensions, languages, Uri, window, workspace } from 'vscode';
+import {
+  commands,
+  ExtensionKind,
+  env,
+  extensions,
+  type LanguageModelTextPart,
+  languages,
+  lm,
+  Uri,
+  window,
+  workspace,
+} from 'vscode';
 import type { Probed } from './extension-host.ts';
 
 const megabytes = (bytes: number): number => bytes / 2 ** 20;
@@ -22,6 +33,23 @@ async function until(what: string, so: () => boolean): Promise<void> {
     if (Date.now() > deadline) throw new Error(`${what}: not so after 60 s`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+/** Uses the tools as a language model would, where there is a broker; whoever sits at the window answers what is asked. */
+async function useTools(): Promise<Probed['tools']> {
+  if (process.env.LANDFALL_DATA_DIR === undefined) return undefined;
+  const use = async (name: string, input: object): Promise<string> => {
+    const { content } = await lm.invokeTool(name, { input, toolInvocationToken: undefined });
+    return content.map((part) => (part as LanguageModelTextPart).value).join('');
+  };
+  const names = lm.tools.map(({ name }) => name).filter((name) => name.startsWith('landfall_'));
+  const list = await use('landfall_listInstances', {});
+  const stop = { verb: 'stop', name: 'web' };
+  const refused = await use('landfall_changePower', stop).then(
+    () => 'it was done',
+    (error: Error) => error.message,
+  );
+  return { names, list, refused, changed: await use('landfall_changePower', stop) };
 }
 
 /** Called by the editor. */
@@ -57,6 +85,7 @@ export async function run(): Promise<void> {
     commands: (await commands.getCommands(true)).filter((name) => name.startsWith('landfall.')),
     diagnostics: languages.getDiagnostics(uri).map(({ message }) => message),
     memory: { before, activated, used: memory() },
+    tools: await useTools(),
   };
   writeFileSync(join(folder!.uri.fsPath, 'probed.json'), JSON.stringify(probed));
 }

@@ -1,18 +1,52 @@
 /** The extension in VS Code's extension host. */
-import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { WorkedBroker } from '../worked-broker.ts';
+import type { Editor } from './editor.ts';
 import { figures, type Probed, probeExtensionHost } from './extension-host.ts';
 
 const manifest = JSON.parse(
   readFileSync(new URL('../../vscode-extension/package.json', import.meta.url), 'utf8'),
-) as { contributes: { commands: { command: string }[] } };
+) as {
+  contributes: {
+    commands: { command: string }[];
+    views: { landfall: { id: string }[] };
+    languageModelTools: object[];
+  };
+};
 
 let probed: Probed;
+let broker: WorkedBroker;
+let data: string;
+/** What was asked of the person. */
+const asked: string[] = [];
 
 beforeAll(async () => {
-  probed = await probeExtensionHost();
+  broker = await WorkedBroker.start();
+  const web = await broker.request('web');
+  const price = { pricePerHour: 0.5, pricePerMonth: 365, currency: 'USD' };
+  await broker.report(web, { state: 'Running', ...price });
+  data = mkdtempSync(join(tmpdir(), 'landfall-vscode-data-'));
+  writeFileSync(join(data, 'admin.token'), `${broker.api.adminToken}\n`);
+  writeFileSync(join(data, 'supervisor.json'), JSON.stringify({ url: broker.api.url }));
+  probed = await probeExtensionHost(data, sayNoThenYes);
   process.stderr.write(`${figures(probed)}\n`);
 }, 300_000);
+afterAll(async () => {
+  await broker?.stop();
+  if (data) rmSync(data, { recursive: true });
+}, 60_000);
+
+async function sayNoThenYes({ page }: Editor): Promise<void> {
+  const dialog = page.locator('.monaco-dialog-box');
+  for (const button of [/^(No|Cancel)$/, /^Yes$/]) {
+    await dialog.waitFor({ timeout: 120_000 });
+    asked.push((await dialog.textContent()) ?? '');
+    await dialog.getByRole('button', { name: button }).click();
+    await dialog.waitFor({ state: 'detached' });
+  }
+}
 
 test('it does not run before anything asks for it', () => {
   expect(probed.activeBefore).toBe(false);
@@ -22,6 +56,36 @@ test('every command that the manifest names is registered once it is active', ()
   const named = manifest.contributes.commands.map(({ command }) => command);
   expect(named.length).toBeGreaterThan(20);
   expect(named.filter((command) => !probed.commands.includes(command))).toEqual([]);
+});
+
+test('every command that it registers is one of the manifest’s, but for those behind links and lenses', () => {
+  const { commands, views } = manifest.contributes;
+  const named = new Set(commands.map(({ command }) => command));
+  // The editor makes some for each view, such as to focus it.
+  const ofViews = views.landfall.map(({ id }) => `${id}.`);
+  const others = probed.commands.filter(
+    (command) => !named.has(command) && !ofViews.some((view) => command.startsWith(view)),
+  );
+  expect(others.sort()).toEqual([
+    'landfall.explainDecision',
+    'landfall.openLine',
+    'landfall.ruleRejections',
+    'landfall.runPolicyTests',
+  ]);
+});
+
+test('a language model reads by tools; what changes something asks the person first, and is not done without a yes', async () => {
+  const { names, list, refused, changed } = probed.tools!;
+  expect(names).toHaveLength(manifest.contributes.languageModelTools.length);
+  expect(JSON.parse(list)).toMatchObject([{ name: 'web', state: 'Running' }]);
+  expect(asked).toEqual([
+    expect.stringMatching(/Stop web\?.*\$0\.5000 an hour/s),
+    expect.stringMatching(/Stop web\?/),
+  ]);
+  expect(refused).toMatch(/cancel/i);
+  expect(JSON.parse(changed)).toMatchObject({ verb: 'stop' });
+  const { items } = (await broker.api.call('GET', '/v1/operations?filter=verb=stop')).body;
+  expect(items).toHaveLength(1);
 });
 
 test('in a remote window it runs beside the files, with the home and the files of that machine', () => {

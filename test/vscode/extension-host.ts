@@ -34,6 +34,14 @@ export interface Probed {
   diagnostics: string[];
   /** Of the extension host, which other extensions share. */
   memory: Record<'before' | 'activated' | 'used', Memory>;
+  /** What the language model's tools answered; absent where there was no broker. */
+  tools?: {
+    names: string[];
+    list: string;
+    /** The error of a change that the person said no to. */
+    refused: string;
+    changed: string;
+  };
 }
 
 /** What activation may take on an idle machine. */
@@ -48,8 +56,14 @@ spec:
       require: offer.jurisdicton == "eu"
 `;
 
-/** Starts a VS Code of its own and looks once. Throws with what the host said when the probe fails there. */
-export async function probeExtensionHost(): Promise<Probed> {
+/**
+ * Starts a VS Code of its own and looks once; `dataFolder` is a local broker's, whose tools are used, and `person` answers what is
+ * asked then. Throws with what the host said when the probe fails there.
+ */
+export async function probeExtensionHost(
+  dataFolder?: string,
+  person?: (editor: Editor) => Promise<void>,
+): Promise<Probed> {
   const folder = mkdtempSync(join(tmpdir(), 'landfall-probe-'));
   let editor: Editor | undefined;
   try {
@@ -66,9 +80,14 @@ export async function probeExtensionHost(): Promise<Probed> {
     const { promise: end, resolve: ended } = Promise.withResolvers<number>();
     editor = await Editor.open({
       files: { 'policy.txt': policy },
+      ...(dataFolder && {
+        env: { LANDFALL_DATA_DIR: dataFolder },
+        // Without them there are no tools.
+        settings: { 'chat.disableAIFeatures': false },
+      }),
       probe: { module, said: (line) => said.push(line), ended },
     });
-    const code = await end;
+    const [code] = await Promise.all([end, person?.(editor)]);
     if (code !== 0) throw new Error(`The probe ended with ${code}:\n${said.join('\n')}`);
     return JSON.parse(readFileSync(join(editor.folder, 'probed.json'), 'utf8')) as Probed;
   } finally {

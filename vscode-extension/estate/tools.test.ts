@@ -120,3 +120,28 @@ test('every command stands in the palette under "Landfall:", and is offered only
   for (const [name, when] of palette)
     if (when === 'false' && name !== 'landfall.loadMore') expect([...inTrees]).toContain(name);
 });
+
+test('every view says what to do while it is empty, whatever the connection is', () => {
+  const { views, viewsWelcome } = manifest.contributes;
+  for (const { id } of views.landfall)
+    for (const state of ['none', 'connecting', 'signedOut', 'down', 'live'])
+      expect(
+        viewsWelcome.filter(
+          ({ view, when }: { view: string; when: string }) =>
+            view === id && when.includes(`landfall.connection == ${state}`),
+        ),
+      ).not.toEqual([]);
+  // The editor shows code as it is written.
+  expect(JSON.stringify(viewsWelcome)).not.toContain('`');
+});
+
+test('every setting is described, and stands in the README', () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  const settings: [string, { description?: string; markdownDescription?: string }][] = Object.entries(
+    manifest.contributes.configuration.properties,
+  );
+  for (const [name, { description, markdownDescription }] of settings) {
+    expect(description ?? markdownDescription).toMatch(/\w{3}/);
+    expect(readme).toContain(`\`${name}\``);
+  }
+});
