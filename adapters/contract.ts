@@ -92,8 +92,8 @@ export interface SnapshotDetails {
 
 /** An image of the user's own, in one region (on-prem: on one host). */
 export interface CustomImageWant extends Named {
-  /** Read only when it is created. */
-  source:
+  /** Read only when it is created; absent of one that was adopted, which is never made. */
+  source?:
     | { instance: string }
     | { snapshot: string }
     | { url: string; sha256: string; format: 'raw' | 'qcow2' | 'vhd' };

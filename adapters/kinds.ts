@@ -1,4 +1,14 @@
-import type { Adapter, Adopting, Capability, ImageWant, Kind, KindAdapter, Verb, Want } from './contract.ts';
+import type {
+  Adapter,
+  Adopting,
+  Capability,
+  ImageWant,
+  Kind,
+  KindAdapter,
+  Specs,
+  Verb,
+  Want,
+} from './contract.ts';
 import { verbsOfKinds } from './contract.ts';
 import { ProviderError } from './errors.ts';
 
@@ -48,6 +58,12 @@ export function notAdopted(reason: string): { adopt: string; release: string } {
 export function imageOf({ spec }: Pick<Want<'Instance'>, 'spec'>): ImageWant {
   if (spec.image) return spec.image;
   throw gone('machine');
+}
+
+/** What an image is made from. @throws ProviderError `NotFound` of one that was adopted: it is gone, and nobody makes it anew. */
+export function sourceOf({ spec }: Pick<Want<'Image'>, 'spec'>): NonNullable<Specs['Image']['source']> {
+  if (spec.source) return spec.source;
+  throw gone('Image');
 }
 
 /** To be called before anything is made. @throws ProviderError `NotFound` of what was adopted: it is gone, and nobody makes it anew. */

@@ -56,6 +56,7 @@ const requirement = {
   releaseSnapshot: 'operator',
   releaseNetwork: 'operator',
   releaseAddress: 'operator',
+  releaseCustomImage: 'operator',
   getInstance: 'viewer',
   updateInstance: 'operator',
   deleteInstance: 'operator',

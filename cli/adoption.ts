@@ -71,9 +71,10 @@ export type Released =
   | Schemas['Volume']
   | Schemas['Snapshot']
   | Schemas['Network']
-  | Schemas['Address'];
+  | Schemas['Address']
+  | Schemas['CustomImage'];
 
-export const releasable = ['Instance', 'Volume', 'Snapshot', 'Network', 'Address'] as const;
+export const releasable = ['Instance', 'Volume', 'Snapshot', 'CustomImage', 'Network', 'Address'] as const;
 
 /** What goes on without Landfall, and what that means; a line each. */
 export function whatStays(item: Released): string[] {

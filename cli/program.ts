@@ -279,6 +279,7 @@ function addResources({ root, command }: Registrar): void {
     .option('--site <name>', 'where it is (default: the one site that has it; with --all, every site)')
     .option('--name <pattern>', "with --all: of this name at the provider, e.g. 'web-*'")
     .option('--selector <pairs>', 'with --all: with these tags or labels, e.g. env=prod')
+    .option('--user <name>', 'of an image: whom one logs in as on what is made from it')
     .option('--labels <pairs>', 'to be given to it, e.g. env=prod,team=web')
     .option('--dry-run', 'only check')
     .option('--yes', 'with --all: do not ask')
@@ -291,7 +292,7 @@ function addResources({ root, command }: Registrar): void {
   command(
     root,
     'release <kind> [names...]',
-    'let go of instances, volumes, snapshots, networks or addresses: what they are stays as it is',
+    'let go of instances, volumes, snapshots, images, networks or addresses: what they are stays as it is',
     async (session, flags, [kind, ...names]) =>
       (await import('./commands/release.ts')).release(session, kind!, names, flags),
   )

@@ -84,6 +84,7 @@ function appliesTo({ appliesTo }: Schemas['FirewallSpec']): string {
 }
 
 function source(from: Schemas['CustomImageSpec']['from']): string {
+  if (!from) return '';
   if (from.instance) return `instance/${from.instance}`;
   return from.snapshot ? `snapshot/${from.snapshot}` : (from.url?.url ?? '');
 }

@@ -80,10 +80,14 @@ function specFor(row: ResourceRow, referred: Referred[]): Record<string, unknown
       return spec.attachedTo ? { attachedTo: refOf('Instance') } : {};
     case 'CustomImage':
       return {
-        source: spec.from?.url ?? {
-          ...(spec.from?.instance ? { instance: refOf('Instance') ?? '' } : {}),
-          ...(spec.from?.snapshot ? { snapshot: refOf('Snapshot') ?? '' } : {}),
-        },
+        ...(spec.from
+          ? {
+              source: spec.from.url ?? {
+                ...(spec.from.instance ? { instance: refOf('Instance') ?? '' } : {}),
+                ...(spec.from.snapshot ? { snapshot: refOf('Snapshot') ?? '' } : {}),
+              },
+            }
+          : {}),
         architecture: spec.architecture ?? 'x86_64',
       };
   }

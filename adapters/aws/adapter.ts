@@ -78,7 +78,7 @@ export function adapterOver(account: Account): Adapter {
       Volume: adoptingOther(account, volumeShape),
       Snapshot: adoptingOther(account, snapshotShape),
       Address: adoptingOther(account, addressShape),
-      Image: whyNoImage,
+      Image: adoptingOther(account, imageShape),
       Network: adoptingOther(account, networkShape),
       Firewall: whyNoFirewall,
     }),
@@ -148,7 +148,6 @@ async function endOf(account: Account, ec2: EC2Client, ref: string): Promise<Int
   }
 }
 
-const whyNoImage = 'EC2 does not say which user one logs in as on an image';
 const whyNoFirewall =
   'a security group holds for what names it, not for labels, and its rules may name other groups, prefix lists, IPv6 and what goes out: Landfall’s rules have no words for these';
 
@@ -162,7 +161,7 @@ function description(account: Account): Description {
       capability('Instance'),
       capability('Volume'),
       capability('Snapshot'),
-      capability('Image', { import: whyNoImport, ...notAdopted(whyNoImage) }),
+      capability('Image', { import: whyNoImport }),
       capability('Network'),
       capability('Firewall', notAdopted(whyNoFirewall)),
       capability('Address'),

@@ -116,7 +116,25 @@ const addresses: Look<'address'> = {
     })),
 };
 
-const looks = { volume: volumes, snapshot: snapshots, address: addresses, vpc: vpcs };
+const images: Look<'image'> = {
+  tools: snapshots.tools,
+  pageSize,
+  look: async (_, objects) =>
+    eachOf(objects, ({ raw }) => {
+      const { Architecture: architecture, Platform, RootDeviceType, RootDeviceName, State } = raw;
+      const root = raw.BlockDeviceMappings?.find(({ DeviceName }) => DeviceName === RootDeviceName);
+      const isKnown = architecture === 'x86_64' || architecture === 'arm64';
+      return {
+        ...known('diskGiB', root?.Ebs?.VolumeSize),
+        ...(isKnown ? { architecture } : { refused: `it is for ${architecture}` }),
+        ...(Platform ? { refused: `it is of ${Platform}, which Landfall cannot set up` } : {}),
+        ...(RootDeviceType === 'ebs' ? {} : { refused: 'its machines have no root disk that lasts' }),
+        ...(State === 'disabled' ? { refused: 'it is disabled: enable it first' } : {}),
+      };
+    }),
+};
+
+const looks = { volume: volumes, snapshot: snapshots, address: addresses, image: images, vpc: vpcs };
 
 /** Adopting and releasing resources whose life is that of one EC2 object, by its tags alone. */
 export function adoptingOther<K extends OtherKind, M extends keyof typeof looks, V extends View<K>>(

@@ -1,10 +1,11 @@
 import { CreateImageCommand, type EC2Client, RegisterImageCommand, type Tag } from '@aws-sdk/client-ec2';
 import type { Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
+import { sourceOf } from '../kinds.ts';
 import { changing } from './clients.ts';
 import { findById, type Machine } from './machine.ts';
 import type { Shape } from './resource.ts';
-import { attemptName, stampAsTags } from './stamp.ts';
+import { attemptName, stampAsTags, stampOf } from './stamp.ts';
 
 /**
  * An Image is an AMI. From an instance it holds the root disk as it would be after a power cut, like a snapshot: EC2 would
@@ -17,18 +18,22 @@ export const imageShape: Shape<'Image', 'image'> = {
   removal: ['image', 'snapshot'],
   once: true,
   check({ spec }) {
-    if ('url' in spec.source) throw new ProviderError('Invalid', whyNoImport, { field: '/source/url' });
+    if (spec.source && 'url' in spec.source)
+      throw new ProviderError('Invalid', whyNoImport, { field: '/source/url' });
   },
   async create(ec2, want, Tags, DryRun) {
-    const { source } = want.spec;
+    const source = sourceOf(want);
     if ('instance' in source) return fromInstance(ec2, source.instance, want, Tags, DryRun);
     if ('snapshot' in source) return fromSnapshot(ec2, source.snapshot, want, Tags, DryRun);
     throw new ProviderError('Invalid', whyNoImport, { field: '/source/url' });
   },
-  view(_, { raw, state }) {
+  view(_, { raw, tags, state }) {
     const root = raw.BlockDeviceMappings?.find(({ DeviceName }) => DeviceName === raw.RootDeviceName);
-    // Only what was made with the image is its own: a snapshot that it was registered from is another resource.
-    const made = raw.SourceInstanceId ? (raw.BlockDeviceMappings ?? []) : [];
+    // Only what was made with the image is its own: a snapshot that it was registered from is another resource, and those of one that
+    // was adopted stay when it goes, as at EC2 itself.
+    const stamp = stampOf(tags);
+    const isMade = stamp && raw.Name === attemptName(stamp) && raw.SourceInstanceId;
+    const made = isMade ? (raw.BlockDeviceMappings ?? []) : [];
     return {
       details: {
         sizeGiB: root?.Ebs?.VolumeSize,

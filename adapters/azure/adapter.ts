@@ -3,7 +3,7 @@ import { ProviderError } from '../errors.ts';
 import { capability, notAdopted, overAdopting, overKinds } from '../kinds.ts';
 import { adoptMachine } from './adopt.ts';
 import { virtualNetworks } from './adopt-network.ts';
-import { adoptingOther, disks, snapshots as ofDisks, publicAddresses } from './adopt-other.ts';
+import { adoptingOther, disks, snapshots as ofDisks, ownImages, publicAddresses } from './adopt-other.ts';
 import { type Account, type AzureAdapterOptions, openAccount } from './clients.ts';
 import { readConsole } from './console.ts';
 import { converge } from './converge.ts';
@@ -36,6 +36,7 @@ export function adapterOver(account: Account): Adapter {
   const Snapshot = snapshots(account);
   const Address = addresses(account);
   const Network = networks(account);
+  const Image = images(account);
   return {
     describe: async () => description(account),
     offers: (context) => readOffers(account, context),
@@ -49,7 +50,7 @@ export function adapterOver(account: Account): Adapter {
       },
       Volume,
       Snapshot,
-      Image: images(account),
+      Image,
       Network,
       Firewall: firewalls(account),
       Address,
@@ -64,7 +65,7 @@ export function adapterOver(account: Account): Adapter {
       Volume: adoptingOther(account, Volume, disks),
       Snapshot: adoptingOther(account, Snapshot, ofDisks),
       Address: adoptingOther(account, Address, publicAddresses),
-      Image: whyNoImage,
+      Image: adoptingOther(account, Image, ownImages),
       Network: adoptingOther(account, Network, virtualNetworks),
       Firewall: whyNoFirewall,
     }),
@@ -108,7 +109,6 @@ async function observe(account: Account, target: Target<'Instance'>, want?: Want
   return interrupted ? { presence: 'absent', interrupted } : { presence: 'absent' };
 }
 
-const whyNoImage = 'Azure does not say which user one logs in as on an image';
 const whyNoFirewall =
   'a security group holds for subnets and interfaces, not for labels, and its rules may deny, have priorities, service tags and IPv6: Landfall’s rules have no words for these';
 
@@ -122,7 +122,7 @@ function description(account: Account): Description {
       capability('Instance'),
       capability('Volume'),
       capability('Snapshot'),
-      capability('Image', { ...imageReasons, ...notAdopted(whyNoImage) }),
+      capability('Image', imageReasons),
       capability('Network'),
       capability('Firewall', notAdopted(whyNoFirewall)),
       capability('Address'),

@@ -1,4 +1,4 @@
-import type { Disk, Snapshot } from '@azure/arm-compute';
+import type { Disk, Image, Snapshot } from '@azure/arm-compute';
 import type { PublicIPAddress } from '@azure/arm-network';
 import { turnOf } from '../adopters.ts';
 import type { Adopting, CallContext, Kind, Present, Stamp, Want } from '../contract.ts';
@@ -88,6 +88,22 @@ export const snapshots: Look<Snapshot> = {
     };
   },
   bound: async () => undefined,
+};
+
+/** Of a generalized Linux: any other takes no user and no keys. Managed images are for x86_64 alone. */
+export const ownImages: Look<Image> = {
+  pages: (account, continuationToken) => account.compute.images.list().byPage({ continuationToken }),
+  shown: async (_account, { storageProfile }) => ({
+    architecture: 'x86_64',
+    ...known('diskGiB', storageProfile?.osDisk?.diskSizeGB),
+  }),
+  async bound(_account, { storageProfile }) {
+    const { osType, osState } = storageProfile?.osDisk ?? {};
+    if (osType !== 'Linux') return { why: `it is of ${osType ?? 'no system'}, which Landfall cannot set up` };
+    return osState === 'Generalized'
+      ? undefined
+      : { why: 'it is specialized: what starts from it takes no user and no keys' };
+  },
 };
 
 export const publicAddresses: Look<PublicIPAddress> = {

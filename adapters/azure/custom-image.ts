@@ -1,9 +1,10 @@
 import type { Image } from '@azure/arm-compute';
 import type { KindAdapter } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
+import { sourceOf } from '../kinds.ts';
 import { type Account, reading } from './clients.ts';
 import { needSource } from './objects.ts';
-import { kindAdapter } from './resource.ts';
+import { type Adopted, kindAdapter } from './resource.ts';
 import { tagsToWrite } from './stamp.ts';
 
 /** Why only a snapshot becomes an image, for the person who asked. */
@@ -18,13 +19,14 @@ export const imageReasons = {
  * A managed image of a snapshot, which has to hold a generalized Linux: what boots from it is set up by cloud-init as from any
  * other image. Specialized images (of a gallery) would take no user, keys or user data. Managed images are x86_64 only.
  */
-export function images(account: Account): KindAdapter<'Image'> {
+export function images(account: Account): KindAdapter<'Image'> & Adopted<'Image', Image> {
   const objects = account.compute.images;
   return kindAdapter<'Image', Image>(account, {
     kind: 'Image',
     came: () => false,
     async check(want) {
-      const { source, architecture } = want.spec;
+      const { architecture } = want.spec;
+      const source = sourceOf(want);
       if (!('snapshot' in source)) {
         const [field, reason] =
           'instance' in source
@@ -40,8 +42,9 @@ export function images(account: Account): KindAdapter<'Image'> {
     },
 
     async create(want, { group, name }, tags, make) {
-      const { spec, location } = want;
-      const snapshot = 'snapshot' in spec.source ? spec.source.snapshot : '';
+      const { location } = want;
+      const from = sourceOf(want);
+      const snapshot = 'snapshot' in from ? from.snapshot : '';
       const source = await needSource(account, want, 'snapshot', snapshot, '/source/snapshot');
       const { hyperVGeneration = 'V2' } = await reading(
         account.compute.snapshots.get(source.group, source.name),

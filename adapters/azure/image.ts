@@ -1,8 +1,7 @@
 import type { ImageWant } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import { type Account, ifThere, reading } from './clients.ts';
-import { needObject } from './objects.ts';
-import { groupName } from './stamp.ts';
+import { needSource } from './objects.ts';
 
 const architectures = { x64: 'x86_64', arm64: 'arm64' } as const;
 
@@ -22,7 +21,8 @@ export async function resolveImage(
   image: ImageWant,
 ): Promise<ImageReference> {
   if (image.custom !== undefined) {
-    await needObject(account, groupName(broker, region), 'image', image.custom, '/image/custom');
+    const want = { stamp: { broker }, location: { region } };
+    await needSource(account, want, 'image', image.custom, '/image/custom');
     if (image.architecture !== 'x86_64')
       throw new ProviderError('Invalid', 'an image of our own is for x86_64 on Azure', {
         field: '/image/architecture',

@@ -171,7 +171,7 @@ export function look(account: Account, group: string, kind: ObjectKind, name: st
  */
 export async function needSource(
   account: Account,
-  { stamp, location }: Pick<Want<Kind>, 'stamp' | 'location'>,
+  { stamp, location }: { stamp: Pick<Stamp, 'broker'>; location: { region: string } },
   kind: ObjectKind,
   reference: string,
   field: string,

@@ -44,6 +44,7 @@ export function adoption<K extends Kind>(subject: Subject, resource: string, fou
     Instance: { ...machine, sshKeys: [] },
     Volume: { ...named, sizeGiB: diskGiB, type: 'standard', attachedTo },
     Snapshot: { ...named, volume },
+    Image: { ...named, architecture: found.architecture ?? 'x86_64' },
     Network: { ...named, cidr, subnets },
     Address: { ...named, attachedTo },
   };

@@ -63,7 +63,7 @@ export function adapterOver(account: Account): Adapter {
       Volume: adoptingOther(account, volumeLife),
       Snapshot: adoptingOther(account, snapshotLife),
       Address: adoptingOther(account, addressLife),
-      Image: whyNoImage,
+      Image: adoptingOther(account, customImageLife),
       Network: whyNoNetwork,
       Firewall: whyNoFirewall,
     }),
@@ -164,7 +164,6 @@ async function observe(account: Account, target: Target, want?: Want): Promise<O
     : { presence: 'absent' };
 }
 
-const whyNoImage = 'Google Cloud does not say which user one logs in as on an image';
 const whyNoNetwork =
   'a network has no labels at Google Cloud, and its description, once it is made, cannot be changed: it has no place for our stamp';
 const whyNoFirewall =
@@ -181,7 +180,7 @@ function description(account: Account): Description {
       capability('Instance'),
       capability('Volume'),
       capability('Snapshot'),
-      capability('Image', { import: noImport, ...notAdopted(whyNoImage) }),
+      capability('Image', { import: noImport }),
       capability('Network', notAdopted(whyNoNetwork)),
       capability('Firewall', notAdopted(whyNoFirewall)),
       capability('Address'),

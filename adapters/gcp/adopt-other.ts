@@ -23,7 +23,7 @@ interface Look<C extends Adoptable> {
   bound(account: Account, thing: Thing<C>): Promise<Bound | undefined>;
 }
 
-type Adoptable = 'disks' | 'snapshots' | 'addresses';
+type Adoptable = 'disks' | 'snapshots' | 'addresses' | 'images';
 
 const usersOf = ({ body }: Thing<'disks' | 'addresses'>): string[] => (body.users ?? []).map(refOfLink);
 
@@ -85,7 +85,21 @@ const addresses: Look<'addresses'> = {
   },
 };
 
-const looks = { disks, snapshots, addresses };
+const images: Look<'images'> = {
+  shown: ({ body }) => ({
+    ...known('diskGiB', body.diskSizeGb ? Number(body.diskSizeGb) : undefined),
+    architecture: body.architecture === 'ARM64' ? 'arm64' : 'x86_64',
+  }),
+  async bound(_, { body }) {
+    const retired = String(body.deprecated?.state ?? '');
+    if (retired === 'OBSOLETE' || retired === 'DELETED') return { why: `it is ${retired.toLowerCase()}` };
+    return body.guestOsFeatures?.some(({ type }) => type === 'WINDOWS')
+      ? { why: 'it is of Windows, which Landfall cannot set up' }
+      : undefined;
+  },
+};
+
+const looks = { disks, snapshots, addresses, images };
 
 /** Adopting and releasing resources that are one object with labels at Google, by these alone. */
 export function adoptingOther<K extends OtherKind, C extends Adoptable>(

@@ -1,5 +1,6 @@
 import type { CustomImageWant } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
+import { sourceOf } from '../kinds.ts';
 import type { Account } from './clients.ts';
 import { read, refOfLink, wantedRef, writeLabels } from './collections.ts';
 import { betterLabels, differsInLabels, kindLabels } from './labels.ts';
@@ -16,20 +17,25 @@ export const customImageLife: KindLife<'Image', 'images'> = {
   kind: 'Image',
   collection: 'images',
   standsOn: '/source',
+  adoptable: true,
   check({ spec }) {
     kindLabels(spec);
-    if ('url' in spec.source) throw new ProviderError('Invalid', noImport, { field: '/source/url' });
-    if ('snapshot' in spec.source) wantedRef('snapshots', spec.source.snapshot, '/source/snapshot');
-    else wantedRef('instances', spec.source.instance, '/source/instance');
+    const { source } = spec;
+    // One that was adopted is never made.
+    if (!source) return;
+    if ('url' in source) throw new ProviderError('Invalid', noImport, { field: '/source/url' });
+    if ('snapshot' in source) wantedRef('snapshots', source.snapshot, '/source/snapshot');
+    else wantedRef('instances', source.instance, '/source/instance');
   },
-  insert: (account, { spec, stamp, location }, { name, requestId }) =>
+  insert: (account, want, { name, requestId }) =>
     account.inProject(async (project) => {
+      const { spec, stamp, location } = want;
       const imageResource = {
         name,
         labels: kindLabels(spec, stamp),
         architecture: spec.architecture === 'arm64' ? 'ARM64' : 'X86_64',
         storageLocations: [location.region],
-        ...(await sourceOf(account, project, spec)),
+        ...(await googleSourceOf(account, project, sourceOf(want))),
       };
       return account.clients.images.insert(
         { project, requestId, forceCreate: true, imageResource },
@@ -47,10 +53,10 @@ export const customImageLife: KindLife<'Image', 'images'> = {
   diff: ({ main }, { spec }) => differsInLabels(main, spec),
 };
 
-async function sourceOf(
+async function googleSourceOf(
   account: Account,
   project: string,
-  { source }: CustomImageWant,
+  source: NonNullable<CustomImageWant['source']>,
 ): Promise<{ sourceSnapshot: string } | { sourceDisk: string }> {
   if ('snapshot' in source) return { sourceSnapshot: `projects/${project}/${source.snapshot}` };
   const ref = 'instance' in source ? source.instance : '';

@@ -20,7 +20,7 @@ const ofZones: Collection[] = ['instances', 'disks'];
 const ofRegions: Collection[] = ['addresses', 'subnetworks'];
 const ofAll: Collection[] = ['snapshots', 'images', 'networks', 'firewalls'];
 /** Disks of machines are found by their labels, and so is what was adopted: it has kept its name. */
-const byLabel: Collection[] = ['instances', 'disks', 'snapshots'];
+const byLabel: Collection[] = ['instances', 'disks', 'snapshots', 'images'];
 
 /**
  * One page of everything with the broker's stamp. What could not be read is skipped with `complete: false`, so that a zone

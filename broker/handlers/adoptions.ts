@@ -6,6 +6,7 @@ import {
   holderOf,
   managedAlready,
   managedAs,
+  type ResourceKind,
   type ResourceSpec,
   siteQueues,
 } from '@landfall/store';
@@ -42,6 +43,7 @@ export const adoptionHandlers = {
     const { name, site, externalReference, labels = {} } = body;
     const { spec: siteSpec } = await getSite(db, organization, site);
     const asker = { project, isOfOneProject: principal.project !== null };
+    checkUser(body);
     const found = await findUnmanaged(broker, site, body.kind, externalReference, asker);
     const { kind } = body;
     const refused = found.refused ?? unknownSize(found);
@@ -49,16 +51,16 @@ export const adoptionHandlers = {
       throw new Problem('conflict', `${externalReference} cannot be adopted: ${refused}.`, {
         errors: [{ pointer: '/externalReference', message: refused, value: externalReference }],
       });
-    if (kind === 'Volume' || kind === 'Snapshot' || kind === 'Network' || kind === 'Address') {
+    if (isOther(kind)) {
       const adopted = await adoptOther(db, {
         ...requester,
         ...asker,
-        kind,
+        kind: resourceKindOf(kind),
         name,
         labels,
         externalReference: found.ref,
         at: { site, provider: siteSpec.provider, ...found.location },
-        spec: otherSpecOf(found),
+        spec: otherSpecOf(found, body.user),
         attachedTo: found.attachedTo,
         volume: found.volume,
         validateOnly: query.validateOnly,
@@ -102,10 +104,34 @@ export const adoptionHandlers = {
   },
 } satisfies Partial<Handlers>;
 
+const others = ['Volume', 'Snapshot', 'Image', 'Network', 'Address'] as const;
+const isOther = (kind: string): kind is (typeof others)[number] =>
+  (others as readonly string[]).includes(kind);
+
+/** An adapter's kind as the project's. */
+function resourceKindOf(kind: Exclude<DiscoveryQuery['kind'], 'Instance'>): ResourceKind {
+  return kind === 'Image' ? 'CustomImage' : kind;
+}
+
+/** No provider knows whom one logs in as on an image, and of nothing else it is asked. */
+function checkUser({ kind, user }: Schemas['AdoptionInput']): void {
+  if ((kind === 'Image') === (user !== undefined)) return;
+  const message =
+    kind === 'Image'
+      ? 'is needed: whom does one log in as on what is made from this image?'
+      : `is of an image: a ${kind} has none`;
+  throw new Problem('invalid', `\`user\` ${message}`, {
+    errors: [{ pointer: '/user', message, value: user }],
+  });
+}
+
 /** Why what the provider does not say the size of cannot be had: limits, ledger and policies need a machine's, and a volume only grows. */
-function unknownSize({ kind, vcpus, memoryGiB, diskGiB, cidr, subnets }: Unmanaged): string | undefined {
+function unknownSize(found: Unmanaged): string | undefined {
+  const { kind, vcpus, memoryGiB, diskGiB, cidr, subnets, architecture } = found;
   if (kind === 'Network')
     return cidr && subnets?.length ? undefined : 'its provider does not say which addresses it has';
+  if (kind === 'Image')
+    return architecture ? undefined : 'its provider does not say for which processors it is';
   if (kind === 'Volume') return diskGiB ? undefined : 'its provider does not say how large it is';
   if (kind !== 'Instance') return undefined;
   return vcpus && memoryGiB
@@ -128,8 +154,10 @@ function specOf(found: Unmanaged): InstanceSpec {
 }
 
 /** The same of anything else: what its provider calls the type of a volume is none that can be asked for. */
-function otherSpecOf({ kind, diskGiB, cidr, subnets }: Unmanaged): ResourceSpec {
+function otherSpecOf(found: Unmanaged, user: string | undefined): ResourceSpec {
+  const { kind, diskGiB, cidr, subnets, architecture } = found;
   if (kind === 'Volume') return { sizeGiB: diskGiB };
+  if (kind === 'Image') return { architecture, user, ...(diskGiB ? { minDiskGiB: Math.ceil(diskGiB) } : {}) };
   return kind === 'Network' ? { cidr, subnets } : {};
 }
 
@@ -175,7 +203,7 @@ async function findUnmanaged(
 
 async function holderOfKind({ db }: BrokerParts, site: string, kind: DiscoveryQuery['kind'], ref: string) {
   if (kind === 'Instance') return holderOf(db, site, ref);
-  return managedAs(db, site, kind === 'Image' ? 'CustomImage' : kind, ref);
+  return managedAs(db, site, resourceKindOf(kind), ref);
 }
 
 /** One page of one of the site's queues: a cloud has one, an on-prem site one per host, one after the other. */

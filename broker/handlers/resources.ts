@@ -77,7 +77,7 @@ function handlersOf<K extends ResourceKind, P extends string>(kind: K, plural: P
 }
 
 /** Letting go of one, of the kinds that can go on without Landfall. */
-function releaseOf<K extends 'Volume' | 'Snapshot' | 'Network' | 'Address'>(kind: K) {
+function releaseOf<K extends 'Volume' | 'Snapshot' | 'Network' | 'Address' | 'CustomImage'>(kind: K) {
   return {
     [`release${kind}`]: async (call: unknown, { db }: BrokerParts) => {
       const { params, query, ifMatch, requester } = input(call);
@@ -104,4 +104,5 @@ export const resourceHandlers = {
   ...releaseOf('Snapshot'),
   ...releaseOf('Network'),
   ...releaseOf('Address'),
+  ...releaseOf('CustomImage'),
 };

@@ -24,6 +24,8 @@ export interface AdoptAllFlags extends WaitFlags {
   selector?: string;
   /** To be given to each. */
   labels?: string;
+  /** Of images: whom one logs in as. */
+  user?: string;
   dryRun?: boolean;
   yes?: boolean;
 }
@@ -47,11 +49,13 @@ export async function adoptAll(
   const matching = items.filter(matcher(flags));
   const able = await attachedToOurs(
     session,
-    matching.filter(({ refused }) => refused === undefined),
+    matching.filter(
+      ({ refused, kind: each }) => refused === undefined && (each !== 'Image' || flags.user !== undefined),
+    ),
   );
   for (const item of matching) {
     if (able.includes(item)) continue;
-    const why = item.refused ?? `it is attached to ${item.attachedTo}, which is not Landfall's`;
+    const why = item.refused ?? whyLeftOut(item);
     session.notice(`${printable(item.externalReference)}: left out: ${printable(why)}`);
   }
   const candidates: Adopting[] = [];
@@ -77,7 +81,7 @@ export async function adoptAll(
   }
   const pending: Pending[] = [];
   for (const candidate of candidates) {
-    await ask(session, candidate, labelsOf(flags.labels));
+    await ask(session, candidate, flags);
     const { operation } = candidate;
     if (operation) pending.push({ subject: subjectOf(candidate), operation });
   }
@@ -105,6 +109,12 @@ async function attachedToOurs(session: Session, items: Unmanaged[]): Promise<Unm
     ...items.filter(({ kind }) => kind === 'Instance').map(({ externalReference }) => externalReference),
   ]);
   return items.filter(({ attachedTo }) => attachedTo === undefined || ours.has(attachedTo));
+}
+
+function whyLeftOut({ kind, attachedTo }: Unmanaged): string {
+  return kind === 'Image'
+    ? 'say whom one logs in as on what is made from it: --user NAME'
+    : `it is attached to ${attachedTo}, which is not Landfall's`;
 }
 
 /** `2 instances, 1 volume`. */
@@ -170,9 +180,10 @@ const ofOneAlone = new Set<number>([
 async function ask(
   session: Session,
   candidate: Adopting,
-  labels: Record<string, string> | undefined,
+  flags: Pick<AdoptAllFlags, 'labels' | 'user'>,
 ): Promise<void> {
   const { broker } = session;
+  const labels = labelsOf(flags.labels);
   const { item, name } = candidate;
   const { site, externalReference } = item;
   const subject = subjectOf(candidate);
@@ -181,7 +192,11 @@ async function ask(
     candidate.operation = await body(
       broker.client.POST('/v1/projects/{project}/adoptions', {
         params: { path: { project: broker.project }, header: idempotencyKey() },
-        body: { kind, site, externalReference, name, ...(labels ? { labels } : {}) },
+        body: {
+          ...{ kind, site, externalReference, name },
+          ...(kind === 'Image' ? { user: flags.user } : {}),
+          ...(labels ? { labels } : {}),
+        },
       }),
     );
     if (!session.structured)

@@ -13,6 +13,8 @@ export interface AdoptFlags extends WaitFlags {
   as?: string;
   site?: string;
   labels?: string;
+  /** Of an image: whom one logs in as. */
+  user?: string;
   dryRun?: boolean;
 }
 
@@ -48,7 +50,14 @@ export async function adopt(
           header: idempotencyKey(),
           query: { validateOnly: flags.dryRun ?? false },
         },
-        body: { kind, site, externalReference: reference, name, ...(labels ? { labels } : {}) },
+        body: {
+          kind,
+          site,
+          externalReference: reference,
+          name,
+          ...userOf(kind, flags.user),
+          ...(labels ? { labels } : {}),
+        },
       }),
     );
     const doing = flags.dryRun ? 'can be adopted (dry run)' : 'adopting';
@@ -59,6 +68,14 @@ export async function adopt(
     if (error instanceof ProblemError) error.subject ??= subject;
     throw error;
   }
+}
+
+/** Of an image, and of nothing else, it has to be said whom one logs in as. */
+function userOf(kind: Discoverable, user: string | undefined): { user?: string } {
+  if (kind === 'Image' && user === undefined)
+    throw usageError('Whom does one log in as on what is made from this image? Say it with --user.');
+  if (kind !== 'Image' && user !== undefined) throw usageError('--user is of images.');
+  return user === undefined ? {} : { user };
 }
 
 /** The one site that has it. */

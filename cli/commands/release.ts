@@ -25,7 +25,7 @@ export async function release(
   const [kind, names] = kindAndNames(kindWord, given);
   if (!(releasable as readonly string[]).includes(kind.kind))
     throw usageError(
-      `A ${kind.singular} cannot be released; an instance, a volume, a snapshot, a network or an address can.`,
+      `A ${kind.singular} cannot be released; an instance, a volume, a snapshot, an image of yours, a network or an address can.`,
     );
   if (names.length === 0)
     throw usageError(`Which ${kind.singular}?`, `\`landfall get ${kind.plural}\` lists them.`);

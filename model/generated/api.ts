@@ -978,6 +978,27 @@ export interface paths {
         patch: operations["updateCustomImage"];
         trace?: never;
     };
+    "/v1/projects/{project}/customImages/{resource}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let go of it. It stays as it is at its provider and is Landfall's no more; it ends as Released. */
+        post: operations["releaseCustomImage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/operations": {
         parameters: {
             query?: never;
@@ -1811,6 +1832,8 @@ export interface components {
             externalReference: string;
             name: components["schemas"]["Name"];
             labels?: components["schemas"]["Labels"];
+            /** @description Of an image, and needed there: whom one logs in as on what is made from it. No provider says so. */
+            user?: string;
         };
         HostCapacity: {
             vcpus: number;
@@ -2320,7 +2343,37 @@ export interface components {
             zone?: string;
             /** @description On-prem. */
             host?: components["schemas"]["HostName"];
-            /** @description One of them. */
+            /** @description One of them. Absent of an image that was adopted. */
+            from?: {
+                /** @description Published from this instance. */
+                instance?: components["schemas"]["Name"];
+                snapshot?: components["schemas"]["Name"];
+                url?: {
+                    /** Format: uri */
+                    url: string;
+                    sha256: string;
+                    /** @enum {string} */
+                    format: "raw" | "qcow2" | "vhd";
+                };
+            };
+            /** @default x86_64 */
+            architecture: components["schemas"]["Architecture"];
+            /** @description User to log in as. Default: the user of the image that the instance was made from, else root. */
+            user?: string;
+            /** @default 1 */
+            minDiskGiB: number;
+            /** @description What policies read as request.dataClass. Default: that of what it is made from. */
+            dataClass?: string;
+        };
+        NewCustomImageSpec: {
+            /** @description Where. Not needed where it follows from what it names, or where there is one site. */
+            site?: components["schemas"]["Name"];
+            /** @description Default: what it names is there, else the site's first region. */
+            region?: string;
+            zone?: string;
+            /** @description On-prem. */
+            host?: components["schemas"]["HostName"];
+            /** @description One of them. Absent of an image that was adopted. */
             from: {
                 /** @description Published from this instance. */
                 instance?: components["schemas"]["Name"];
@@ -2345,7 +2398,7 @@ export interface components {
         CustomImageInput: {
             name: components["schemas"]["Name"];
             labels?: components["schemas"]["Labels"];
-            spec: components["schemas"]["CustomImageSpec"];
+            spec: components["schemas"]["NewCustomImageSpec"];
         };
         CustomImagePatch: {
             labels?: {
@@ -6262,6 +6315,47 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Operation"];
                 };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    releaseCustomImage: {
+        parameters: {
+            query?: {
+                validateOnly?: components["parameters"]["validateOnly"];
+            };
+            header?: {
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+                /** @description The ETag last read. */
+                "If-Match"?: components["parameters"]["ifMatchOptional"];
+            };
+            path: {
+                project: components["parameters"]["project"];
+                /** @description Id or name. */
+                resource: components["parameters"]["resource"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Committed. */
+            202: {
+                headers: {
+                    "Operation-Location": components["headers"]["OperationLocation"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Valid; nothing done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];

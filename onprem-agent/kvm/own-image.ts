@@ -2,6 +2,7 @@ import { chmod, link, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CustomImageWant } from '@landfall/adapters/contract.ts';
 import { ProviderError } from '@landfall/adapters/errors.ts';
+import { sourceOf } from '@landfall/adapters/kinds.ts';
 import { fetchImage, WrongContent } from '../images/download.ts';
 import type { DirectBoot } from '../images/recipe.ts';
 import { publishedImage } from '../images/store.ts';
@@ -70,7 +71,7 @@ export function imagePlan(setting: Setting): HeldPlan<'Image'> {
   }
 
   async function fetched(held: Held<'Image'>, signal: AbortSignal): Promise<DirectBoot | undefined> {
-    const { source } = held.record.spec;
+    const source = sourceOf(held.record);
     if ('instance' in source) return fromInstance(source.instance, held, signal);
     if ('url' in source) await fromUrl(source, held.uuid, signal);
     else {
@@ -86,7 +87,9 @@ export function imagePlan(setting: Setting): HeldPlan<'Image'> {
   return {
     kind: 'Image',
 
-    check({ source, architecture }) {
+    check(spec) {
+      const { architecture } = spec;
+      const source = sourceOf({ spec });
       if (architecture !== 'x86_64')
         throw invalid('/architecture', `this host runs x86_64 images, not ${architecture}`);
       if ('instance' in source) checkRef(source.instance, '/source/instance');
@@ -100,7 +103,8 @@ export function imagePlan(setting: Setting): HeldPlan<'Image'> {
       }
     },
 
-    async admit({ spec: { source }, stamp }) {
+    async admit({ spec, stamp }) {
+      const source = sourceOf({ spec });
       if ('instance' in source) await machineOf(source.instance, stamp.broker);
       if ('snapshot' in source)
         await requireHeld(setting, 'Snapshot', source.snapshot, stamp.broker, '/source/snapshot');

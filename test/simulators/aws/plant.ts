@@ -35,7 +35,21 @@ export async function plant(
       const VolumeId = await make('CreateVolume', volume, 'volumeId');
       return make('CreateSnapshot', { VolumeId }, 'snapshotId');
     },
-    Image: () => make('RegisterImage', { Name: randomUUID() }, 'imageId'),
+    async Image() {
+      const VolumeId = await make('CreateVolume', volume, 'volumeId');
+      const device = 'BlockDeviceMapping.1';
+      return make(
+        'RegisterImage',
+        {
+          Name: randomUUID(),
+          Architecture: 'x86_64',
+          RootDeviceName: '/dev/sda1',
+          [`${device}.DeviceName`]: '/dev/sda1',
+          [`${device}.Ebs.SnapshotId`]: await make('CreateSnapshot', { VolumeId }, 'snapshotId'),
+        },
+        'imageId',
+      );
+    },
     async Network() {
       const VpcId = await make('CreateVpc', { CidrBlock: '10.200.0.0/16' }, 'vpc', 'vpcId');
       const AvailabilityZone = `${region}b`;

@@ -71,7 +71,7 @@ export async function simulatedAzure(
     async plantForeign(resource, otherBroker, kind = 'Instance') {
       planted += 1;
       // In a group of its own, and of a name of its own, with our stamp too.
-      const adoptable: Kind[] = ['Instance', 'Volume', 'Snapshot', 'Network', 'Address'];
+      const adoptable: Kind[] = ['Instance', 'Volume', 'Snapshot', 'Image', 'Network', 'Address'];
       const group = adoptable.includes(kind) ? 'theirs' : groupName(broker, location.region);
       const stamp = { broker: otherBroker ?? '', project: 'theirs', resource, attempt: 1 };
       const name = `foreign-${planted}`;
@@ -97,6 +97,7 @@ const bodies: Partial<Record<Kind, object>> = {
   Instance: { hardwareProfile: { vmSize: 'Standard_B1s' }, storageProfile: { dataDisks: [] } },
   Volume: { creationData: { createOption: 'Empty' }, diskSizeGB: 4, diskSizeBytes: 4 * 2 ** 30 },
   Snapshot: { creationData: { createOption: 'Copy' }, diskSizeGB: 4, diskSizeBytes: 4 * 2 ** 30 },
+  Image: { storageProfile: { osDisk: { osType: 'Linux', osState: 'Generalized', diskSizeGB: 30 } } },
   Network: { addressSpace: { addressPrefixes: ['10.200.0.0/16'] } },
   Address: { publicIPAllocationMethod: 'Static', ipAddress: '203.0.113.77' },
 };

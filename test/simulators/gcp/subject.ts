@@ -70,7 +70,9 @@ export async function simulatedGcp(
         case 'Snapshot':
         case 'Image': {
           const sourceDisk = await disk({});
-          return other('global', kind === 'Image' ? 'images' : 'snapshots', { labels, sourceDisk });
+          const storageLocations = [location.region];
+          const collection = kind === 'Image' ? 'images' : 'snapshots';
+          return other('global', collection, { labels, sourceDisk, storageLocations });
         }
         case 'Network':
           return other('global', 'networks', { description, autoCreateSubnetworks: false });

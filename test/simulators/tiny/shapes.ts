@@ -72,6 +72,8 @@ export const shapes: { [K in Kind]: Shape<K> } = {
   },
   Image: {
     properties({ source, ...spec }) {
+      // One that was adopted is never made.
+      if (!source) return spec;
       if ('url' in source) throw invalid('/source/url', 'the tiny provider fetches nothing');
       return { ...spec, from: 'instance' in source ? source.instance : source.snapshot };
     },
