@@ -185,7 +185,13 @@ test.each<Cloud>(['aws', 'azure', 'gcp'])(
   async (cloud) => {
     let turns = 0;
     const spec = { ...specs[cloud], regions: [...specs[cloud].regions], endpoint };
-    const env = { X_ACCESS_KEY_ID: 'A', X_SECRET_ACCESS_KEY: 's', X_ACCESS_TOKEN: 't' };
+    const env = {
+      X_ACCESS_KEY_ID: 'A',
+      X_SECRET_ACCESS_KEY: 's',
+      // Or AWS would be asked for it, which takes no turn.
+      X_ACCOUNT_ID: '123456789012',
+      X_ACCESS_TOKEN: 't',
+    };
     const adapter = await createAdapter(
       'cloudy',
       { ...spec, credentials: { source: 'environment', prefix: 'X' } },

@@ -127,8 +127,13 @@ export class SiteWorkers {
     let adapter: Adapter;
     let description: Description;
     try {
-      adapter = await createAdapter(site, spec, this.visibilityGraceMs, process.env, (account) =>
-        untilTurn(this.db, account, perSecond),
+      adapter = await createAdapter(
+        site,
+        spec,
+        this.visibilityGraceMs,
+        process.env,
+        (account) => untilTurn(this.db, account, perSecond),
+        (message) => this.log.warn({ site }, message),
       );
       description = await adapter.describe();
     } catch (error) {
@@ -195,6 +200,7 @@ export async function untilTurn(db: Db, account: string, perSecond: number): Pro
 /**
  * The adapter of a cloud site; its SDK is loaded only now, because each is large. Rejects, with what to do, where the site
  * cannot be used.
+ * @param warn told what keeps the site from counting its calls as those of its account.
  * @param beforeCall waited for before each request; told whose turn it takes: sites of one account share them.
  */
 export async function createAdapter(
@@ -203,6 +209,7 @@ export async function createAdapter(
   visibilityGraceMs: number,
   env: NodeJS.ProcessEnv = process.env,
   beforeCall?: (account: string) => Promise<void>,
+  warn: (message: string) => void = (message) => process.emitWarning(`site ${site}: ${message}`),
 ): Promise<Adapter> {
   const { provider, regions = [], endpoint, subscription, project, credentials } = spec;
   const of = (account: string) => ({
@@ -215,11 +222,12 @@ export async function createAdapter(
     const { awsAccount, awsCredentials, createAwsAdapter } = await import('@landfall/adapters/aws/index.ts');
     const keys = secret && (await awsCredentials(secret));
     const profile = credentials?.source === 'profile' ? credentials.profile : undefined;
-    const account = await awsAccount(keys, profile).catch((): string => {
-      // The first call says what is wrong with the credentials. Until then the site has turns of its own.
-      return `of site ${site}`;
-    });
-    return createAwsAdapter({ ...of(account), credentials: keys, profile });
+    const adapterOf = (account: string) => createAwsAdapter({ ...of(account), credentials: keys, profile });
+    // Whose the account is matters to turns alone.
+    if (!beforeCall) return adapterOf('');
+    const account = awsAccount({ keys, profile, region: regions[0] ?? 'us-east-1', endpoint, warn });
+    // The first call says what is wrong with the credentials. Until then the site has turns of its own.
+    return adapterOf(await account.catch(() => `of site ${site}`));
   }
   if (provider === 'azure' && subscription) {
     const { azureCredentials, createAzureAdapter } = await import('@landfall/adapters/azure/index.ts');

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import { EC2Client } from '@aws-sdk/client-ec2';
 import { incomplete, type Secret, textOf } from '../secret.ts';
+import { toProviderError } from './errors.ts';
 
 /** An access key, as the SDK takes it. */
 export interface AwsKey {
@@ -40,15 +40,53 @@ export async function awsCredentials(secret: Secret): Promise<() => Promise<AwsK
   return key;
 }
 
+/** Accounts' numbers that AWS told, by the endpoint and the access key: a key never changes its account. */
+const told = new Map<string, string>();
+
 /**
  * What tells an account from another: its number where the credentials name it, as those of roles, single sign-on and many profiles do;
- * else the digest of the access key's id, since one key is of one account. No call is made for it.
- * @param keys absent: what the SDK finds by itself, in the profile where one is named. Rejects where it finds nothing.
+ * else the number that AWS answers, who is asked once for each key. Where it does not answer within ten seconds, or refuses, that is said by
+ * `warn`, and the digest of the access key's id stands for it, since one key is of one account. Rejects where there are no credentials.
+ * @param site `keys` absent: what the SDK finds by itself, in the profile where one is named.
  */
-export async function awsAccount(keys?: () => Promise<AwsKey>, profile?: string): Promise<string> {
-  // The region is of no matter: nothing is asked.
-  const client = new EC2Client({ region: 'us-east-1', credentials: keys, profile });
-  const { accountId, accessKeyId } = await client.config.credentials();
-  client.destroy();
-  return accountId ?? `key ${hash('sha256', accessKeyId).slice(0, 16)}`;
+export async function awsAccount(site: {
+  keys?: () => Promise<AwsKey>;
+  profile?: string;
+  /** Whose Security Token Service is asked. */
+  region: string;
+  endpoint?: string;
+  warn: (message: string) => void;
+}): Promise<string> {
+  const { keys, profile, region, endpoint, warn } = site;
+  const { GetCallerIdentityCommand, STSClient } = await import('@aws-sdk/client-sts');
+  const client = new STSClient({
+    region,
+    endpoint,
+    profile,
+    credentials: keys,
+    maxAttempts: 1,
+    requestHandler: { connectionTimeout: 5_000, requestTimeout: 10_000, throwOnRequestTimeout: true },
+  });
+  try {
+    const { accountId, accessKeyId } = await client.config.credentials();
+    if (accountId) return accountId;
+    const key = hash('sha256', accessKeyId).slice(0, 16);
+    const known = told.get(`${endpoint} ${key}`);
+    if (known) return known;
+    try {
+      const { Account } = await client.send(new GetCallerIdentityCommand());
+      if (!Account) throw new Error('AWS answered without a number');
+      told.set(`${endpoint} ${key}`, Account);
+      return Account;
+    } catch (error) {
+      const { code, details } = toProviderError(error, false);
+      const reason = `${code}, ${details.providerCode}`;
+      warn(
+        `AWS did not say whose credentials these are (${reason}): another key of the account counts as another account`,
+      );
+      return `key ${key}`;
+    }
+  } finally {
+    client.destroy();
+  }
 }

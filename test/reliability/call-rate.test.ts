@@ -3,6 +3,7 @@ import type { Schemas } from '@landfall/model';
 import { callsPerSecond, openStore, type Store, takeCallTurn } from '@landfall/store';
 import { createAdapter, untilTurn } from '@landfall/workflows/site-workers.ts';
 import { type TestDatabase, testDatabase } from '../../broker/testing/database.ts';
+import { startAwsSimulator } from '../simulators/aws/index.ts';
 import { type GcpSimulator, startGcpSimulator } from '../simulators/gcp/index.ts';
 
 let database: TestDatabase;
@@ -65,6 +66,39 @@ test('two workers of two sites of one account ask it no more often than they say
   expect(early(await timesOf24Calls(3), 3)).toEqual([]);
 }, 60_000);
 
+test('an AWS site whose keys do not name the account takes turns of the account that AWS names, asked once for a key', async () => {
+  const aws = await startAwsSimulator();
+  const warnings: string[] = [];
+  const warn = (message: string) => void warnings.push(message);
+  try {
+    const accountOf = async (key: string) => {
+      const turns: string[] = [];
+      const spec = {
+        provider: 'aws' as const,
+        regions: ['us-east-1'],
+        endpoint: aws.endpoint,
+        credentials: { source: 'environment' as const, prefix: 'X' },
+      };
+      const env = { X_ACCESS_KEY_ID: key, X_SECRET_ACCESS_KEY: 's' };
+      const turn = async (account: string) => void turns.push(account);
+      const adapter = await createAdapter(key, spec, 1_000, env, turn, warn);
+      await adapter.quota('us-east-1');
+      return turns[0];
+    };
+    const asked = () => aws.calls.filter(({ action }) => action === 'GetCallerIdentity');
+    for (const key of ['AKIAONE', 'AKIATWO', 'AKIAONE'])
+      expect(await accountOf(key)).toBe(`aws ${aws.endpoint} 123456789012`);
+    expect(asked()).toHaveLength(2);
+    expect(asked().flatMap(({ problems, misfits }) => [...problems, ...misfits])).toEqual([]);
+
+    aws.faults.set({ kind: 'denied', action: 'GetCallerIdentity' });
+    expect(await accountOf('AKIATHREE')).toMatch(/ key [0-9a-f]{16}$/);
+    expect(warnings).toEqual([expect.stringMatching(/^AWS did not say whose .*\(Denied, /)]);
+  } finally {
+    await aws.close();
+  }
+}, 120_000);
+
 test('sites of one subscription, project, account number or access key are of one account', async () => {
   /** Whose turn a call of such a site takes; nothing is sent. */
   const accountOf = async (spec: Omit<Schemas['SiteSpec'], 'regions'>, env: NodeJS.ProcessEnv) => {
@@ -81,14 +115,15 @@ test('sites of one subscription, project, account number or access key are of on
   };
   const aws = (key: string, account?: string) =>
     accountOf(
-      { provider: 'aws' },
+      // Nobody answers there whose key it is.
+      { provider: 'aws', endpoint: 'http://127.0.0.1:1' },
       { X_ACCESS_KEY_ID: key, X_SECRET_ACCESS_KEY: 's', ...(account ? { X_ACCOUNT_ID: account } : {}) },
     );
   expect(await aws('AKIA1')).toBe(await aws('AKIA1'));
   expect(await aws('AKIA1')).not.toBe(await aws('AKIA2'));
   expect(await aws('AKIA1')).not.toContain('AKIA1');
-  expect(await aws('AKIA1', '123456789012')).toBe('aws  123456789012');
-  expect(await aws('AKIA2', '123456789012')).toBe('aws  123456789012');
+  expect(await aws('AKIA1', '123456789012')).toBe('aws http://127.0.0.1:1 123456789012');
+  expect(await aws('AKIA2', '123456789012')).toBe('aws http://127.0.0.1:1 123456789012');
   const token = { X_ACCESS_TOKEN: 't' };
   expect(await accountOf({ provider: 'azure', subscription: 'AB-1' }, token)).toBe('azure  ab-1');
   expect(await accountOf({ provider: 'gcp', project: 'p' }, token)).toBe('gcp  p');

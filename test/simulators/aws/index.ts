@@ -1,7 +1,7 @@
 import type { Kind } from '../../../adapters/contract.ts';
 import { type AwsFault, createFaultPlan } from './faults.ts';
 import { createImages } from './images.ts';
-import { cacheFolder, installMoto } from './install.ts';
+import { cacheFolder, installMoto, tokenServiceModel } from './install.ts';
 import { startMoto } from './moto.ts';
 import { createMotoCaller, type Existing, type MotoCaller } from './moto-calls.ts';
 import { createNetworks } from './networks.ts';
@@ -47,7 +47,11 @@ export interface AwsSimulatorOptions {
  */
 export async function startAwsSimulator(options: AwsSimulatorOptions = {}): Promise<AwsSimulator> {
   const installation = await installMoto(options.cacheDir ?? cacheFolder(), options.progress);
-  const [schema, server] = await Promise.all([readSchema(installation.model), startMoto(installation)]);
+  const [schema, tokenSchema, server] = await Promise.all([
+    readSchema(installation.model),
+    readSchema(tokenServiceModel(installation)),
+    startMoto(installation),
+  ]);
   const faults = createFaultPlan();
   const calls: Call[] = [];
   const moto = createMotoCaller(server.url, schema.apiVersion);
@@ -66,12 +70,13 @@ export async function startAwsSimulator(options: AwsSimulatorOptions = {}): Prom
     createNetworks(faults, moto, stateOf, passing),
     machines,
   ];
-  const proxy = await startProxy({ schema, faults, world, moto, calls }, options.port ?? 0).catch(
-    async (error) => {
-      await server.close();
-      throw error;
-    },
-  );
+  const proxy = await startProxy(
+    { schema, tokenSchema, faults, world, moto, calls },
+    options.port ?? 0,
+  ).catch(async (error) => {
+    await server.close();
+    throw error;
+  });
   const regions = new Set(options.regions ?? ['us-east-1']);
   return {
     endpoint: `http://127.0.0.1:${proxy.port}`,

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { installationLock } from '../../installation-lock.ts';
 
 /** What is installed: moto answers as EC2, botocore brings AWS's own description of the EC2 wire. */
@@ -12,6 +12,11 @@ export interface Installation {
   python: string;
   /** `service-2.json.gz` of EC2, as AWS publishes it. */
   model: string;
+}
+
+/** `service-2.json.gz` of the Security Token Service, beside EC2's. */
+export function tokenServiceModel({ model }: Installation): string {
+  return resolve(model, '../../../sts/2011-06-15/service-2.json.gz');
 }
 
 /** The user's cache folder for Landfall; `LANDFALL_CACHE_DIR` overrides it. */

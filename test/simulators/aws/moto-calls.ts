@@ -26,7 +26,12 @@ export const account = '123456789012';
 
 /** Calls to moto itself, past the rules and faults of the proxy. */
 export interface MotoCaller {
-  send(region: string, parameters: URLSearchParams): Promise<{ status: number; body: string }>;
+  /** `service` is EC2 when absent. */
+  send(
+    region: string,
+    parameters: URLSearchParams,
+    service?: string,
+  ): Promise<{ status: number; body: string }>;
   /** Sends an EC2 action and reads the answer. @throws Error with moto's words when it refuses. */
   call(region: string, action: string, parameters?: Record<string, string>): Promise<Element>;
   /** One object of a Describe call, by its id; undefined when there is none. */
@@ -47,12 +52,12 @@ export interface MotoCaller {
 }
 
 export function createMotoCaller(url: string, apiVersion: string): MotoCaller {
-  const send: MotoCaller['send'] = async (region, parameters) => {
+  const send: MotoCaller['send'] = async (region, parameters, service = 'ec2') => {
     const answer = await fetch(url, {
       method: 'POST',
       headers: {
         'content-type': 'application/x-www-form-urlencoded',
-        authorization: `AWS4-HMAC-SHA256 Credential=simulator/20260101/${region}/ec2/aws4_request, SignedHeaders=host, Signature=0`,
+        authorization: `AWS4-HMAC-SHA256 Credential=simulator/20260101/${region}/${service}/aws4_request, SignedHeaders=host, Signature=0`,
       },
       body: parameters.toString(),
     });

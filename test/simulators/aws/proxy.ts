@@ -5,7 +5,7 @@ import { type FaultPlan, isDryRun, type Refusal } from './faults.ts';
 import type { MotoCaller } from './moto-calls.ts';
 import type { Ec2Schema, Problem } from './schema.ts';
 import type { Part, Request } from './world.ts';
-import { type Element, errorXml, items, parseXml, textAt, writeXml } from './xml.ts';
+import { child, type Element, errorXml, items, parseXml, textAt, writeXml } from './xml.ts';
 
 /** One EC2 request as it came in. */
 export interface Call {
@@ -30,6 +30,8 @@ interface Answer {
 
 interface Parts {
   schema: Ec2Schema;
+  /** Of the Security Token Service, which stands at the same address. */
+  tokenSchema: Ec2Schema;
   faults: FaultPlan;
   /** What EC2 does and moto does not, in the order in which it is asked. */
   world: Part[];
@@ -52,7 +54,7 @@ const dryRun = {
 
 /** The server that the SDK talks to: AWS's own rules where moto has none, then moto. */
 export async function startProxy(
-  { schema, faults, world, moto, calls }: Parts,
+  { schema, tokenSchema, faults, world, moto, calls }: Parts,
   port: number,
 ): Promise<Proxy> {
   const tokens = new Map<string, { fingerprint: string; answer: Promise<Answer> }>();
@@ -64,14 +66,15 @@ export async function startProxy(
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const parameters = new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
     const action = parameters.get('Action') ?? '';
-    const region =
-      /Credential=[^/]+\/\d+\/([^/]+)\//.exec(request.headers.authorization ?? '')?.[1] ?? 'us-east-1';
+    const [, region = 'us-east-1', service] =
+      /Credential=[^/]+\/\d+\/([^/]+)\/([^/]+)\//.exec(request.headers.authorization ?? '') ?? [];
+    const ofTokens = service === 'sts';
     const body = [...parameters].filter(([key]) => key !== 'Action' && key !== 'Version');
     const call: Call = {
       action,
       region,
       parameters: Object.fromEntries(body),
-      problems: schema.check(action, body),
+      problems: (ofTokens ? tokenSchema : schema).check(action, body),
       misfits: [],
       status: 0,
     };
@@ -95,6 +98,12 @@ export async function startProxy(
     if (fate.delayMs > 0) await sleep(fate.delayMs);
     if (fate.requestLost) return void request.socket.destroy();
     if (fate.refusal) return send(refused(fate.refusal));
+    if (ofTokens) {
+      const answer = await moto.send(region, parameters, service);
+      const result = child(parseXml(answer.body), `${action}Result`);
+      call.misfits = result ? tokenSchema.checkAnswer(action, result) : [`${action} has no result`];
+      return send(answer);
+    }
     const deliveries = fate.duplicate ? 2 : 1;
     const answers = await Promise.all(
       Array.from({ length: deliveries }, () => deliver(action, region, parameters)),
