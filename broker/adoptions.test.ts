@@ -328,12 +328,15 @@ test('a volume that is attached is adopted as attached to the project’s instan
   expect((await read('volumes', 'logs')).body.spec).toMatchObject({ attachedTo: 'host' });
 });
 
-test('a snapshot names its volume where that is the project’s; an address is adopted; a kind that the site does not adopt says why', async () => {
+test('a snapshot names its volume where that is the project’s, and takes the class of its data; an address is adopted; a kind that the site does not adopt says why', async () => {
+  await broker.store.pool.query(
+    `update resources set spec = spec || '{"dataClass":"restricted"}' where kind = 'Volume' and adopted = 'vol-1'`,
+  );
   const snapshot = { ...disk, kind: 'Snapshot', ref: 'snap-1', volume: 'vol-1' };
   finds(snapshot, { ...snapshot, ref: 'snap-2', volume: 'vol-99' });
   expect((await adopt(ofKind('Snapshot', 'snap-1', 'of-ours'))).status).toBe(202);
   const { name } = (await broker.call('GET', '/v1/projects/default/volumes')).body.items[0];
-  expect((await read('snapshots', 'of-ours')).body.spec).toMatchObject({ volume: name });
+  expect((await read('snapshots', 'of-ours')).body.spec).toMatchObject({ volume: name, dataClass: 'restricted' });
   finds({ ...snapshot, ref: 'snap-2', volume: 'vol-99' });
   expect((await adopt(ofKind('Snapshot', 'snap-2', 'of-none'))).status).toBe(202);
   expect((await read('snapshots', 'of-none')).body.spec).not.toHaveProperty('volume');

@@ -61,6 +61,20 @@ test('labels that it must have are asked for, beside the place', async () => {
   ]);
 });
 
+test('a label that it must have cannot be taken away, others can', async () => {
+  await post('volumes', { ...restricted('labelled', { site: 'both' }), labels: { ...labels, a: 'b' } });
+  const change = (to: object) =>
+    broker.call('PATCH', `${at}/volumes/labelled`, { body: { labels: to }, headers: { 'if-match': '*' } });
+  expect(await change({ owner: null })).toMatchObject({
+    status: 422,
+    body: {
+      type: 'https://landfall.dev/problems/policy-refused',
+      errors: [{ pointer: '/labels', message: expect.stringContaining('eu-data-residency/owner (line 13)') }],
+    },
+  });
+  expect((await change({ a: null })).status).toBe(202);
+});
+
 test('the class of data goes with it: from the volume to its snapshot, to a volume made of that, and to an image', async () => {
   await post('volumes', restricted('origin', { site: 'both', region: 'eu-central-1' }));
   await broker.store.pool.query(

@@ -8,6 +8,7 @@ import type { Db, Queryable, Tx } from './open.ts';
 import type { Requester } from './operations.ts';
 import { openResourceIntent } from './resource-intents.ts';
 import { adapterKinds, wordsOf } from './resource-kinds.ts';
+import { holdsData, referredTo } from './resource-references.ts';
 import { type Resource, type ResourceRow, requestResourceChange, toResource } from './resources.ts';
 import { holdSite } from './sites.ts';
 
@@ -51,11 +52,15 @@ export async function adoptOther(
       if (request.validateOnly) return null;
       const origin = volume === undefined ? undefined : await managedAs(tx, site, 'Volume', volume);
       const source = origin?.project === project ? origin : undefined;
+      const from = [origin, machine].flatMap((one) => one?.id ?? []);
+      // What it is made from comes before what it is attached to.
+      const dataClass = (await referredTo(tx, from)).find((one) => one.dataClass)?.dataClass;
       const spec: ResourceSpec = {
         ...request.spec,
         ...place,
         ...(machine ? { attachedTo: machine.name } : {}),
         ...(source ? { volume: source.name } : {}),
+        ...(dataClass && holdsData.has(kind) ? { dataClass } : {}),
       };
       const row = await tx
         .insertInto('resources')

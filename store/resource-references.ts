@@ -96,7 +96,8 @@ function dataClassOf(
   return first ? { dataClass: first.at.dataClass! } : {};
 }
 
-const holdsData: ReadonlySet<ResourceKind> = new Set(['Volume', 'Snapshot', 'CustomImage']);
+/** Kinds with data of users: these have a class of it. */
+export const holdsData: ReadonlySet<ResourceKind> = new Set(['Volume', 'Snapshot', 'CustomImage']);
 
 async function snapshotSize(tx: Tx, id: string): Promise<number | undefined> {
   const { rows } = await sql<{ size: number | null }>`

@@ -251,6 +251,8 @@ export async function changeResource(
     patch: ResourcePatch;
     ifMatch: number | null;
     validateOnly?: boolean;
+    /** Throws where it may not be so. */
+    admit?: (tx: Tx, wanted: Pick<ResourceRow, 'name' | 'labels' | 'spec'>) => Promise<void>;
   },
 ): Promise<{ resource: Resource; operation: Operation | null }> {
   return db.transaction().execute(async (tx) => {
@@ -269,6 +271,7 @@ export async function changeResource(
       row,
     );
     const spec = { ...asked, ...implied };
+    await change.admit?.(tx, { name: row.name, labels, spec });
     const same =
       JSON.stringify(sorted(spec)) === JSON.stringify(sorted(row.spec)) &&
       JSON.stringify(sorted(labels)) === JSON.stringify(sorted(row.labels));

@@ -18,7 +18,7 @@ export { catalogueByVersion, catalogueInForce, packCatalogue, shippedCatalogue }
 export { knownOffer } from './known-offer.ts';
 export type { BatchSubject } from './place-batch.ts';
 export { type PlacementSubject, policiesInForce, siteViews, UnreadablePolicy } from './place-input.ts';
-export { resourceRefusals } from './resource-admission.ts';
+export { labelRefusals, resourceRefusals } from './resource-admission.ts';
 
 const readers = new WeakMap<Db, EstateReader>();
 

@@ -22,3 +22,9 @@ export async function resourceRefusals(
   const rules = await rulesAtPlaces(tx, resource, '');
   return rules.anywhere();
 }
+
+/** What rules about labels refuse of a resource that is there, wherever it is. */
+export async function labelRefusals(tx: Tx, resource: PlacedResource): Promise<RuleAgainst[]> {
+  const rules = await rulesAtPlaces(tx, resource, '');
+  return rules.anywhere().filter(({ pointer }) => pointer === '/labels');
+}

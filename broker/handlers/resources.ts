@@ -12,7 +12,7 @@ import {
 } from '@landfall/store';
 import type { BrokerParts } from '../broker.ts';
 import type { Call, Handlers } from '../handler.ts';
-import { checkResourcePolicies } from '../resource-checks.ts';
+import { checkLabelPolicies, checkResourcePolicies } from '../resource-checks.ts';
 import { accepted } from './instances.ts';
 
 /** What the calls about every kind have in common: which fields a kind's spec has, the API document has checked already. */
@@ -55,6 +55,7 @@ function handlersOf<K extends ResourceKind, P extends string>(kind: K, plural: P
         patch: body,
         ifMatch: ifMatch!,
         validateOnly: query.validateOnly,
+        ...(body.labels && { admit: checkLabelPolicies({ ...requester, ...params, kind }) }),
       });
       return operation ? accepted(operation, resource.revision) : { status: 200, body: resource };
     },

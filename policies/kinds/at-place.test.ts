@@ -129,7 +129,7 @@ test('exceptions take a rule out, those that read what only machines have do not
   exceptions: [{rule: r, owner: ada, reason: it moves, expires: 2027-01-01, match: ${match}}]`;
   expect(refuses(except('request.project == "shop"'), virginia)).toEqual([]);
   expect(refuses(except('request.project == "blog"'), virginia)).toEqual(['r']);
-  expect(refuses(except('request.vcpus < 2'), virginia)).toEqual(['r']);
+  expect(refuses(except('request.memoryGiB < 2.0'), virginia)).toEqual(['r']);
 });
 
 test('scopes and modes are those of machines', () => {
