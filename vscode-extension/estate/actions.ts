@@ -1,5 +1,6 @@
 /** What can be done to the estate: what is asked before, and the request itself. */
 import {
+  adoptedWords,
   instanceDeletionQuestion,
   priceWords,
   type Question,
@@ -32,7 +33,7 @@ export function deletionQuestion(subject: Instance | Resource): Question {
   const { kind, name, project } = subject;
   return {
     message: `Delete the ${kind} ${name} of ${project}?`,
-    detail: 'What is in it is lost.',
+    detail: adoptedWords(subject) ?? 'What is in it is lost.',
     button: 'Delete',
   };
 }
