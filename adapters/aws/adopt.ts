@@ -56,6 +56,7 @@ export async function adoptTagged<T>(
   const ec2 = account.ec2(location.region);
   const mine = adopterTag(stamp);
   let known: T | undefined;
+  let hasStamped = false;
   const withdraw = async () => {
     if (known) await withdrawFrom(ec2, taggable.refOf(known), taggable.tagsOf(known), mine);
   };
@@ -63,7 +64,9 @@ export async function adoptTagged<T>(
     const found = await waitFor(
       async () => {
         known = await taggable.find(ec2, adopted.ref);
-        return step(ec2, known, adopted.ref, stamp, mine, taggable);
+        const next = await step(ec2, known, adopted.ref, { stamp, mine, hasStamped }, taggable);
+        if (next === 'stamped') hasStamped = true;
+        return typeof next === 'object' ? next.found : undefined;
       },
       { context, pollMs: account.pollMs, limitMs: account.ensureWaitMs },
     );
@@ -76,25 +79,25 @@ export async function adoptTagged<T>(
   }
 }
 
-/** The next step; the object once it carries our stamp. */
+/** The next step; what was found once it carries our stamp. */
 async function step<T>(
   ec2: EC2Client,
   object: T | undefined,
   ref: string,
-  stamp: Stamp,
-  mine: string,
+  { stamp, mine, hasStamped }: { stamp: Stamp; mine: string; hasStamped: boolean },
   { kind, tagsOf, whyRefused: why }: Taggable<T>,
-): Promise<T | undefined> {
+): Promise<{ found: T } | 'stamped' | undefined> {
   if (!object) throw new ProviderError('NotFound', `there is no ${kind} ${ref} any more`);
   const tags = tagsOf(object);
-  if (carries(tags, stamp)) return object;
+  if (carries(tags, stamp)) return { found: object };
   const refused = await why(ec2, object);
   if (refused) throw cannotBeAdopted(ref, refused);
-  const turn = turnOf(mine, adoptersOf(tags));
+  const turn = turnOf(mine, adoptersOf(tags), hasStamped);
   if (turn === 'giveUp') throw adoptedByAnother(ref);
   if (turn === 'show') await write(ec2, ref, [{ Key: mine, Value: new Date().toISOString() }]);
-  if (turn === 'stamp') await write(ec2, ref, stampAsTags(stamp, kind));
-  return undefined;
+  if (turn !== 'stamp') return undefined;
+  await write(ec2, ref, stampAsTags(stamp, kind));
+  return 'stamped';
 }
 
 function adoptersOf(tags: Tag[] = []): Record<string, string> {
