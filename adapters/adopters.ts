@@ -13,13 +13,18 @@ const showAgainMs = adopterLastsMs / 4;
 /**
  * What an adopter does next, after a look at a machine without a stamp.
  * @param marks the adopters that show themselves: their names, and when they wrote (ISO time).
+ * @param hasStamped its stamp was written and is not to be seen yet: whoever came since sees its mark, and given up the stamp would stay.
  */
-export function turnOf(mine: string, marks: Record<string, string>): 'show' | 'stamp' | 'wait' | 'giveUp' {
+export function turnOf(
+  mine: string,
+  marks: Record<string, string>,
+  hasStamped = false,
+): 'show' | 'stamp' | 'wait' | 'giveUp' {
   const now = Date.now();
   if (!(now - Date.parse(marks[mine] ?? '') < showAgainMs)) return 'show';
   const others = Object.entries(marks)
     .filter(([name, at]) => name !== mine && Date.parse(at) >= now - adopterLastsMs)
     .map(([name]) => name);
   if (others.length === 0) return 'stamp';
-  return others.some((name) => name < mine) ? 'giveUp' : 'wait';
+  return !hasStamped && others.some((name) => name < mine) ? 'giveUp' : 'wait';
 }

@@ -52,16 +52,27 @@ export function powerQuestion(verb: PowerVerb, { name, status }: Instance): Ques
   }
 }
 
-export function instanceDeletionQuestion({ name, project, status }: Instance): Question {
-  const price = priceWords(status);
+/** Said before the deletion of what existed before Landfall: who asks may think that only the record goes. */
+export function adoptedWords({
+  kind,
+  status,
+}: {
+  kind: string;
+  status: { adopted?: boolean; externalReference?: string; site?: string };
+}): string | undefined {
   const { adopted, externalReference, site } = status;
-  const what =
-    adopted && externalReference
-      ? `It was adopted: the machine ${externalReference} at ${site} itself goes, with its disk.`
-      : 'The machine, its disk and all that was made for it are lost.';
+  if (!adopted || externalReference === undefined) return undefined;
+  const disk = kind === 'Instance' ? ', with its disk' : '';
+  return `It was adopted: ${externalReference} at site/${site} itself is deleted${disk}. To keep it, release it instead.`;
+}
+
+export function instanceDeletionQuestion(instance: Instance): Question {
+  const { name, project, status } = instance;
+  const price = priceWords(status);
+  const lost = adoptedWords(instance) ?? 'The machine, its disk and all that was made for it are lost.';
   return {
     message: `Delete ${name} of ${project}?`,
-    detail: `${what}${price ? ` It costs ${price} now.` : ''}`,
+    detail: `${lost}${price ? ` It costs ${price} now.` : ''}`,
     button: 'Delete',
   };
 }

@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CreateTagsCommand, DeleteTagsCommand, EC2Client } from '@aws-sdk/client-ec2';
+import { CreateTagsCommand, DeleteTagsCommand, EC2Client, type Tag } from '@aws-sdk/client-ec2';
 import { simulatedAws } from '../../test/simulators/aws/subject.ts';
 import { items, textAt } from '../../test/simulators/aws/xml.ts';
 import { context, errorOf, removeFully } from '../conformance/probe.ts';
 import { releaseFully } from '../conformance/releasing.ts';
 import type { Kind, Want } from '../contract.ts';
+import { adoptTagged } from './adopt.ts';
 import { vpcs } from './adopt-network.ts';
+import type { Account } from './clients.ts';
 import { whyRefused } from './discover.ts';
 import { describeAll } from './objects.ts';
-import { stampAsTags, stampTags } from './stamp.ts';
+import { adopterTag, stampAsTags, stampTags } from './stamp.ts';
 
 let aws: Awaited<ReturnType<typeof simulatedAws>>;
 let ec2: EC2Client;
@@ -74,6 +76,48 @@ test('an adopter that never ends is waited for, but not for ever; one long dead 
   const dead = await adoption({ [otherAdopter('before')]: '2020-01-01T00:00:00.000Z' });
   expect(await dead.adopt()).toMatchObject({ ref: dead.ref });
 }, 30_000);
+
+test('who has written its stamp waits until it is to be seen, whoever shows itself meanwhile: given up, it would stay there', async () => {
+  const mine = adopterTag({ broker: 'b', resource: 'r' });
+  const other = `${stampTags.adopter}a-other/r`;
+  const tags: Tag[] = [];
+  /** Written, and not to be seen yet. */
+  let hidden: Tag[] = [];
+  const send = async ({ input }: CreateTagsCommand) => {
+    const written = input.Tags!;
+    if (written[0]?.Key === mine) tags.push(...written);
+    else hidden = written;
+    return {};
+  };
+  let looks = 0;
+  const found = await adoptTagged(
+    {
+      checkRegion: () => {},
+      ec2: () => ({ send }),
+      pollMs: 1,
+      ensureWaitMs: 20_000,
+    } as unknown as Account,
+    {
+      location: { region: 'us-east-1' },
+      stamp: { broker: 'b', project: 'p', resource: 'r', attempt: 1 },
+      adopted: { ref: 'vol-1', settled: false },
+    },
+    context(),
+    {
+      kind: 'Volume',
+      find: async () => {
+        // The first look after the stamp sees another adopter, the second the stamp.
+        if (hidden.length > 0 && looks++ === 0) tags.push({ Key: other, Value: now() });
+        else if (looks > 1) tags.push(...hidden);
+        return { tags: [...tags] };
+      },
+      refOf: () => 'vol-1',
+      tagsOf: ({ tags: all }) => all,
+      whyRefused: async () => undefined,
+    },
+  );
+  expect(found.tags).toContainEqual({ Key: stampTags.broker, Value: 'b' });
+});
 
 test.each([
   ['aws:autoscaling:groupName', 'the Auto Scaling group'],

@@ -59,6 +59,7 @@ export async function adoptTagged<T>(
   const ec2 = account.ec2(location.region);
   const mine = adopterTag(stamp);
   let known: T | undefined;
+  let hasStamped = false;
   const withdraw = async () => {
     if (known) await withdrawFrom(ec2, taggable.refOf(known), taggable.tagsOf(known), mine);
   };
@@ -66,7 +67,9 @@ export async function adoptTagged<T>(
     const found = await waitFor(
       async () => {
         known = await taggable.find(ec2, adopted.ref);
-        return step(ec2, known, adopted.ref, stamp, mine, taggable);
+        const next = await step(ec2, known, adopted.ref, { stamp, mine, hasStamped }, taggable);
+        if (next === 'stamped') hasStamped = true;
+        return typeof next === 'object' ? next.found : undefined;
       },
       { context, pollMs: account.pollMs, limitMs: account.ensureWaitMs },
     );
@@ -79,32 +82,32 @@ export async function adoptTagged<T>(
   }
 }
 
-/** The next step; the object once it carries our stamp. */
+/** The next step; what was found once it carries our stamp. */
 async function step<T>(
   ec2: EC2Client,
   object: T | undefined,
   ref: string,
-  stamp: Stamp,
-  mine: string,
+  { stamp, mine, hasStamped }: { stamp: Stamp; mine: string; hasStamped: boolean },
   { kind, tagsOf, whyRefused: why, parts }: Taggable<T>,
-): Promise<T | undefined> {
+): Promise<{ found: T } | 'stamped' | undefined> {
   if (!object) throw new ProviderError('NotFound', `there is no ${kind} ${ref} any more`);
   const tags = tagsOf(object);
   const partsNow = async () => (await parts?.(ec2, object)) ?? [];
   if (carries(tags, stamp)) {
     // Written in one call with it; what came in between is written now.
     const late = (await partsNow()).filter((part) => stampOf(part.tags) === undefined);
-    if (late.length === 0) return object;
+    if (late.length === 0) return { found: object };
     await write(ec2, refsOf(late), stampAsTags(stamp, kind));
     return undefined;
   }
   const refused = await why(ec2, object);
   if (refused) throw cannotBeAdopted(ref, refused);
-  const turn = turnOf(mine, adoptersOf(tags));
+  const turn = turnOf(mine, adoptersOf(tags), hasStamped);
   if (turn === 'giveUp') throw adoptedByAnother(ref);
   if (turn === 'show') await write(ec2, [ref], [{ Key: mine, Value: new Date().toISOString() }]);
-  if (turn === 'stamp') await write(ec2, [ref, ...refsOf(await partsNow())], stampAsTags(stamp, kind));
-  return undefined;
+  if (turn !== 'stamp') return undefined;
+  await write(ec2, [ref, ...refsOf(await partsNow())], stampAsTags(stamp, kind));
+  return 'stamped';
 }
 
 const refsOf = (parts: Pick<Found, 'ref'>[]): string[] => parts.map(({ ref }) => ref);

@@ -211,6 +211,7 @@ async function adoptByTurns<K extends OtherKind, T extends Seen>(
     parsed && refAt(account, main, parsed).toLowerCase() === ref.toLowerCase() ? parsed : undefined;
   if (!place) throw gone(kind, ref);
   const mine = adopterTag(stamp);
+  let hasStamped = false;
   let seen: T | undefined;
   /** Left behind, the adopter's tag only says who adopted, or is passed over after a while. */
   const withdraw = async () => {
@@ -229,7 +230,8 @@ async function adoptByTurns<K extends OtherKind, T extends Seen>(
         if (carries(seen.tags, stamp)) return seen;
         const refused = await whyRefused(seen);
         if (refused) throw cannotBeAdopted(ref, refused.why);
-        await turn(account, ref, seen.tags ?? {}, stamp, kind, context);
+        if (await turn(account, ref, seen.tags ?? {}, { stamp, hasStamped }, kind, context))
+          hasStamped = true;
         return undefined;
       },
       { context, pollMs: account.pollMs, limitMs: account.ensureWaitMs },
@@ -246,25 +248,27 @@ async function adoptByTurns<K extends OtherKind, T extends Seen>(
 const gone = (kind: Kind, ref: string) =>
   new ProviderError('NotFound', `there is no ${kind} ${ref} any more`);
 
-/** One step of an adopter among others. */
+/** One step of an adopter among others. @returns whether it wrote the stamp. */
 async function turn(
   account: Account,
   ref: string,
   tags: Tags,
-  stamp: Stamp,
+  { stamp, hasStamped }: { stamp: Stamp; hasStamped: boolean },
   kind: Kind,
   context: CallContext,
-): Promise<void> {
+): Promise<boolean> {
   const mine = adopterTag(stamp);
   const adopters = Object.entries(tags).filter(([name]) => name.startsWith(stampTags.adopter));
-  const next = turnOf(mine, Object.fromEntries(adopters));
+  const next = turnOf(mine, Object.fromEntries(adopters), hasStamped);
   if (next === 'giveUp') throw adoptedByAnother(ref);
-  if (next === 'wait') return;
+  if (next === 'wait') return false;
   const added = next === 'show' ? { [mine]: new Date().toISOString() } : stampAsTags(stamp, kind);
   try {
     await changeTags(account, ref, 'Merge', added, context);
+    return next === 'stamp';
   } catch (error) {
     // Something is under way with it: another look tells.
     if (!isPassing(error)) throw error;
+    return false;
   }
 }

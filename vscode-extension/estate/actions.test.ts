@@ -1,6 +1,7 @@
 import type { Decision, Instance, Schemas } from '@landfall/model';
 import { type Requested, WorkedBroker } from '@landfall/test/worked-broker.ts';
 import { BrokerConnection, body } from '../broker/connection.ts';
+import { deletionQuestion as fileDeletionQuestion } from '../files/deletion.ts';
 import {
   acknowledge,
   approve,
@@ -19,6 +20,7 @@ import {
 } from './actions.ts';
 import { readDocument, timelineText } from './documents.ts';
 import { Estate } from './estate.ts';
+import type { Resource } from './kinds.ts';
 import { readSpending, spendOf } from './spending.ts';
 
 let broker: WorkedBroker;
@@ -80,6 +82,25 @@ test('what costs or destroys is asked before, with the price of an hour and a mo
     button: 'Resize',
   });
   expect(resizeQuestion(web, { vcpus: 2, memoryGiB: 4 }, undefined).detail).toMatch(/not known/);
+});
+
+test('before what was adopted is deleted it is said that the thing itself goes', async () => {
+  const web = await running('taken');
+  const status = { ...web.status, adopted: true, externalReference: 'i-7', site: 'aws-1' };
+  expect(deletionQuestion({ ...web, status }).detail).toBe(
+    'It was adopted: i-7 at site/aws-1 itself is deleted, with its disk. To keep it, release it instead. It costs $0.0104 an hour, $7.59 a month now.',
+  );
+  const volume = {
+    kind: 'Volume',
+    name: 'data',
+    project: 'default',
+    spec: {},
+    status,
+  } as unknown as Resource;
+  expect(deletionQuestion(volume).detail).toContain('It was adopted: i-7 at site/aws-1 itself is deleted');
+  const of = { target: { kind: { singular: 'volume' }, name: 'data' }, item: volume };
+  const { detail } = fileDeletionQuestion('a.yaml', connection, [of as never]);
+  expect(detail).toBe('Deletes volume/data, which was adopted: i-7 at site/aws-1 itself goes');
 });
 
 test('power, size and deletion become operations of the broker', async () => {

@@ -1,5 +1,6 @@
 /** What can be done to the estate: what is asked before, and the request itself. */
 import {
+  adoptedWords,
   instanceDeletionQuestion,
   priceWords,
   type Question,
@@ -7,7 +8,6 @@ import {
 } from '@landfall/mcp/changes.ts';
 import type { Decision, Instance, Operation, Schemas } from '@landfall/model';
 import { gib } from '@landfall/model/quantities.ts';
-import { adoptedThing } from 'landfall/client.ts';
 import { type BrokerConnection, body } from '../broker/connection.ts';
 import { type Plain, type PlainKind, type Resource, type ResourceKind, resourcePath } from './kinds.ts';
 
@@ -49,11 +49,11 @@ export function deletionQuestion(subject: Deletable): Question {
   if (subject.kind === 'Instance') return instanceDeletionQuestion(subject);
   const { kind, name } = subject;
   const project = 'project' in subject ? ` of ${subject.project}` : '';
-  const adopted = adoptedThing(subject);
+  const adopted = 'status' in subject ? adoptedWords(subject) : undefined;
   return {
     message: `Delete the ${kindWords(kind)} ${name}${project}?`,
     detail: [
-      adopted && `It was adopted: ${adopted} itself goes.`,
+      adopted,
       losses[kind],
       billed.has(kind) && 'Landfall has no price for it; its provider stops charging for it.',
     ]

@@ -15,8 +15,7 @@ import { type Followed, failureOf, followOperations } from './progress.ts';
 /** One thing that is there and would go. */
 export interface Going {
   target: Target;
-  /** Where it is an instance. */
-  instance?: Instance;
+  item: object;
 }
 
 /** What of the documents is there, in the order in which it can go. */
@@ -25,11 +24,14 @@ export async function findGoing(session: ApplySession, manifests: readonly Manif
   for (const target of targetsOfManifests(session, manifests)) {
     const found = await target.kind.get!(target.broker, target.name);
     if (found === undefined) continue;
-    const instance = target.kind.kind === 'Instance' ? (found as Instance) : undefined;
-    if (instance?.status.state !== 'Deleted') going.push(instance ? { target, instance } : { target });
+    const one = { target, item: found as object };
+    if (instanceOf(one)?.status.state !== 'Deleted') going.push(one);
   }
   return going;
 }
+
+const instanceOf = ({ target, item }: Going): Instance | undefined =>
+  target.kind.kind === 'Instance' ? (item as Instance) : undefined;
 
 const subjectOf = ({ target }: Going): string => `${target.kind.singular}/${target.name}`;
 
@@ -40,9 +42,10 @@ export function deletionQuestion(
   going: readonly Going[],
 ): Question {
   const lines = going.map((each) => {
-    const { instance } = each;
-    if (instance === undefined) return `Deletes ${subjectOf(each)}`;
-    const adopted = adoptedThing(instance);
+    const instance = instanceOf(each);
+    const adopted = adoptedThing(each.item);
+    if (instance === undefined)
+      return `Deletes ${subjectOf(each)}${adopted ? `, which was adopted: ${adopted} itself goes` : ''}`;
     const what = adopted
       ? `which was adopted: the machine ${adopted} itself goes, with its disk`
       : 'its disk and all that was made for it';
