@@ -64,7 +64,7 @@ export async function listViolations(
       action: field('action', 'text', ['report', 'approve', 'replace', 'stop']),
       resource: field('resource', 'uuid'),
       resourceName: field('resource_name'),
-      resourceKind: field('resource_kind'),
+      resourceKind: field('resource_kind', 'text', ['Instance', ...Object.keys(wordsOf)]),
     },
     order: { createdAt: sql.ref('first_seen_at'), id: sql.ref('id') },
     defaultOrder: 'createdAt desc',

@@ -1333,7 +1333,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Machines found against a rule, newest first; resolved ones are kept for 90 days. Filter by state, project, policy, rule, mode, owner, action, resource (an id), resourceName. */
+        /** Machines, volumes, networks, … found against a rule, newest first; resolved ones are kept for 90 days. Filter by state, project, policy, rule, mode, owner, action, resource (an id), resourceKind, resourceName. */
         get: operations["listViolations"];
         put?: never;
         post?: never;
