@@ -50,7 +50,8 @@ function answer({ method, path, query, body }: SeenRequest) {
     return query.get('pageToken')
       ? { status: 200, body: { items: unmanaged.slice(2), complete: true } }
       : { status: 200, body: { items: unmanaged.slice(0, 2), complete: true, nextPageToken: 'more' } };
-  if (method === 'GET' && /(volumes|addresses)$/.test(path)) return { status: 200, body: { items: [] } };
+  if (method === 'GET' && /(volumes|addresses|networks|customImages)$/.test(path))
+    return { status: 200, body: { items: [] } };
   if (path === '/v1/offers') {
     const isKnown = query.get('filter')?.includes('instanceType=t3.micro');
     const offer = { pricePerMonth: 7.5, currency: 'USD' };
