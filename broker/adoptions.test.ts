@@ -6,6 +6,7 @@ import {
   moveResourceIntent,
   writeInventory,
 } from '@landfall/store';
+import { resourceWantFor } from '@landfall/store/resource-wants.ts';
 import { DiscoveryFailed, type Signals } from '@landfall/workflows/client.ts';
 import { instanceInput, TestBroker } from './testing/test-broker.ts';
 
@@ -383,6 +384,32 @@ test('a network is adopted with the subnets that it has, and an instance may nam
   expect(early).toMatchObject({ status: 409 });
   finds({ ...network, ref: 'vpc-2' });
   expect((await adopt(ofKind('Network', 'vpc-2', 'vague'))).body.detail).toContain('which addresses it has');
+});
+
+test('an image is adopted with the user whom its adopter names, and of nothing else is one asked', async () => {
+  const image = { ...disk, kind: 'Image', ref: 'ami-1', name: 'base', architecture: 'arm64', diskGiB: 7.5 };
+  finds(image);
+  const body = ofKind('Image', 'ami-1', 'base');
+  const nobody = await adopt(body);
+  expect(nobody).toMatchObject({ status: 400, body: { errors: [{ pointer: '/user' }] } });
+  expect((await adopt({ ...ofKind('Volume', 'vol-1', 'x'), user: 'admin' })).body.detail).toContain(
+    'a Volume has none',
+  );
+  expect((await adopt({ ...body, user: 'admin' })).status).toBe(202);
+  expect((await read('customImages', 'base')).body).toMatchObject({
+    spec: { site: 'cloud', region: 'us-east-1', architecture: 'arm64', user: 'admin', minDiskGiB: 8 },
+    status: { state: 'Adopting', adopted: true },
+  });
+  const { body: asked } = await broker.call('GET', '/v1/projects/default/customImages/base');
+  const want = await resourceWantFor(broker.store.db, { resource: asked.id, attempt: 1 }, 'b');
+  expect(want?.want).toMatchObject({ kind: 'Image', adopted: { ref: 'ami-1', settled: false } });
+  expect(want?.want.spec).not.toHaveProperty('source');
+  expect((await adopt({ ...body, name: 'again', user: 'admin' })).status).toBe(409);
+  const made = { name: 'made', spec: { user: 'admin' } };
+  expect(await broker.call('POST', '/v1/projects/default/customImages', { body: made })).toMatchObject({
+    status: 400,
+    body: { errors: [{ pointer: '/spec/from' }] },
+  });
 });
 
 test('a snapshot that is asked for needs its volume as before', async () => {

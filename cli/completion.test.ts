@@ -69,6 +69,13 @@ test('what can be discovered, adopted and released is offered by its kind', asyn
   expect(await words('discover', 'v')).toEqual(['volume']);
   expect(await words('discover', '--kind', 's')).toEqual(['snapshot']);
   expect(await words('adopt', '')).toEqual(expect.arrayContaining(['instance', 'volume', 'address']));
-  expect(await words('release', '')).toEqual(['instance', 'volume', 'snapshot', 'network', 'address']);
+  expect(await words('release', '')).toEqual([
+    'instance',
+    'volume',
+    'snapshot',
+    'customimage',
+    'network',
+    'address',
+  ]);
   expect(await words('release', 'instance', 'f')).toEqual(['first']);
 });

@@ -50,7 +50,8 @@ function answer({ method, path, query, body }: SeenRequest) {
     return query.get('pageToken')
       ? { status: 200, body: { items: unmanaged.slice(2), complete: true } }
       : { status: 200, body: { items: unmanaged.slice(0, 2), complete: true, nextPageToken: 'more' } };
-  if (method === 'GET' && /(volumes|addresses)$/.test(path)) return { status: 200, body: { items: [] } };
+  if (method === 'GET' && /(volumes|addresses|networks|customImages)$/.test(path))
+    return { status: 200, body: { items: [] } };
   if (path === '/v1/offers') {
     const isKnown = query.get('filter')?.includes('instanceType=t3.micro');
     const offer = { pricePerMonth: 7.5, currency: 'USD' };
@@ -169,7 +170,7 @@ test('what is at no site that could be read may be at one that could not, and th
 function adopts(...kinds: string[]) {
   const site = broker.sites.get('aws-1')!;
   const verbs = (kind: string) => ({ adopt: kinds.includes(kind) || { reason: 'nobody does' } });
-  const capabilities = ['Instance', 'Volume', 'Address', 'Network'].map((kind) => ({
+  const capabilities = ['Instance', 'Volume', 'Address', 'Network', 'Image'].map((kind) => ({
     kind,
     verbs: verbs(kind),
   }));
@@ -230,5 +231,30 @@ test('discover shows every kind that the site adopts, or the one that is named; 
   });
   expect(adopted()).toMatchObject([
     { kind: 'Volume', site: 'aws-1', externalReference: 'vol-1', name: 'data' },
+  ]);
+});
+
+test('an image is adopted with the user whom one names, a network with what it has; without a user images are left out', async () => {
+  adopts('Network', 'Image');
+  const subnets = [{ name: 'front', cidr: '10.7.1.0/24' }];
+  others = [
+    disk('vpc-1', { kind: 'Network', name: 'shop', diskGiB: undefined, cidr: '10.7.0.0/16', subnets }),
+    disk('ami-1', { kind: 'Image', name: 'base' }),
+  ];
+  const found = await home.run('discover networks');
+  expect(found.out).toMatch(/\nNetwork +shop +us-east-1 +10\.7\.0\.0\/16, 1 subnet +ready +vpc-1\n/);
+  const ran = await home.run('adopt --all --yes --wait');
+  expect(ran.err).toContain('ami-1: left out: say whom one logs in as on what is made from it: --user NAME');
+  expect(adopted()).toMatchObject([{ kind: 'Network', externalReference: 'vpc-1', name: 'shop' }]);
+  broker.requests.length = 0;
+  expect((await home.run('adopt image ami-1 --as base')).err).toContain('Say it with --user');
+  expect((await home.run('adopt network vpc-1 --as shop --user admin')).err).toContain('--user is of images');
+  expect(adopted()).toEqual([]);
+  const one = await home.run('adopt image ami-1 --as base --user admin --site aws-1');
+  expect(one.out).toBe('customimage/base adopting ami-1 at site/aws-1\n');
+  expect((await home.run('adopt images --all --user admin --yes')).code).toBe(0);
+  expect(adopted()).toMatchObject([
+    { kind: 'Image', name: 'base', user: 'admin' },
+    { kind: 'Image', name: 'base', user: 'admin' },
   ]);
 });

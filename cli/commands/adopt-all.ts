@@ -128,7 +128,7 @@ function counts(candidates: Adopting[]): string {
 /** What the project has of it. */
 const kindFor = (kind: string): Kind<unknown> => kindNamed(kind === 'Image' ? 'CustomImage' : kind);
 
-const subjectOf = ({ item, name }: Adopting): string => `${item.kind.toLowerCase()}/${name}`;
+const subjectOf = ({ item, name }: Adopting): string => `${kindFor(item.kind).singular}/${name}`;
 
 const columns: Column<Adopting>[] = [
   { header: 'KIND', cell: ({ item }) => item.kind },

@@ -40,7 +40,8 @@ export async function adopt(
   if (name === undefined) throw usageError('Its name from now on? Give it with --as.');
   const { broker } = session;
   const site = flags.site ?? (await siteOf(session, kind, reference));
-  const subject = `${kind.toLowerCase()}/${name}`;
+  // An image of a project's own is another kind than the catalogue's.
+  const subject = `${kind === 'Image' ? 'customimage' : kind.toLowerCase()}/${name}`;
   const labels = labelsOf(flags.labels);
   try {
     const operation = await body(

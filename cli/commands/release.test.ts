@@ -56,7 +56,7 @@ test('a program gets the operation; a dry run only checks; what is refused is to
   const refused = await home.run('release instance first --yes');
   expect(refused.code).toBe(5);
   expect(refused.err).toContain('volume data is attached to it');
-  expect((await home.run('release network net --yes')).code).toBe(2);
+  expect((await home.run('release firewall web --yes')).code).toBe(2);
 });
 
 test('a volume is released as a machine is; deleting one that was adopted says that it goes itself', async () => {

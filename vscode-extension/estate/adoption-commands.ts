@@ -186,6 +186,18 @@ async function adoptItems(estate: Estate, items: readonly Unmanaged[]): Promise<
     if (name === undefined) return;
     first.name = name;
   }
+  let user: string | undefined;
+  if (candidates.some(({ item }) => item.kind === 'Image')) {
+    user = await window.showInputBox({
+      title: 'Whom does one log in as on what is made from these images?',
+      prompt: 'No provider says so',
+      validateInput: (text) =>
+        /^[a-z_][-a-z0-9_]{0,31}$/.test(text)
+          ? undefined
+          : 'A user of Linux: lower-case letters, digits, hyphens and underscores; at most 32.',
+    });
+    if (user === undefined) return;
+  }
   await readPrices(connection.client, candidates);
   if (!(await confirmed(adoptionQuestion(candidates, connection.project, items.length - able.length))))
     return;
@@ -193,7 +205,7 @@ async function adoptItems(estate: Estate, items: readonly Unmanaged[]): Promise<
   for (const candidate of candidates) {
     const { item, name } = candidate;
     try {
-      await adopt(connection, candidate);
+      await adopt(connection, candidate, user);
       estate
         .unmanaged(item.site, item.kind as AdoptableKind)
         .list.apply(new Map([[item.externalReference, undefined]]));

@@ -56,12 +56,17 @@ export function adoptionQuestion(
 export async function adopt(
   { client, project }: BrokerConnection,
   { item, name }: Candidate,
+  user?: string,
 ): Promise<Operation> {
   const { site, externalReference } = item;
   return body(
     client.POST('/v1/projects/{project}/adoptions', {
       params: { path: { project }, header: key() },
-      body: { kind: item.kind as AdoptableKind, site, externalReference, name },
+      body: {
+        ...{ kind: item.kind as AdoptableKind, site, externalReference, name },
+        // Whom one logs in as on an image no provider says.
+        ...(item.kind === 'Image' ? { user } : {}),
+      },
     }),
   );
 }

@@ -36,19 +36,11 @@ export async function plant(
       return make('CreateSnapshot', { VolumeId }, 'snapshotId');
     },
     async Image() {
-      const VolumeId = await make('CreateVolume', volume, 'volumeId');
-      const device = 'BlockDeviceMapping.1';
-      return make(
-        'RegisterImage',
-        {
-          Name: randomUUID(),
-          Architecture: 'x86_64',
-          RootDeviceName: '/dev/sda1',
-          [`${device}.DeviceName`]: '/dev/sda1',
-          [`${device}.Ebs.SnapshotId`]: await make('CreateSnapshot', { VolumeId }, 'snapshotId'),
-        },
-        'imageId',
-      );
+      // moto's images know their architecture by the machine that they are of.
+      const machine = await plants.Instance();
+      const image = await make('CreateImage', { InstanceId: machine, Name: randomUUID() }, 'imageId');
+      await moto.call(region, 'TerminateInstances', { 'InstanceId.1': machine });
+      return image;
     },
     async Network() {
       const VpcId = await make('CreateVpc', { CidrBlock: '10.200.0.0/16' }, 'vpc', 'vpcId');
