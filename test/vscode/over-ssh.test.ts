@@ -160,12 +160,12 @@ test('a machine that the command line made there stands in the tree, and is stop
 }, 120_000);
 
 test('the MCP server runs there, and asks that machine’s broker', async () => {
-  await editor.command('MCP: List Servers');
-  await pick('Landfall (').click();
-  await pick('Show Output').click();
-  await editor.command('MCP: List Servers');
-  await pick('Landfall (').click();
-  await pick('Start Server').click();
+  for (const action of ['Show Output', 'Start Server']) {
+    await editor.command('MCP: List Servers');
+    await pick('Landfall (').click();
+    await pick(action).click();
+    await editor.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
+  }
   await editor.page.locator('.part.panel .view-line', { hasText: /Discovered.3.tools/ }).waitFor();
   expect(await programs()).toMatch(/dist\/mcp\.mjs/);
 }, 120_000);
