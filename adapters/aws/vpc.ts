@@ -11,7 +11,8 @@ import {
 } from '@aws-sdk/client-ec2';
 import type { NetworkDetails, NetworkWant } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
-import { contains, overlap, parseCidr } from './cidr.ts';
+import { rangesAreKept } from '../kinds.ts';
+import { contains, overlap, parseCidr, writeCidr } from './cidr.ts';
 import { changing, reading } from './clients.ts';
 import { providerCodeOf } from './errors.ts';
 import { describeAll, type Found } from './objects.ts';
@@ -88,6 +89,11 @@ export const networkShape: Shape<'Network', 'vpc', NetworkView> = {
     return missing ? ['subnets'] : [];
   },
   async step(step, { ref }, view) {
+    const { cidr, subnets } = step.want.spec;
+    rangesAreKept(view.details, {
+      cidr: written(cidr),
+      subnets: subnets.map((subnet) => ({ ...subnet, cidr: written(subnet.cidr) })),
+    });
     const busy = [await makeSubnets(step, ref, view), await makeGateway(step, ref, view)];
     return !busy.includes(true);
   },
@@ -113,6 +119,12 @@ export const networkShape: Shape<'Network', 'vpc', NetworkView> = {
       );
   },
 };
+
+/** The range as EC2 writes it. */
+function written(text: string): string {
+  const cidr = parseCidr(text);
+  return cidr ? writeCidr(cidr) : text;
+}
 
 /** EC2 takes /16 to /28, for a VPC and for its subnets. */
 function checkRanges(spec: NetworkWant): void {

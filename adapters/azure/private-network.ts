@@ -1,6 +1,7 @@
 import type { VirtualNetwork } from '@azure/arm-network';
 import type { KindAdapter } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
+import { rangesAreKept } from '../kinds.ts';
 import { type Account, ifThere, readingAll } from './clients.ts';
 import { idOf } from './objects.ts';
 import { kindAdapter } from './resource.ts';
@@ -25,6 +26,13 @@ const denyRule = {
  */
 export function networks(account: Account): KindAdapter<'Network'> {
   const { virtualNetworks, networkSecurityGroups, applicationSecurityGroups } = account.network;
+  const rangeOf = (network: VirtualNetwork) => network.addressSpace?.addressPrefixes?.[0] ?? '';
+  const subnetsOf = ({ id, subnets = [] }: VirtualNetwork) =>
+    subnets.map((subnet) => ({
+      name: subnet.name ?? '',
+      cidr: subnet.addressPrefix ?? subnet.addressPrefixes?.[0] ?? '',
+      ref: `${id}/subnets/${subnet.name}`,
+    }));
   return kindAdapter<'Network', VirtualNetwork>(account, {
     kind: 'Network',
     came: () => false,
@@ -62,17 +70,22 @@ export function networks(account: Account): KindAdapter<'Network'> {
     },
 
     async step(network, { spec }, { group, name }, run) {
+      const subnets = subnetsOf(network);
+      rangesAreKept({ cidr: rangeOf(network), subnets }, spec);
+      const none = spec.subnets.findIndex((wanted) => !subnets.some((subnet) => subnet.name === wanted.name));
+      if (none >= 0)
+        throw new ProviderError(
+          'Invalid',
+          `the network has no subnet ${spec.subnets[none]?.name}, and gets none later: ask for a network of another name`,
+          { field: `/subnets/${none}` },
+        );
       const tags = tagsToWrite(network.tags, spec);
       return tags ? run(() => virtualNetworks.updateTags(group, name, { tags })) : true;
     },
 
     details: async (network, { group, name }) => ({
-      cidr: network.addressSpace?.addressPrefixes?.[0] ?? '',
-      subnets: (network.subnets ?? []).map((subnet) => ({
-        name: subnet.name ?? '',
-        cidr: subnet.addressPrefix ?? subnet.addressPrefixes?.[0] ?? '',
-        ref: `${idOf(account, group, 'virtualNetwork', name)}/subnets/${subnet.name}`,
-      })),
+      cidr: rangeOf(network),
+      subnets: subnetsOf(network),
       children: [idOf(account, group, 'networkSecurityGroup', name)],
     }),
     differences: () => [],
