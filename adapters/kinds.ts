@@ -5,10 +5,12 @@ import type {
   ImageWant,
   Kind,
   KindAdapter,
+  NetworkWant,
   Specs,
   Verb,
   Want,
 } from './contract.ts';
+
 import { verbsOfKinds } from './contract.ts';
 import { ProviderError } from './errors.ts';
 
@@ -75,6 +77,39 @@ function gone(what: string): ProviderError {
   return new ProviderError(
     'NotFound',
     `the ${what} was adopted, and is not there any more: it is not made anew`,
+  );
+}
+
+/**
+ * To be called of a network that is there, before anything of it is changed: what it is made of stays as it was made.
+ * @throws ProviderError `Invalid` where it, or a subnet, is wanted with another range than it has.
+ */
+export function rangesAreKept(
+  has: Pick<NetworkWant, 'cidr' | 'subnets'>,
+  { cidr, subnets }: Pick<NetworkWant, 'cidr' | 'subnets'>,
+): void {
+  const refuse = (what: string, is: string, wanted: string, field: string) =>
+    new ProviderError(
+      'Invalid',
+      `${what} is ${is} and cannot become ${wanted}: ask for a network of another name`,
+      { field },
+    );
+  if (has.cidr !== cidr) throw refuse('the network', has.cidr, cidr, '/cidr');
+  for (const [at, wanted] of subnets.entries()) {
+    const same = has.subnets.find(({ name }) => name === wanted.name);
+    if (same && same.cidr !== wanted.cidr)
+      throw refuse(`its subnet ${wanted.name}`, same.cidr, wanted.cidr, `/subnets/${at}/cidr`);
+  }
+}
+
+/** Of a volume that is there, and wanted of another type. */
+export function typeIsKept(is: string, wanted: string): ProviderError {
+  return new ProviderError(
+    'Invalid',
+    `the volume is of type ${is} and cannot become ${wanted}: make another from a snapshot of it`,
+    {
+      field: '/type',
+    },
   );
 }
 

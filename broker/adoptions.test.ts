@@ -337,7 +337,10 @@ test('a snapshot names its volume where that is the project’s, and takes the c
   finds(snapshot, { ...snapshot, ref: 'snap-2', volume: 'vol-99' });
   expect((await adopt(ofKind('Snapshot', 'snap-1', 'of-ours'))).status).toBe(202);
   const { name } = (await broker.call('GET', '/v1/projects/default/volumes')).body.items[0];
-  expect((await read('snapshots', 'of-ours')).body.spec).toMatchObject({ volume: name, dataClass: 'restricted' });
+  expect((await read('snapshots', 'of-ours')).body.spec).toMatchObject({
+    volume: name,
+    dataClass: 'restricted',
+  });
   finds({ ...snapshot, ref: 'snap-2', volume: 'vol-99' });
   expect((await adopt(ofKind('Snapshot', 'snap-2', 'of-none'))).status).toBe(202);
   expect((await read('snapshots', 'of-none')).body.spec).not.toHaveProperty('volume');

@@ -235,6 +235,17 @@ describe('networks on AWS', () => {
     await errorOf(adapter.ensure(aws.want(randomUUID(), 1, { firewalls: [wall.ref] }), context()), 'Invalid');
   });
 
+  test('a range that a network on AWS has stays: another is refused by its field, and nothing is made', async () => {
+    const network = await make('Network', { cidr, subnets });
+    const before = await refs(network.stamp.resource, 'subnet');
+    const [first, ...others] = subnets;
+    const moved = { ...first!, cidr: '10.30.99.0/24' };
+    const refused = async (spec: { cidr: string; subnets: typeof subnets }) =>
+      (await errorOf(adapter.ensure(changed('Network', network, spec), context()), 'Invalid')).details.field;
+    expect(await refused({ cidr, subnets: [moved, ...others] })).toBe('/subnets/0/cidr');
+    expect(await refs(network.stamp.resource, 'subnet')).toEqual(before);
+  });
+
   test('an internet gateway that two tries made twice is one in the end', async () => {
     const network = await make('Network', { cidr, subnets });
     const tags = Object.entries({ ...network.stamp, kind: 'Network' });

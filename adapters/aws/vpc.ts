@@ -12,8 +12,11 @@ import {
 import type { NetworkDetails, NetworkWant } from '../contract.ts';
 import { namedSubnets } from '../discovery.ts';
 import { ProviderError } from '../errors.ts';
+
+import { rangesAreKept } from '../kinds.ts';
 import { foundSubnet, othersIn } from './adopt-network.ts';
-import { contains, overlap, parseCidr } from './cidr.ts';
+import { contains, overlap, parseCidr, writeCidr } from './cidr.ts';
+
 import { changing, reading } from './clients.ts';
 import { providerCodeOf } from './errors.ts';
 import { describeAll, type Found } from './objects.ts';
@@ -93,6 +96,11 @@ export const networkShape: Shape<'Network', 'vpc', NetworkView> = {
   async step(step, vpc, view) {
     if (isAdopted(vpc)) return true;
     const { ref } = vpc;
+    const { cidr, subnets } = step.want.spec;
+    rangesAreKept(view.details, {
+      cidr: written(cidr),
+      subnets: subnets.map((subnet) => ({ ...subnet, cidr: written(subnet.cidr) })),
+    });
     const busy = [await makeSubnets(step, ref, view), await makeGateway(step, ref, view)];
     return !busy.includes(true);
   },
@@ -122,6 +130,12 @@ export const networkShape: Shape<'Network', 'vpc', NetworkView> = {
 
 /** Every VPC that we made says when; what existed before has no such tag. */
 const isAdopted = ({ tags }: Found<'vpc'>): boolean => tagValue(tags, stampTags.made) === undefined;
+
+/** The range as EC2 writes it. */
+function written(text: string): string {
+  const cidr = parseCidr(text);
+  return cidr ? writeCidr(cidr) : text;
+}
 
 /** EC2 takes /16 to /28, for a VPC and for its subnets. */
 function checkRanges(spec: NetworkWant): void {

@@ -60,6 +60,25 @@ describe('volumes, networks and what else is no instance on the simulated Azure'
   afterEach(() => subject.faults.clear());
   afterAll(() => subject.close());
 
+  test('what cannot change is refused by its field: ranges of a network, new subnets, the type of a volume', async () => {
+    const a = { name: 'a', cidr: '10.20.1.0/24' };
+    const refused = async (spec: Partial<Specs['Network']>) => {
+      const wanted = want('Network', ids.network, { cidr: '10.20.0.0/16', subnets: [a], ...spec });
+      return (await errorOf(adapter.ensure(wanted, context()), 'Invalid')).details.field;
+    };
+    expect(await refused({ cidr: '10.20.0.0/20' })).toBe('/cidr');
+    expect(await refused({ subnets: [{ ...a, cidr: '10.20.2.0/24' }] })).toBe('/subnets/0/cidr');
+    expect(await refused({ subnets: [a, { name: 'b', cidr: '10.20.2.0/24' }] })).toBe('/subnets/1');
+    const resource = randomUUID();
+    await ensureReady(adapter, volume(resource));
+    const error = await errorOf(adapter.ensure(volume(resource, { type: 'ssd' }), context()), 'Invalid');
+    expect(error).toMatchObject({
+      message: expect.stringContaining('is of type StandardSSD_LRS and cannot become Premium_LRS'),
+      details: { field: '/type' },
+    });
+    await removeFully(adapter, target('Volume', resource));
+  }, 60_000);
+
   test('several volumes asked for at once each get their own number on the machine', async () => {
     const resources = [randomUUID(), randomUUID(), randomUUID()];
     const wants = resources.map((resource) => volume(resource, { attachedTo: instance.ref }));

@@ -1,8 +1,11 @@
 import type { VirtualNetwork } from '@azure/arm-network';
-import type { KindAdapter } from '../contract.ts';
+import type { KindAdapter, NetworkWant } from '../contract.ts';
 import { namedSubnets } from '../discovery.ts';
 import { ProviderError } from '../errors.ts';
+
+import { rangesAreKept } from '../kinds.ts';
 import { rangesOf, subnetsOf } from './adopt-network.ts';
+
 import { type Account, ifThere, readingAll } from './clients.ts';
 import { idOf, isMade, madeAt, type Place, refAt } from './objects.ts';
 import { type Adopted, kindAdapter } from './resource.ts';
@@ -11,6 +14,19 @@ import { stampAsTags, stampOf, stampTags, tagsToWrite } from './stamp.ts';
 function isOwn({ tags }: VirtualNetwork, place: Place & { region: string }): boolean {
   const stamp = stampOf(tags);
   return stamp !== undefined && isMade(place, madeAt(stamp, place.region));
+}
+
+/** @throws ProviderError `Invalid` where a range or a subnet is wanted that the network was not made with. */
+function isKept(network: VirtualNetwork, spec: NetworkWant): void {
+  const subnets = namedSubnets(subnetsOf(network));
+  rangesAreKept({ cidr: rangesOf(network)[0] ?? '', subnets }, spec);
+  const none = spec.subnets.findIndex((wanted) => !subnets.some(({ name }) => name === wanted.name));
+  if (none >= 0)
+    throw new ProviderError(
+      'Invalid',
+      `the network has no subnet ${spec.subnets[none]?.name}, and gets none later: ask for a network of another name`,
+      { field: `/subnets/${none}` },
+    );
 }
 
 /** Lets nothing in, from inside the network neither: what firewalls allow stands before it. */
@@ -68,7 +84,9 @@ export function networks(account: Account): KindAdapter<'Network'> & Adopted<'Ne
       );
     },
 
-    async step(network, { spec }, { group, name }, run) {
+    async step(network, { spec, location }, place, run) {
+      const { group, name } = place;
+      if (isOwn(network, { ...place, region: location.region })) isKept(network, spec);
       const tags = tagsToWrite(network.tags, spec);
       return tags ? run(() => virtualNetworks.updateTags(group, name, { tags })) : true;
     },

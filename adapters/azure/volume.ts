@@ -1,6 +1,7 @@
 import type { Disk, VirtualMachine } from '@azure/arm-compute';
 import type { KindAdapter } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
+import { typeIsKept } from '../kinds.ts';
 import { type Account, ifThere, reading } from './clients.ts';
 import { machineRef, needMachine, needSource, placeOf } from './objects.ts';
 import { type Adopted, kindAdapter } from './resource.ts';
@@ -52,8 +53,10 @@ export function volumes(account: Account): KindAdapter<'Volume'> & Adopted<'Volu
         true,
       ),
 
-    async step(disk, { spec, stamp }, { group, name }, run) {
+    async step(disk, { spec, stamp, adopted }, { group, name }, run) {
       const id = disk.id ?? '';
+      if (!adopted && disk.sku?.name !== skus[spec.type])
+        throw typeIsKept(disk.sku?.name ?? '', skus[spec.type]);
       const tags = tagsToWrite(disk.tags, spec);
       if (tags) return run(() => disks.update(group, name, { tags }));
       const size = disk.diskSizeGB ?? 0;

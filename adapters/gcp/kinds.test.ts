@@ -50,6 +50,24 @@ beforeAll(async () => {
 afterEach(() => gcp.faults.clear());
 afterAll(() => gcp?.close());
 
+test('what cannot change on Google Cloud is refused by its field: ranges of a network, the type of a volume', async () => {
+  const [resource, disk] = [fresh(), fresh()];
+  await ensureReady(adapter, network(resource));
+  const refused = async (spec: Partial<Specs['Network']>) => {
+    const wanted = network(resource);
+    const changed = { ...wanted, spec: { ...wanted.spec, ...spec } };
+    return (await errorOf(adapter.ensure(changed, context()), 'Invalid')).details.field;
+  };
+  expect(await refused({ cidr: '10.1.0.0/20' })).toBe('/cidr');
+  expect(await refused({ subnets: [{ name: 'a', cidr: '10.1.2.0/24' }] })).toBe('/subnets/0/cidr');
+  await ensureReady(adapter, volume(disk));
+  const error = await errorOf(adapter.ensure(volume(disk, { type: 'ssd' }), context()), 'Invalid');
+  expect(error).toMatchObject({
+    message: expect.stringContaining('is of type pd-balanced and cannot become pd-ssd'),
+    details: { field: '/type' },
+  });
+});
+
 describe('volumes on Google Cloud', () => {
   test('standard is pd-balanced, ssd is pd-ssd', async () => {
     expect((await ensureReady(adapter, volume(fresh()))).details.type).toBe('pd-balanced');

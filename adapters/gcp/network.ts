@@ -1,5 +1,6 @@
 import type { NetworkWant } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
+import { rangesAreKept } from '../kinds.ts';
 import { rangeOf } from './cidr.ts';
 import type { Thing } from './collections.ts';
 import type { KindLife, Seen } from './life.ts';
@@ -34,6 +35,7 @@ export const networkLife: KindLife<'Network', 'networks'> = {
       ),
     ),
   async step(account, { spec, stamp, location }, seen) {
+    rangesAreKept(rangesOf(seen), spec);
     const missing = missingSubnets(seen, spec)[0];
     if (!missing) return 'converged';
     const request = {
@@ -48,15 +50,7 @@ export const networkLife: KindLife<'Network', 'networks'> = {
     };
     return operationOf(account.clients.subnetworks.insert(request, account.call));
   },
-  details: ({ main, children }) => ({
-    cidr: main.stamp?.cidr ?? '',
-    subnets: subnetsOf(children).map(({ ref, stamp, body }) => ({
-      name: stamp?.subnet ?? lastOf(body.name),
-      cidr: body.ipCidrRange ?? '',
-      ref,
-    })),
-    children: children.map(({ ref }) => ref),
-  }),
+  details: (seen) => ({ ...rangesOf(seen), children: seen.children.map(({ ref }) => ref) }),
   diff(seen, { spec }) {
     const diff: string[] = [];
     if (seen.main.stamp?.cidr !== spec.cidr) diff.push('cidr');
@@ -64,6 +58,15 @@ export const networkLife: KindLife<'Network', 'networks'> = {
     return diff;
   },
 };
+
+const rangesOf = ({ main, children }: Seen<'networks'>) => ({
+  cidr: main.stamp?.cidr ?? '',
+  subnets: subnetsOf(children).map(({ ref, stamp, body }) => ({
+    name: stamp?.subnet ?? lastOf(body.name),
+    cidr: body.ipCidrRange ?? '',
+    ref,
+  })),
+});
 
 const subnetsOf = (children: Thing[]) => children as Thing<'subnetworks'>[];
 

@@ -1,5 +1,6 @@
 import type { VolumeWant } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
+import { typeIsKept } from '../kinds.ts';
 import type { Account } from './clients.ts';
 import { parseRef, read, refOfLink, type Thing, wantedRef, writeLabels } from './collections.ts';
 import type { Next } from './drive.ts';
@@ -48,7 +49,9 @@ export const volumeLife: KindLife<'Volume', 'disks'> = {
         account.call,
       ),
     ),
-  async step(account, { spec }, { main }) {
+  async step(account, { spec, adopted }, { main }) {
+    const type = lastOf(main.body.type);
+    if (!adopted && type !== types[spec.type]) throw typeIsKept(type, types[spec.type]);
     const labels = betterLabels(main, spec);
     if (labels) return writeLabels(account, main, labels);
     const size = Number(main.body.sizeGb);
