@@ -26,6 +26,18 @@ export const EXAMPLES: [code: DiagnosticCode, title: string, before: string, aft
   [
     [
       'yaml-syntax',
+      'Put commas between the fields',
+      `${HEAD}  rules:\n  - {name: a deny: offer.burstable, owner: ann}\n`,
+      `${HEAD}  rules:\n  - {name: a, deny: offer.burstable, owner: ann}\n`,
+    ],
+    [
+      'missing-field',
+      'Add expect: {unplaceable: true}',
+      withTest('fixtures/offers.yaml').replace('    expect: {unplaceable: true}\n', ''),
+      withTest('fixtures/offers.yaml'),
+    ],
+    [
+      'yaml-syntax',
       'Remove the second deny',
       rule('deny: offer.burstable\n    deny: offer.vcpus > 2'),
       rule('deny: offer.burstable'),
