@@ -1,7 +1,7 @@
 /** Repairs of fields and of their values, by what the schema of the document says of their place. */
 import { nearest } from '@landfall/policies/file/problems.ts';
 import type { CodeAction } from 'vscode-languageserver';
-import { isMap, isSeq, type Node, type Pair, type YAMLMap } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap } from 'yaml';
 import {
   addition,
   type Fix,
@@ -69,9 +69,10 @@ export const changeValue: Fix = (broken) => {
   const place = placeOf(broken);
   if (place === undefined) return [];
   if (/must be absent/.test(String(diagnostic.message))) return removeField(broken);
-  if (place.node === null) return meant(broken);
+  // What an alias stands for is written elsewhere.
+  if (place.node === null || isAlias(place.node)) return meant(broken);
   const schemas = schemasAt(part.kind, place.path);
-  const value = place.node.toJS(part.document!) as unknown;
+  const value = plainValue(place.node);
   const words = wordsOf(schemas);
   const near = typeof value === 'string' ? nearest(value, words) : undefined;
   const limits = schemas.find(({ minimum, maximum }) => minimum !== undefined || maximum !== undefined) ?? {};
@@ -92,6 +93,12 @@ export const changeValue: Fix = (broken) => {
   );
   return [...meant(broken), ...others];
 };
+
+/** A value that is no mapping, and no list of anything but values; of others nothing is read. */
+function plainValue(node: Node): unknown {
+  if (isScalar(node)) return node.value;
+  return isSeq(node) && node.items.every(isScalar) ? node.items.map(({ value }) => value) : undefined;
+}
 
 function isSame(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);

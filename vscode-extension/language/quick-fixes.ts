@@ -25,7 +25,7 @@ type Decision = { fix: Fix; does: string } | { none: string };
 export const QUICK_FIXES: Record<DiagnosticCode, Decision> = {
   'yaml-syntax': {
     fix: mendYaml,
-    does: 'a field that is there twice is taken out, tabs become spaces, a value is put in quotes or its quote closed',
+    does: 'a field that is there twice is taken out, tabs become spaces, commas are put between fields, a value in quotes, or its quote closed',
   },
   'yaml-aliases': { none: 'which of so many aliases to write out is a matter of what they are for' },
   'yaml-warning': { fix: removeTag, does: 'the tag is taken out' },

@@ -104,6 +104,8 @@ const USUAL: Record<string, unknown> = {
   weight: 0.03,
   sizeGiB: 10,
   expires: '2099-12-31',
+  rules: [{ name: 'example', require: 'true' }],
+  expect: { unplaceable: true },
 };
 
 /** Texts to begin with, the first that has the form wanted. */

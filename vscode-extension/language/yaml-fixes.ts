@@ -2,10 +2,11 @@
 import { isMap, isScalar, type Node, type Pair, parseDocument, visit, type YAMLMap } from 'yaml';
 import { type Broken, type Fix, fix, withoutField } from './edits.ts';
 
-/** What is wrong with the form of a document: a field twice, tabs, a quote that is not closed, a text that needs quotes. */
+/** What is wrong with the form of a document: a field twice, tabs, a comma that is missing, a quote that is not closed, a text that needs quotes. */
 export const mendYaml: Fix = (broken) => [
   ...withoutRepeated(broken),
   ...withoutTabs(broken),
+  ...withCommas(broken),
   ...quoted(broken),
 ];
 
@@ -40,6 +41,22 @@ function withoutTabs(broken: Broken) {
   return edits.length === 0 ? [] : fix('Write tabs as two spaces each', broken, edits);
 }
 
+/** The line of `{…}` with the commas that are missing before its fields. */
+function withCommas(broken: Broken) {
+  const { part, file } = broken;
+  const start = lineAt(part.text, broken.offset);
+  const end = part.text.indexOf('\n', start) < 0 ? part.text.length : part.text.indexOf('\n', start);
+  const line = part.text.slice(start, end);
+  const newText = line.replace(/(?<=\{.*[^,{[:\s])\s+(?=[A-Za-z][\w.-]*:\s)/g, ', ');
+  if (newText === line) return [];
+  const after = part.text.slice(0, start) + newText + part.text.slice(end);
+  if (mistakesIn(after) >= mistakesIn(part.text)) return [];
+  return fix('Put commas between the fields', broken, { range: file.rangeOf(part, [start, end]), newText });
+}
+
+/** What needs quotes: a text with a mark of YAML in it, or before it. What begins as a list or a mapping was meant as one. */
+const NEEDS_QUOTES = /^(?![[{])(?=["'&*!%@`]|.*(?:: |:$| #))/;
+
 /** The value of the line in quotes, or with the quote that it lacks, where the document has fewer mistakes then. */
 function quoted(broken: Broken) {
   const { part, file } = broken;
@@ -50,7 +67,7 @@ function quoted(broken: Broken) {
     const end = part.text.indexOf('\n', start) < 0 ? part.text.length : part.text.indexOf('\n', start);
     const [, head, value] =
       /^(\s*(?:- +)?[\w.$-]+: +|\s*- +)(\S.*?)\s*$/.exec(part.text.slice(start, end)) ?? [];
-    if (head === undefined || value === undefined) return [];
+    if (head === undefined || value === undefined || !NEEDS_QUOTES.test(value)) return [];
     const from = start + head.length;
     const quote = value[0]!;
     const isOpen = /^["']$/.test(quote) && !value.slice(1).includes(quote);
