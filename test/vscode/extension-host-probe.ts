@@ -35,7 +35,7 @@ async function until(what: string, so: () => boolean): Promise<void> {
   }
 }
 
-/** Uses the tools as a language model would, where there is a broker; whoever sits at the window answers what is asked. */
+/** Uses the tools as a language model would, where there is a broker. With a probe the editor says yes to every question by itself. */
 async function useTools(): Promise<Probed['tools']> {
   if (process.env.LANDFALL_DATA_DIR === undefined) return undefined;
   const use = async (name: string, input: object): Promise<string> => {
@@ -44,12 +44,7 @@ async function useTools(): Promise<Probed['tools']> {
   };
   const names = lm.tools.map(({ name }) => name).filter((name) => name.startsWith('landfall_'));
   const list = await use('landfall_listInstances', {});
-  const stop = { verb: 'stop', name: 'web' };
-  const refused = await use('landfall_changePower', stop).then(
-    () => 'it was done',
-    (error: Error) => error.message,
-  );
-  return { names, list, refused, changed: await use('landfall_changePower', stop) };
+  return { names, list, changed: await use('landfall_changePower', { verb: 'stop', name: 'web' }) };
 }
 
 /** Called by the editor. */

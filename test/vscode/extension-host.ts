@@ -38,8 +38,6 @@ export interface Probed {
   tools?: {
     names: string[];
     list: string;
-    /** The error of a change that the person said no to. */
-    refused: string;
     changed: string;
   };
 }
@@ -57,13 +55,10 @@ spec:
 `;
 
 /**
- * Starts a VS Code of its own and looks once; `dataFolder` is a local broker's, whose tools are used, and `person` answers what is
- * asked then. Throws with what the host said when the probe fails there.
+ * Starts a VS Code of its own and looks once; `dataFolder` is a local broker's, whose tools are then used. Throws with what the host
+ * said when the probe fails there.
  */
-export async function probeExtensionHost(
-  dataFolder?: string,
-  person?: (editor: Editor) => Promise<void>,
-): Promise<Probed> {
+export async function probeExtensionHost(dataFolder?: string): Promise<Probed> {
   const folder = mkdtempSync(join(tmpdir(), 'landfall-probe-'));
   let editor: Editor | undefined;
   try {
@@ -87,7 +82,7 @@ export async function probeExtensionHost(
       }),
       probe: { module, said: (line) => said.push(line), ended },
     });
-    const [code] = await Promise.all([end, person?.(editor)]);
+    const code = await end;
     if (code !== 0) throw new Error(`The probe ended with ${code}:\n${said.join('\n')}`);
     return JSON.parse(readFileSync(join(editor.folder, 'probed.json'), 'utf8')) as Probed;
   } finally {

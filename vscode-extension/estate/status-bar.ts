@@ -123,6 +123,6 @@ export class StatusBar implements Disposable {
 }
 
 function money(amount: number, currency: string): string {
-  const number = amount.toFixed(2);
+  const number = amount.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   return currency === 'USD' ? `$${number}` : `${number} ${currency}`;
 }
