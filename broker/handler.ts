@@ -33,6 +33,8 @@ export interface Call<Id extends OperationId> {
   /** Who asks, for the store. */
   requester: Requester;
   requestId: string;
+  /** Throws `unauthenticated` once the token was revoked or has expired: what goes on for long asks again. */
+  authenticateAgain(): Promise<void>;
   /** Ends when the caller has gone or the broker stops. */
   signal: AbortSignal;
   log: Logger;

@@ -146,6 +146,9 @@ async function serve(
       requestId: request.id,
     },
     requestId: request.id,
+    async authenticateAgain() {
+      await broker.authenticator.authenticate(request.headers.authorization);
+    },
     get signal() {
       return goneSignal(request, reply, broker.closing);
     },

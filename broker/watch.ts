@@ -10,6 +10,7 @@ import {
 } from '@landfall/store';
 import { PageError, parseFilter } from '@landfall/store/pages.ts';
 import type { BrokerParts } from './broker.ts';
+import type { Call } from './handler.ts';
 import type { Principal } from './principal.ts';
 import { Problem } from './problems.ts';
 
@@ -76,7 +77,7 @@ export async function watchStart({ db }: BrokerParts, lastEventId: string | unde
 }
 
 /**
- * Writes events as they become readable until the caller goes or the broker stops. Every ten seconds a bookmark says up to
+ * Writes events as they become readable until the caller goes, its token does, or the broker stops. Every ten seconds a bookmark says up to
  * where the log was read, so that a quiet watch can resume from there.
  */
 export async function streamEvents(
@@ -84,7 +85,7 @@ export async function streamEvents(
   scope: EventScope,
   start: Revision,
   response: ServerResponse,
-  signal: AbortSignal,
+  { authenticateAgain, signal }: Pick<Call<'watchEvents'>, 'authenticateAgain' | 'signal'>,
 ): Promise<void> {
   const { db, feed, log } = broker;
   let place = start;
@@ -97,6 +98,7 @@ export async function streamEvents(
   while (!signal.aborted) {
     const next = feed.next(signal);
     try {
+      await authenticateAgain();
       // Before the read: what the read then does not show is not there up to this place.
       const settled = await currentRevision(db);
       const events = await readEventsAfter(db, scope, place, batch);
@@ -115,6 +117,8 @@ export async function streamEvents(
         bookmarked = Date.now();
       }
     } catch (error) {
+      // The caller comes again, and is told why it may not.
+      if (error instanceof Problem && error.code === 'unauthenticated') return;
       // The place is kept, so nothing is missed once the database is back.
       if (!away) log.warn({ err: error }, 'a watch waits for the database');
       away = true;

@@ -24,13 +24,13 @@ export const eventHandlers = {
     return { status: 200, body: { items, ...more } };
   },
 
-  async watchEvents({ principal, query, lastEventId, signal }, broker) {
+  async watchEvents({ principal, query, lastEventId, authenticateAgain, signal }, broker) {
     const scope = eventScope(principal, query.filter, ['project', 'resource', 'type']);
     const start = await watchStart(broker, lastEventId);
     return {
       status: 200,
       contentType: 'text/event-stream',
-      stream: (response) => streamEvents(broker, scope, start, response, signal),
+      stream: (response) => streamEvents(broker, scope, start, response, { authenticateAgain, signal }),
     };
   },
 } satisfies Partial<Handlers>;
