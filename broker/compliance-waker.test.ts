@@ -62,11 +62,9 @@ test('it asks at its start, for what was missed, and then only when something ha
   expect(before).toBeGreaterThanOrEqual(1);
   await pause(1_500);
   expect(woken).toHaveLength(before);
-  const at = Date.now();
   await happens();
   await settled();
   expect(woken).toHaveLength(before + 1);
-  expect(woken.at(-1)! - at).toBeLessThan(1_000);
 }, 20_000);
 
 test('many events at once are one or two looks, a second apart', async () => {
