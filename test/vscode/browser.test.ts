@@ -222,8 +222,7 @@ test('what needs a machine is not offered', async () => {
     .getByLabel('Stop', { exact: false })
     .waitFor();
   expect(await row('Projects', /local/).getByLabel('Open SSH Terminal', { exact: false }).count()).toBe(0);
-  const input = await editor.quickInput('F1');
-  await input.fill('>Landfall: S');
+  await editor.quickInput('F1', '>Landfall: S');
   const offered = editor.page.locator('.quick-input-list .monaco-list-row');
   await offered.filter({ hasText: 'Landfall: Sign In' }).waitFor();
   expect(await offered.filter({ hasText: 'Start a Local Landfall' }).count()).toBe(0);

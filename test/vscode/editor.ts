@@ -116,51 +116,53 @@ export class Editor {
     }
   }
 
-  /**
-   * The input that a key opens. The key is pressed again while nothing opens: one that comes as a panel's frame gives up the
-   * focus, or as a file is just being shown, goes nowhere.
-   */
-  async quickInput(key: string): Promise<Locator> {
+  /** The input that a key opens, with this in it. It closes as soon as something else takes the focus, so do it within `insisting`. */
+  async #typed(key: string, text: string): Promise<Locator> {
     const input = this.page.locator('.quick-input-widget input.input');
-    const until = Date.now() + 30_000;
-    for (;;) {
-      await this.page.keyboard.press(key);
-      try {
-        await input.waitFor({ state: 'visible', timeout: 3_000 });
-        return input;
-      } catch (error) {
-        if (Date.now() > until) throw error;
-      }
-    }
+    if (!(await input.isVisible())) await this.page.keyboard.press(key);
+    await input.fill(text, { timeout: shortly });
+    return input;
+  }
+
+  /** The input that a key opens, with this in it. */
+  quickInput(key: string, text: string): Promise<Locator> {
+    return insisting(() => this.#typed(key, text));
   }
 
   /** Runs a command of the palette by its title. */
   async command(title: string): Promise<void> {
-    const input = await this.quickInput('F1');
-    await input.fill(`>${title}`);
-    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first().waitFor();
+    await insisting(async () => {
+      await this.#typed('F1', `>${title}`);
+      await this.page
+        .locator('.quick-input-list .monaco-list-row', { hasText: title })
+        .first()
+        .waitFor({ timeout: shortly });
+    });
     await this.page.keyboard.press('Enter');
   }
 
   /** Opens a file of the folder and waits until it can be typed into. */
-  async openFile(name: string): Promise<void> {
-    const input = await this.quickInput('Control+P');
-    await input.fill(name);
-    await this.page
-      .locator('.quick-input-list .monaco-list-row', { hasText: name.split('/').at(-1)! })
-      .first()
-      .click();
-    await this.page
-      .locator(`.tab.active[data-resource-name="${name.split('/').at(-1)}"]`)
-      .waitFor({ state: 'attached' });
-    // Not by a click: beside another editor the middle of this one may be under its minimap.
-    await this.page.locator('.editor-group-container.active .monaco-editor.focused').waitFor();
+  async openFile(path: string): Promise<void> {
+    const name = path.split('/').at(-1)!;
+    await insisting(async () => {
+      await this.#typed('Control+P', path);
+      await this.page
+        .locator('.quick-input-list .monaco-list-row', { hasText: name })
+        .first()
+        .click({ timeout: shortly });
+      await this.page
+        .locator(`.tab.active[data-resource-name="${name}"]`)
+        .waitFor({ state: 'attached', timeout: shortly });
+      // Not by a click: beside another editor the middle of this one may be under its minimap.
+      await this.page
+        .locator('.editor-group-container.active .monaco-editor.focused')
+        .waitFor({ timeout: shortly });
+    });
   }
 
   /** The text cursor to a line and column, both from 1. */
   async goTo(line: number, column: number): Promise<void> {
-    const input = await this.quickInput('Control+G');
-    await input.fill(`:${line}:${column}`);
+    const input = await this.quickInput('Control+G', `:${line}:${column}`);
     await this.page.keyboard.press('Enter');
     await input.waitFor({ state: 'hidden' });
   }
@@ -183,5 +185,22 @@ export class Editor {
   async close(): Promise<void> {
     await this.#browser.close();
     await this.#machine.close();
+  }
+}
+
+const shortly = 5_000;
+
+/**
+ * Does it, and again while it fails, for half a minute. A page keeps no order between keys and focus: what a link opened a moment ago
+ * takes the focus when it has been drawn, and closes the palette that a key has opened since.
+ */
+async function insisting<T>(action: () => Promise<T>): Promise<T> {
+  const until = Date.now() + 30_000;
+  for (;;) {
+    try {
+      return await action();
+    } catch (error) {
+      if (Date.now() > until) throw error;
+    }
   }
 }

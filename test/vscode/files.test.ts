@@ -205,7 +205,24 @@ test('policy tests stand in the Test Explorer, and a failing one says what was e
   await editor.command('Test: Run All Tests');
   await editor.page.locator('.test-explorer', { hasText: '1/2' }).first().waitFor();
   await editor.screenshot('test-explorer');
+  // What was expected beside what came. (What stands at the line itself is drawn by a style and has no text: see the picture.)
+  await editor.openFile('policies/no-gcp.yaml');
+  await editor.page.locator('.test-output-peek-tree .monaco-list-row', { hasText: 'lands on gcp' }).click();
+  await editor.page.locator('.part.panel .monaco-diff-editor').waitFor();
+  await editor.screenshot('test-failure');
 }, 120_000);
+
+test('tests run again when their file is saved, while the continuous run is on', async () => {
+  await editor.command('Test: Start Continuous Run');
+  await editor.openFile('policies/no-gcp.yaml');
+  await editor.goTo(14, 1);
+  await line(/expect:\s\{placed:\s\{provider:\sgcp/).waitFor();
+  await editor.page.keyboard.press('End');
+  await editor.page.keyboard.press('Shift+Home');
+  await editor.page.keyboard.type('expect: {placed: {provider: [aws, azure]}}');
+  await editor.page.keyboard.press('Control+S');
+  await editor.page.locator('.test-explorer', { hasText: '2/2' }).first().waitFor();
+}, 60_000);
 
 /** A line of the text editor; the editor writes blanks as no-break spaces. */
 function line(text: RegExp): Locator {

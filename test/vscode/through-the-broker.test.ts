@@ -1,7 +1,7 @@
 /** Files in a real VS Code with a real broker connected: what its names, its what-if and its dry runs say of them. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Locator } from 'playwright-core';
 import { WorkedBroker } from '../worked-broker.ts';
 import { Editor } from './editor.ts';
@@ -28,6 +28,10 @@ spec:
   rules:
     - name: no-two
       deny: offer.provider == "onprem" && request.vcpus > 1
+tests:
+  - name: lands in a cloud
+    request: {vcpus: 2, memoryGiB: 4.0}
+    expect: {placed: {provider: [aws, azure, gcp]}}
 `;
 
 let broker: WorkedBroker;
@@ -151,6 +155,27 @@ test('a rule that no file of the workspace has opens as the broker keeps it, at 
   await editor.screenshot('broker-stored-rule');
   await closeBeside();
   await broker.api.call('DELETE', '/v1/policies/large', { headers: { 'if-match': '*' } });
+}, 120_000);
+
+test('each lens is turned off by its setting, and comes back', async () => {
+  const settings = join(editor.folder, '.vscode/settings.json');
+  mkdirSync(dirname(settings));
+  for (const [name, file, text] of [
+    ['actions', 'shop.yaml', 'apply'],
+    ['resource', 'shop.yaml', /at local: \$0/],
+    ['rule', 'small.yaml', 'rejects'],
+    ['policy', 'small.yaml', 'run 1 test'],
+    ['whatIf', 'small.yaml', 'what-if'],
+  ] as const) {
+    await editor.openFile(file);
+    await lens(text).waitFor();
+    writeFileSync(settings, JSON.stringify({ [`landfall.lenses.${name}`]: false }));
+    await lens(text).waitFor({ state: 'detached' });
+    // The others stay.
+    await editor.page.locator('.codelens-decoration a').first().waitFor();
+    writeFileSync(settings, '{}');
+    await lens(text).waitFor();
+  }
 }, 120_000);
 
 test('the plan of a file says what would be made, where, and what it costs', async () => {

@@ -116,7 +116,7 @@ test('an adopted machine’s deletion says that what existed before goes', async
   const machine = { state: 'Running', site: 'aws-1', externalReference: 'i-0abc' } as const;
   await broker.report(asked, { ...machine, adopted: true });
   expect(deletionQuestion(await read(asked)).detail).toMatch(
-    /^It was adopted: the machine i-0abc at aws-1 itself goes, with its disk\./,
+    /^It was adopted: i-0abc at site\/aws-1 itself is deleted, with its disk\./,
   );
 });
 

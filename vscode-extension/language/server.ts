@@ -3,6 +3,7 @@ import {
   CodeActionKind,
   CodeLensRefreshRequest,
   type Connection,
+  DidChangeConfigurationNotification,
   type ServerCapabilities,
   TextDocumentSyncKind,
   TextDocuments,
@@ -69,6 +70,7 @@ export function serve(connection: Connection): void {
   );
   let canRefreshLenses = false;
   let canConfigure = false;
+  let tellsOfChanges = false;
   const refreshLenses = (): void => {
     if (!canRefreshLenses) return;
     connection
@@ -108,6 +110,7 @@ export function serve(connection: Connection): void {
   connection.onInitialize(({ workspaceFolders, capabilities: { workspace: client } }) => {
     canRefreshLenses = client?.codeLens?.refreshSupport === true;
     canConfigure = client?.configuration === true;
+    tellsOfChanges = client?.didChangeConfiguration?.dynamicRegistration === true;
     workspace.setFolders((workspaceFolders ?? []).map(({ uri }) => uri));
     return { capabilities, serverInfo: { name: 'Landfall' } };
   });
@@ -131,7 +134,11 @@ export function serve(connection: Connection): void {
     for (const file of workspace.open()) answers.look(file, lenses.wanted);
     refreshLenses();
   });
-  connection.onInitialized(() => configure());
+  connection.onInitialized(async () => {
+    // A client tells of changed settings only when it is asked to.
+    if (tellsOfChanges) await connection.client.register(DidChangeConfigurationNotification.type);
+    await configure();
+  });
   connection.onDidChangeConfiguration(() => configure());
 
   connection.onCompletion(async (params) => {

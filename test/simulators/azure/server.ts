@@ -50,6 +50,8 @@ export async function startServer(
   port: number,
 ): Promise<{ port: number; close(): Promise<void> }> {
   const server = createServer((request, response) => void serve(parts, request, response));
+  // Never: a client that uses a connection again at the moment it is closed would see a lost answer.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', resolve);

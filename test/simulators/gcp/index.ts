@@ -149,6 +149,8 @@ export async function startGcpSimulator(
       response.destroy(error instanceof Error ? error : undefined);
     });
   });
+  // Never: a client that uses a connection again at the moment it is closed would see a lost answer.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port ?? 0, '127.0.0.1', resolve);
