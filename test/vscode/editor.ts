@@ -136,9 +136,8 @@ export class Editor {
       await this.page
         .locator('.quick-input-list .monaco-list-row', { hasText: title })
         .first()
-        .waitFor({ timeout: shortly });
+        .click({ timeout: shortly });
     });
-    await this.page.keyboard.press('Enter');
   }
 
   /** Opens a file of the folder and waits until it can be typed into. */
