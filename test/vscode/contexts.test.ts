@@ -177,7 +177,7 @@ test('the walkthrough leads from nothing to a machine: each of its buttons does 
   const press = (button: string): Promise<void> =>
     editor.page.locator('.gettingStartedContainer').getByRole('button', { name: button }).click();
   const lines = editor.page.locator('.editor-instance .view-lines');
-  await step('Start a Landfall on this machine');
+  await step('Start a Landfall where your files are');
   await editor.screenshot('walkthrough');
   await press('Start a Local Landfall');
   // This folder is no checkout of Landfall.

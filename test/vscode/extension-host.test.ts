@@ -54,8 +54,10 @@ test('every command that it registers is one of the manifest’s, but for those 
     (command) => !named.has(command) && !ofViews.some((view) => command.startsWith(view)),
   );
   expect(others.sort()).toEqual([
+    'landfall.explainChange',
     'landfall.explainDecision',
     'landfall.openLine',
+    'landfall.openRule',
     'landfall.ruleRejections',
     'landfall.runPolicyTests',
   ]);
