@@ -34,7 +34,7 @@ afterAll(async () => {
 });
 
 test('the packed extension is small, and has what the server reads beside it', () => {
-  expect(statSync(join(packed, 'dist/landfall.vsix')).size).toBeLessThan(1.5 * 1024 * 1024);
+  expect(statSync(join(packed, 'dist/landfall.vsix')).size).toBeLessThan(1_500_000);
   expect(existsSync(join(packed, 'dist/snapshot/catalogue.json.gz'))).toBe(true);
 });
 
