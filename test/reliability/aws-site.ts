@@ -21,7 +21,7 @@ export interface AwsSite extends SiteUnderTest {
  * How long what was made may be invisible; short, because the tests wait it out. Long enough for the four looks that lag
  * hides things from (`lag` counts looks) on a machine where one takes a second.
  */
-export const graceMs = 5_000;
+export const graceMs = 7_000;
 
 /** Quick polls and a short grace period, so that tests do not wait minutes; one place for every process of a test. */
 export function awsAdapter(endpoint: string) {
