@@ -13,7 +13,7 @@ const entry = '/node_modules/code-server/out/node/entry.js';
 const port = 8443;
 
 export class EditorOverSsh implements EditorMachine {
-  readonly folder = '/root/editor';
+  readonly folder = '/srv/editor';
   readonly seen: string;
   readonly remote: RemoteMachine;
   /** As it was started, for a machine that restarts. */

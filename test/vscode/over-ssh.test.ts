@@ -128,7 +128,7 @@ test('an explanation’s links open files of the remote machine', async () => {
 test('a context of the command line there is taken over: its broker is at a loopback that the window cannot reach', async () => {
   const url = `http://127.0.0.1:${port}`;
   writeFileSync(join(host.seen, 'token'), broker.api.adminToken);
-  expect(await host.remote.run(`cd editor && landfall login ${url} <token && rm token`)).toMatch(
+  expect(await host.remote.run(`cd ${host.folder} && landfall login ${url} <token && rm token`)).toMatch(
     /context "local" is current/,
   );
   await editor.page.locator('.activitybar [aria-label="Landfall"]').first().click();
@@ -144,7 +144,7 @@ test('a context of the command line there is taken over: its broker is at a loop
 }, 120_000);
 
 test('a machine that the command line made there stands in the tree, and is stopped from it', async () => {
-  await host.remote.run('landfall apply --no-default-key -f editor/work/web.yaml');
+  await host.remote.run(`landfall apply --no-default-key -f ${join(host.folder, 'work', 'web.yaml')}`);
   await row('Projects', /web\s*Pending/).waitFor();
   const { id, name } = (await broker.api.call('GET', '/v1/projects/default/instances')).body.items[0];
   const [operation] = (await broker.api.call('GET', '/v1/operations')).body.items;
@@ -193,8 +193,15 @@ test('the page of the web console opens where the window is', async () => {
 
 test('a local Landfall is started, and an SSH terminal opened, in terminals of the remote machine, with its keys and network', async () => {
   const terminal = editor.page.locator('.terminal-wrapper.active .xterm-rows');
+  // The folder is a checkout of Landfall there: it has its program.
+  await host.remote.run(
+    `cd ${join(host.folder, 'work')} && mkdir -p cli/bin && ln -s "$(command -v landfall)" cli/bin/landfall.mjs`,
+  );
   await editor.command('Landfall: Start a Local Landfall');
-  await terminal.getByText('root@remote:~/editor/work# npm run up').first().waitFor();
+  await terminal
+    .getByText(`root@remote:${join(host.folder, 'work')}# npm run up`)
+    .first()
+    .waitFor();
   const ssh = { host: '127.0.0.1', port: 22, user: 'root' };
   await broker.report(made, { state: 'Running', ssh });
   await row('Projects', /web/).hover();
@@ -262,7 +269,7 @@ test('a window on another machine does not give what answers at the same address
   // Only now: until then an extension host of the machine that the token is of was asking.
   door = new Door(await host.remote.listen(port), { server: stranger });
   await editor.page.reload();
-  await toast('wants a token').waitFor();
+  await toast('it does not take the token').waitFor();
   await editor.screenshot('over-ssh-another-machine');
   expect(tokens.length).toBeGreaterThan(0);
   expect(tokens.filter((each) => each !== undefined)).toEqual([]);

@@ -16,8 +16,9 @@ const repository = resolve(import.meta.dirname, '../..');
 /** Where it has the checkout and Node. */
 const checkout = '/opt/landfall';
 const node = '/opt/node/bin/node';
-/** `landfall` is in the user's own folder for programs. */
-const path = `/root/bin:/opt/node/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
+/** Where `landfall` is. */
+const programs = '/opt/bin';
+const path = `${programs}:/opt/node/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
 
 /** A way through SSH to a port of the machine's loopback. */
 export interface Tunnel {
@@ -56,8 +57,8 @@ export class RemoteMachine {
     const disk = join(folder, 'disk');
     const home = join(disk, 'root');
     mkdirSync(join(home, '.ssh'), { recursive: true, mode: 0o700 });
-    mkdirSync(join(home, 'bin'));
-    symlinkSync(`${checkout}/cli/bin/landfall.mjs`, join(home, 'bin/landfall'));
+    mkdirSync(join(disk, programs), { recursive: true });
+    symlinkSync(`${checkout}/cli/bin/landfall.mjs`, join(disk, programs, 'landfall'));
     mkdirSync(join(disk, 'keys'));
     const keygen = (file: string) =>
       runToEnd('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', file], folder);
