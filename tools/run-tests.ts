@@ -1,5 +1,5 @@
 /**
- * Runs the tests with jest: the unit tests of the workspaces in one run, the end-to-end suites in test/ file
+ * Runs the tests with jest: the unit tests of each workspace in one run, the end-to-end suites in test/ file
  * by file, each in a process of its own with a time limit.
  */
 import { spawn } from 'node:child_process';
@@ -131,7 +131,7 @@ function drivesBrowser(file: string): boolean {
   return file.startsWith('test/vscode/');
 }
 
-/** Some files one after the other: the unit tests in one run of jest, the end-to-end suites in one each. */
+/** Some files one after the other: the unit tests in one run of jest for each workspace, the end-to-end suites in one each. */
 async function runInTurn(
   files: readonly string[],
   selection: TestSelection,
@@ -142,14 +142,18 @@ async function runInTurn(
     const lines = run.report === undefined ? [] : failureLines(run.report);
     if (lines.length > 0) failures.push(`${suite}:`, ...lines);
   };
-  const unit = files.filter((file) => !file.startsWith('test/'));
-  if (unit.length > 0) {
-    say(`== unit tests: ${unit.length} files`);
-    const run = await jest(unit, ['--runInBand', ...selection.jestArgs], 1800);
-    noteFailures('unit', run);
-    if (run.report !== undefined)
-      rows.push(...countBySuite(run.report, (file) => `unit ${relative(root, file).split('/')[0]}`));
-    rows.push(...troubleRow('unit', run));
+  // A run for each workspace: one that hangs or dies takes no other's results with it.
+  const units = Map.groupBy(
+    files.filter((file) => !file.startsWith('test/')),
+    (file) => file.split('/')[0],
+  );
+  for (const [workspace, own] of units) {
+    const suite = `unit ${workspace}`;
+    say(`== ${suite}: ${own.length} files`);
+    const run = await jest(own, ['--runInBand', ...selection.jestArgs], 1800);
+    noteFailures(suite, run);
+    if (run.report !== undefined) rows.push(...countBySuite(run.report, () => suite));
+    rows.push(...troubleRow(suite, run));
   }
   for (const file of files.filter((each) => each.startsWith('test/'))) {
     say(`== ${file}`);

@@ -34,8 +34,6 @@ export interface StackOptions {
   progress?: Progress;
   /** Gives up starting; what was started is stopped again. */
   signal?: AbortSignal;
-  /** Limit for broker, worker and agent to become ready; 60 s by default. */
-  readyLimitMs?: number;
   /** Whether a host that does not register fails the start, as tests want it. Default: true. */
   hostRequired?: boolean;
 }

@@ -34,6 +34,12 @@ import { findTemporal } from './temporal-binary.ts';
 /** The worker's task queue; workflows/steps.ts calls it mainQueue. */
 const workerQueue = 'landfall';
 
+/**
+ * A part may take this long to become ready, in milliseconds. Of a part that ends again and again it is said at once; this is for a machine
+ * with too much to do, where 60 s were too few once.
+ */
+const readyLimitMs = 180_000;
+
 /** One stack from its first process to its last. */
 export class Starting {
   readonly #options: StackOptions;
@@ -171,7 +177,7 @@ export class Starting {
         await clearStaleLock(cluster);
         return postgresLaunch(cluster, this.#ports.postgres);
       });
-      await this.#ready('postgres', 60_000);
+      await this.#ready('postgres');
     });
   }
 
@@ -193,7 +199,7 @@ export class Starting {
       await this.#launch('temporal', () =>
         temporalLaunch(this.#temporal, this.#options.dataDir, this.#ports.temporal),
       );
-      await this.#ready('temporal', 60_000);
+      await this.#ready('temporal');
     });
   }
 
@@ -201,9 +207,9 @@ export class Starting {
     if (!this.#wanted.has(part)) return;
     await this.#step(title, async () => {
       await this.#launch(part, () => this.#program(part));
-      if (part !== 'agent') return this.#ready(part, this.#options.readyLimitMs ?? 60_000);
+      if (part !== 'agent') return this.#ready(part);
       this.#agentStarted = Date.now();
-      const ready = this.#ready(part, this.#options.readyLimitMs ?? 60_000);
+      const ready = this.#ready(part);
       if (this.#options.hostRequired ?? true) return ready;
       // Told in the summary: everything else is of use without the host.
       await ready.catch((error: Error) => {
@@ -256,7 +262,7 @@ export class Starting {
     }
   }
 
-  async #ready(part: Part, limitMs = 60_000): Promise<void> {
+  async #ready(part: Part, limitMs = readyLimitMs): Promise<void> {
     const supervised = this.#supervised.get(part);
     const before = supervised?.unexpectedExits ?? 0;
     const manual = () => supervised?.restartMode === 'manual';

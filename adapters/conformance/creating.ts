@@ -245,7 +245,12 @@ export function createRules(subjectNow: () => Subject, limits: Limits): void {
           (present) => ({ present }),
           (error: unknown) => ({ error }),
         );
-      await sleep(700);
+      // In the middle of it: the machine is there, and much is still to be asked.
+      let over = false;
+      void call.then(() => {
+        over = true;
+      });
+      while (!over && (await machinesOf(subject, resource)).length === 0) await sleep(20);
       cancel.abort(new Error('cancelled by the suite'));
       const asked = Date.now();
       const ended = await call;

@@ -1,8 +1,4 @@
 import { resized, simulatedGcp } from '../../test/simulators/gcp/subject.ts';
 import { conformanceSuite } from '../conformance/suite.ts';
 
-conformanceSuite('simulated Google Cloud', () => simulatedGcp(), {
-  testMs: 60_000,
-  cancelMs: 1000,
-  resize: resized,
-});
+conformanceSuite('simulated Google Cloud', () => simulatedGcp(), { resize: resized });

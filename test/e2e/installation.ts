@@ -99,7 +99,6 @@ export class Installation {
   async up(): Promise<void> {
     this.#stack = await startStack({
       ports: { postgres: 0, temporal: 0, broker: 0 },
-      readyLimitMs: 180_000,
       ...this.#options,
       dataDir: this.dataDir,
     });
