@@ -38,7 +38,8 @@ export async function openStore(options: {
   const pool = new pg.Pool({
     connectionString: options.databaseUrl,
     max: options.poolSize ?? 10,
-    connectionTimeoutMillis: 5_000,
+    // A machine with too much to do takes seconds for sixty new connections at once; a server that is away refuses them at once.
+    connectionTimeoutMillis: 15_000,
     keepAlive: true,
   });
   // Without a listener an idle connection's error (the server was killed) would end the process.

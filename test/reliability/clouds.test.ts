@@ -219,7 +219,7 @@ describe.each(['azure', 'gcp'])('on %s', (provider) => {
     const [orphan] = await plant(1);
     await estate.sweep();
     await pause(orphanGraceMs + 100);
-    set({ kind: 'brokenList', times: 20 });
+    set({ kind: 'brokenList', times: 10_000 });
     const audit = await estate.audit();
     expect(audit.missing).toEqual([]);
     expect(audit.sites.find((one) => one.site === provider)).toMatchObject({ complete: false });

@@ -22,15 +22,18 @@ spec:
 `;
 
 beforeAll(async () => {
-  installation = await Installation.start();
-  await installation.succeed(['apply', '-f', installation.file('own.yaml', manifest), '--wait']);
+  installation = Installation.prepare();
   // The command line on the path of a login shell, which is where the editor's server takes its own from.
   const bin = join(installation.folder, 'bin');
   mkdirSync(bin);
   symlinkSync(join(repository, 'cli/bin/landfall.mjs'), join(bin, 'landfall'));
   writeFileSync(join(installation.home, '.profile'), `PATH="${bin}:$PATH"\n`);
   editor = await Editor.open({
-    files: { 'notes.yaml': 'a: 1\n' },
+    // What the extension and npm see of the checkout: its program, and `npm run up`.
+    files: {
+      'cli/bin/landfall.mjs': `import ${JSON.stringify(join(repository, 'cli/bin/landfall.mjs'))};\n`,
+      'package.json': JSON.stringify({ scripts: { up: `npm --prefix ${repository} run up` } }),
+    },
     // Terminals drawn as text, not as a picture.
     settings: { 'terminal.integrated.gpuAcceleration': 'off' },
     env: installation.environment({ SHELL: '/bin/sh', TERM: 'xterm-256color' }),
@@ -84,8 +87,19 @@ const inGuest = async (command: string): Promise<string> =>
   (await installation.succeed(['ssh', 'own', '--', command])).trim();
 const bootId = 'cat /proc/sys/kernel/random/boot_id';
 
-test('a machine that the command line made stands in the tree, stopped', async () => {
+test('where nothing runs, the button of the empty tree starts a Landfall in the checkout, which is found as soon as it is up', async () => {
   await editor.page.locator('.activitybar [aria-label="Landfall"]').first().click();
+  await editor.page.getByText('Start One Here').first().click();
+  await terminal()
+    .getByText(/Landfall\sis\sup\safter/)
+    .first()
+    .waitFor({ timeout: 400_000 });
+  await row('Sites', /^local\s*Ready/).waitFor({ timeout: 60_000 });
+  await editor.screenshot('first-start');
+}, 500_000);
+
+test('a machine that the command line made stands in the tree, stopped', async () => {
+  await installation.succeed(['apply', '-f', installation.file('own.yaml', manifest), '--wait']);
   await own().waitFor();
   expect(await own().textContent()).toMatch(/own\s*Stopped/);
 }, 120_000);
