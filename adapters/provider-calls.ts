@@ -30,7 +30,7 @@ export class CallRecord {
 
   /** A call is sent; answers what is to be told of its end. */
   begin(name: string): (outcome: CallOutcome) => void {
-    const call = { name: name.slice(0, longestName), from: performance.now() };
+    const call = { name: name.slice(0, longestName).replaceAll(/[^\w.:/ -]/g, '_'), from: performance.now() };
     this.#underWay.add(call);
     return (outcome) => {
       this.#underWay.delete(call);

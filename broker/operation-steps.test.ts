@@ -121,6 +121,8 @@ test.each([
   ['/step', { step: 'hope' }],
   ['/failed', { failed: 'a sentence, with a token' }],
   ['/calls/0', { calls: [call('x', { body: 'secret' })] }],
+  ['/calls/0/call', { calls: [call('a call\u0000')] }],
+  ['/calls/0/code', { calls: [call('x', { code: 'a sentence, with a token' })] }],
   ['/calls/0/status', { calls: [call('x', { status: 7 })] }],
   ['/calls', { calls: Array.from({ length: 201 }, () => call('x')) }],
 ])('a record that is wrong at %s is refused there', async (pointer, wrong) => {
