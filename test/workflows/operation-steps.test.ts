@@ -1,5 +1,6 @@
 import { deleteInstance, newId } from '@landfall/store';
 import { listSteps } from '@landfall/store/operation-steps.ts';
+import { sql } from 'kysely';
 import { type CloudSite, gcpSite } from '../reliability/cloud-site.ts';
 import { type Estate, startEstate } from '../reliability/estate-with.ts';
 
@@ -41,6 +42,18 @@ test('an operation’s timeline has a throttled try, its retry and every call of
   const times = [first!.startedAt, refused.startedAt, second!.startedAt, second!.calls.at(-1)!.startedAt];
   expect(times.toSorted()).toEqual(times);
   expect(JSON.stringify([first, second])).not.toMatch(/kept-nowhere|simulated|bearer|[?]/i);
+}, 120_000);
+
+test('a step whose calls cannot be kept is done all the same', async () => {
+  const rename = (from: string, to: string) =>
+    sql`alter table ${sql.table(from)} rename to ${sql.table(to)}`.execute(estate.db);
+  await rename('operation_steps', 'steps_away');
+  try {
+    const { operation } = await estate.request(site, 'unkept', { sshKeys: [] });
+    expect(await estate.ended(operation, 60_000)).toMatchObject({ state: 'Succeeded' });
+  } finally {
+    await rename('steps_away', 'operation_steps');
+  }
 }, 120_000);
 
 test('what was made and refused is removed again as a compensation, a deletion is none', async () => {
