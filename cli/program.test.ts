@@ -322,7 +322,7 @@ test('describe operation shows its steps, and all of them as JSON', async () => 
     },
   ];
   const shown = await home.run(`describe operation ${id}`);
-  expect(shown.out).toMatch(/Steps\n.*AFTER +STEP +PROVIDER\n.*ensure after 1\.00s +aws, attempt 1/);
+  expect(shown.out).toMatch(/Steps\n.*AFTER +STEP +PROVIDER\n.*ensure, 1\.00s +aws, attempt 1/);
   const json = await home.run(`describe operation ${id} -o json`);
   expect(JSON.parse(json.out)).toMatchObject({ id, steps: broker.steps, stepsLeftOut: 0 });
 });

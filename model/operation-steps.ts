@@ -21,7 +21,7 @@ export function stepRows(steps: readonly Schemas['OperationStep'][]): StepRow[] 
       compensation ? ' (compensation)' : '',
       taken.try > 1 ? `, try ${taken.try}` : '',
       failed ? `: ${failed}` : '',
-      ` after ${duration(Date.parse(finishedAt) - begun)}`,
+      `, ${duration(Date.parse(finishedAt) - begun)}`,
     ];
     return [
       { at: begun, step: words.join(''), provider: `${site}, attempt ${attempt}` },

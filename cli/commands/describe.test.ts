@@ -74,13 +74,13 @@ test('describe operation has each step at a provider, and under it its calls wit
     'Steps',
     '2 older ones are left out',
     'AFTER | STEP | PROVIDER',
-    '+1.00s | ensure: Throttled after 1.00s | aws, attempt 1',
+    '+1.00s | ensure: Throttled, 1.00s | aws, attempt 1',
     '+1.00s | ec2:RunInstances 503 RequestLimitExceeded, 0.35s',
-    '+4.00s | ensure, try 2 after 36s | aws, attempt 1',
+    '+4.00s | ensure, try 2, 36s | aws, attempt 1',
     '+4.00s | ec2:RunInstances 200, 0.35s, retry 1',
     '+5.00s | ec2:DescribeInstances 200, 12s, 12 times over 34s',
     '+40s | and 3 more calls',
-    '+41s | remove (compensation) after 2.00s | aws, attempt 1',
+    '+41s | remove (compensation), 2.00s | aws, attempt 1',
     '',
   ]);
 });

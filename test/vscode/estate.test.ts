@@ -128,7 +128,7 @@ test('an operation opens its timeline, which goes on while it is looked at', asy
   await broker.report(web, { state: 'Running', message: 'web runs on' });
   for (const shown of [
     /web\sruns\son/,
-    /ensure,\stry\s2\safter\s0\.09s\s+local,\sattempt\s1/,
+    /ensure,\stry\s2,\s0\.09s\s+local,\sattempt\s1/,
     /virsh\sdefine\stimedOut,\s0\.04s/,
     /virsh\sdefine,\s0\.04s,\sretry\s1/,
   ])
