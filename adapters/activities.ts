@@ -1,4 +1,5 @@
-import { activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
+import type { Schemas } from '@landfall/model';
+import { activityInfo, cancellationSignal, heartbeat, log } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type {
   Adapter,
@@ -16,6 +17,7 @@ import type {
 } from './contract.ts';
 import type { DiscoveryPage, DiscoveryQuery } from './discovery.ts';
 import { ProviderError, type ProviderErrorCode } from './errors.ts';
+import { CallRecord } from './provider-calls.ts';
 import { Throttle } from './throttle.ts';
 
 /**
@@ -63,12 +65,14 @@ export interface InventoryPage {
 
 /**
  * The broker's store as an adapter's process reaches it: directly in the worker of a cloud site, over the broker's API
- * in an agent (`GET /v1/sites/{site}/wants/{resource}/{attempt}`, `POST …/inventory`, `POST …/offers`).
+ * in an agent (`GET /v1/sites/{site}/wants/{resource}/{attempt}`, `POST …/inventory`, `POST …/offers`, `POST …/steps`).
  */
 export interface SiteBackend {
   want(ref: WantRef): Promise<Want<Kind>>;
   writeInventory(page: InventoryPage): Promise<void>;
   writeOffers(page: { site: string; run: string; offers: SiteOffer[]; last: boolean }): Promise<void>;
+  /** Keeps what a step called, with the operations that it was taken for. */
+  writeStep(step: Schemas['StepRecord']): Promise<void>;
 }
 
 /** Retried by Temporal with back-off; every other code is a decision for the workflow. */
@@ -93,7 +97,11 @@ const pulseMs = 3_000;
  * Runs an adapter's call with a pulse of heartbeats for as long as it takes: one provider request may last longer than the
  * heartbeat timeout, and what the timeout is for is a process that died. The adapter's own details are sent again with each.
  */
-async function asFailure<T>(throttle: Throttle, call: (context: CallContext) => Promise<T>): Promise<T> {
+async function asFailure<T>(
+  throttle: Throttle,
+  call: (context: CallContext) => Promise<T>,
+  keep: <R>(work: () => Promise<R>) => Promise<R> = (work) => work(),
+): Promise<T> {
   let details: unknown = activityInfo().heartbeatDetails;
   const beat = (latest?: unknown) => {
     if (latest !== undefined) details = latest;
@@ -102,11 +110,33 @@ async function asFailure<T>(throttle: Throttle, call: (context: CallContext) => 
   const pulse = setInterval(() => beat(), pulseMs);
   try {
     const signal = cancellationSignal();
-    return await throttle.run(signal, () => call({ signal, heartbeat: beat, resumed: details }));
+    return await keep(() => throttle.run(signal, () => call({ signal, heartbeat: beat, resumed: details })));
   } catch (error) {
     throw toApplicationFailure(error);
   } finally {
     clearInterval(pulse);
+  }
+}
+
+/** One step of an operation: this resource's attempt is worked on. */
+type StepName = Pick<Schemas['StepRecord'], 'step' | 'resource' | 'attempt'>;
+
+/** Keeps what a step calls, once it has ended, however it did. */
+async function keepingStep<T>(backend: SiteBackend, step: StepName, work: () => Promise<T>): Promise<T> {
+  const calls = new CallRecord();
+  let failed: string | undefined;
+  try {
+    return await calls.during(work);
+  } catch (error) {
+    const otherwise = cancellationSignal().aborted ? 'Cancelled' : 'Failed';
+    failed = error instanceof ProviderError ? error.code : otherwise;
+    throw error;
+  } finally {
+    const record = { ...step, try: activityInfo().attempt, failed, ...calls.end() };
+    // The step is done, and its outcome counts: a timeline with a gap is no reason to take it again.
+    await backend.writeStep(record).catch((error: unknown) => {
+      log.warn('what a step called could not be kept', { ...step, error: String(error) });
+    });
   }
 }
 
@@ -115,18 +145,30 @@ const offersPerPage = 1000;
 export function adapterActivities(adapter: Adapter, backend: SiteBackend): AdapterActivities {
   const throttle = new Throttle();
   const called = <T>(call: (context: CallContext) => Promise<T>) => asFailure(throttle, call);
+  const stepped = <T>(
+    step: StepName['step'],
+    { resource, attempt }: { resource: string; attempt?: number },
+    call: (context: CallContext) => Promise<T>,
+  ) =>
+    attempt === undefined
+      ? called(call)
+      : asFailure(throttle, call, (work) => keepingStep(backend, { step, resource, attempt }, work));
   return {
     describeSite: () => called(() => adapter.describe()),
     ensureResource: (ref) =>
-      called(async (context) => {
+      stepped('ensure', ref, async (context) => {
         const want = await backend.want(ref);
         const isToAdopt = want.adopted !== undefined && !want.adopted.settled;
         return isToAdopt ? adapter.adopt(want, context) : adapter.ensure(want, context);
       }),
     observeResource: ({ target, want }) =>
-      called(async () => adapter.observe(target, want && (await backend.want(want)))),
-    removeResource: ({ target }) => called((context) => adapter.remove(target, context)),
-    releaseResource: ({ target }) => called((context) => adapter.release(target, context)),
+      stepped('observe', target.stamp, async () =>
+        adapter.observe(target, want && (await backend.want(want))),
+      ),
+    removeResource: ({ target }) =>
+      stepped('remove', target.stamp, (context) => adapter.remove(target, context)),
+    releaseResource: ({ target }) =>
+      stepped('release', target.stamp, (context) => adapter.release(target, context)),
     takeInventory: ({ site, broker, run }) =>
       called(async () => {
         let items = 0;

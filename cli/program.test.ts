@@ -311,6 +311,22 @@ describe('policy', () => {
   });
 });
 
+test('describe operation shows its steps, and all of them as JSON', async () => {
+  await upFirst();
+  const id = [...broker.operations.keys()].at(-1);
+  broker.steps = [
+    {
+      ...{ step: 'ensure', resource: 'i', attempt: 1, try: 1, site: 'aws', compensation: false },
+      ...{ startedAt: '2026-01-01T12:00:00Z', finishedAt: '2026-01-01T12:00:01Z', failed: null },
+      ...{ calls: [], callsLeftOut: 0 },
+    },
+  ];
+  const shown = await home.run(`describe operation ${id}`);
+  expect(shown.out).toMatch(/Steps\n.*AFTER +STEP +PROVIDER\n.*ensure, 1\.00s +aws, attempt 1/);
+  const json = await home.run(`describe operation ${id} -o json`);
+  expect(JSON.parse(json.out)).toMatchObject({ id, steps: broker.steps, stepsLeftOut: 0 });
+});
+
 test('operation wait ends when the operation does, and fails with it', async () => {
   await home.run(['apply', '-f', join(examples, 'first.yaml')]);
   const [id] = [...broker.operations.keys()];

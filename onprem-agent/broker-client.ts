@@ -73,6 +73,9 @@ export function brokerClient(options: {
     writeOffers: async ({ run, offers, last }: { run: string; offers: SiteOffer[]; last: boolean }) => {
       await call('POST', '/offers', { run, offers, last });
     },
+    writeStep: async (step) => {
+      await call('POST', '/steps', step);
+    },
   };
 }
 

@@ -15,6 +15,7 @@ import {
   writeInventory,
   writeSiteOffers,
 } from '@landfall/store';
+import { writeStep } from '@landfall/store/operation-steps.ts';
 
 /** The store as the adapter of a cloud site reaches it: directly, in the worker that holds the site's credentials. */
 export function storeBackend(db: Db, broker: string, host = ''): SiteBackend {
@@ -32,5 +33,6 @@ export function storeBackend(db: Db, broker: string, host = ''): SiteBackend {
       writeInventory(db, { ...page, host, items: page.items as InventoryItem[] }),
     writeOffers: (page: { site: string; run: string; offers: SiteOffer[]; last: boolean }) =>
       writeSiteOffers(db, { ...page, offers: page.offers.map((offer) => ({ ...offer })) }),
+    writeStep: (step) => writeStep(db, step),
   };
 }

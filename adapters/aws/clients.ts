@@ -1,5 +1,6 @@
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { ProviderError } from '../errors.ts';
+import { type CallOutcome, codeAmong, keepingCall, noAnswer } from '../provider-calls.ts';
 import type { AwsKey } from './credentials.ts';
 import { toProviderError } from './errors.ts';
 
@@ -80,21 +81,34 @@ export function openAccount(options: AwsAdapterOptions): Account {
         },
       });
       signAgainByTheirClock(client);
-      const { beforeCall } = options;
-      if (beforeCall) {
-        // The last step before the request is sent, after anything that could send it again.
-        client.middlewareStack.add(
-          (next) => async (args) => {
-            await beforeCall();
-            return next(args);
+      // After anything that could send it again, around what reads the answer.
+      client.middlewareStack.add(
+        (next, { commandName }) =>
+          async (args) => {
+            await options.beforeCall?.();
+            return keepingCall(
+              () => `ec2:${commandName?.replace(/Command$/, '')}`,
+              () => next(args),
+              { answer: outcomeOf, error: refusalOf },
+            );
           },
-          { step: 'deserialize', name: 'landfallBeforeCall' },
-        );
-      }
+        { step: 'deserialize', priority: 'high', name: 'landfallCall' },
+      );
       clients.set(region, client);
       return client;
     },
   };
+}
+
+const outcomeOf = ({ response }: { response: unknown }): CallOutcome => ({
+  status: (response as { statusCode: number }).statusCode,
+});
+
+/** EC2's code is the error's name. */
+function refusalOf(error: unknown): CallOutcome {
+  const { name, $metadata } = error as { name?: string; $metadata?: { httpStatusCode?: number } };
+  const status = $metadata?.httpStatusCode;
+  return status === undefined ? noAnswer(error) : { status, code: codeAmong(name) };
 }
 
 /** How AWS refuses a signature that is, by its clock, too old or too new. It did nothing then. */

@@ -6,10 +6,13 @@ import {
   createHttpHeaders,
   createPipelineRequest,
   type HttpClient,
+  type PipelineResponse,
   RestError,
 } from '@azure/core-rest-pipeline';
 import { DefaultAzureCredential, type TokenCredential } from '@azure/identity';
 import { ProviderError } from '../errors.ts';
+import { type CallOutcome, codeInBody, keepingCall, noAnswer } from '../provider-calls.ts';
+import { callName } from './call-name.ts';
 import { toProviderError } from './errors.ts';
 
 export interface AzureAdapterOptions {
@@ -132,7 +135,18 @@ function httpClient(
   simulator: URL | undefined,
   beforeCall: AzureAdapterOptions['beforeCall'],
 ): HttpClient {
-  const inner = createDefaultHttpClient();
+  const client = createDefaultHttpClient();
+  const inner: HttpClient = {
+    sendRequest: (request) =>
+      keepingCall(
+        () => callName(request.method, request.url),
+        () => client.sendRequest(request),
+        {
+          answer: outcomeOf,
+          error: noAnswer,
+        },
+      ),
+  };
   return {
     async sendRequest(request) {
       await beforeCall?.();
@@ -156,6 +170,9 @@ function httpClient(
     },
   };
 }
+
+const outcomeOf = ({ status, bodyAsText }: PipelineResponse): CallOutcome =>
+  status < 400 ? { status } : { status, code: codeInBody(bodyAsText) };
 
 /** @throws RestError for a refusal, as the SDK's own calls throw it, and for what is no JSON. */
 async function readJson(client: ResourceManagementClient, http: HttpClient, url: string): Promise<unknown> {

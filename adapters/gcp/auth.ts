@@ -1,4 +1,6 @@
 import { type AuthClient, GoogleAuth, type GoogleAuthOptions, OAuth2Client } from 'google-auth-library';
+import { type CallOutcome, codeInBody, keepingCall, noAnswer } from '../provider-calls.ts';
+import { callName } from './call-name.ts';
 
 /** What a token is asked for. */
 export const scopes = ['https://www.googleapis.com/auth/cloud-platform'];
@@ -46,10 +48,37 @@ class HearingAuth extends GoogleAuth {
 
   override async fetch<T>(...request: Parameters<AuthClient['fetch']>) {
     await this.#beforeCall?.();
-    const response = await super.fetch<T>(...request);
-    if (!response.headers.has('retry-after') || response.ok) return response;
-    const { status, headers } = response;
-    const data = Buffer.from(await response.arrayBuffer()).toString('utf8');
-    throw Object.assign(new Error(data), { status, response: { status, headers, data } });
+    return keepingCall(
+      () => nameOf(request),
+      async () => {
+        const response = await super.fetch<T>(...request);
+        if (!response.headers.has('retry-after') || response.ok) return response;
+        const { status, headers } = response;
+        const data = Buffer.from(await response.arrayBuffer()).toString('utf8');
+        throw Object.assign(new Error(data), { status, response: { status, headers, data } });
+      },
+      { answer: outcomeOf, error: refusalOf },
+    );
   }
+}
+
+function nameOf([input, init]: Parameters<AuthClient['fetch']>): string {
+  if (typeof input === 'string' || input instanceof URL)
+    return callName(init?.method ?? 'GET', String(input));
+  return callName(input?.method ?? 'GET', String(input?.url));
+}
+
+async function outcomeOf(response: Response): Promise<CallOutcome> {
+  const { status, ok } = response;
+  if (ok) return { status };
+  const body = await response.arrayBuffer();
+  // It can be read once, and the library reads it after us.
+  Object.assign(response, { arrayBuffer: async () => body });
+  return { status, code: codeInBody(Buffer.from(body).toString('utf8')) };
+}
+
+function refusalOf(error: unknown): CallOutcome {
+  const { status, response } = error as { status?: unknown; response?: { data?: unknown } };
+  if (typeof status !== 'number') return noAnswer(error);
+  return { status, code: typeof response?.data === 'string' ? codeInBody(response.data) : undefined };
 }

@@ -1,6 +1,7 @@
 import type { Operation } from '@landfall/model';
 import { cancelOperation, createAudit, getOperation, type OperationScope } from '@landfall/store';
 import { listOperations } from '@landfall/store/lists.ts';
+import { listSteps } from '@landfall/store/operation-steps.ts';
 import type { BrokerParts } from '../broker.ts';
 import type { Handlers } from '../handler.ts';
 import type { Principal } from '../principal.ts';
@@ -49,6 +50,9 @@ export const operationHandlers = {
       status: 200,
       body: await waitOperation(broker, scopeOf(principal), params.operation, query.wait ?? 0, signal),
     };
+  },
+  async listOperationSteps({ principal, params }, { db }) {
+    return { status: 200, body: await listSteps(db, scopeOf(principal), params.operation) };
   },
   async cancelOperation({ principal, params, query, requester }, { db }) {
     const operation = await cancelOperation(

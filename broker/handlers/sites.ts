@@ -2,6 +2,7 @@ import type { Schemas } from '@landfall/model';
 import type { Db, InventoryItem } from '@landfall/store';
 import { installationId, wantOfAny, writeInventory, writeSiteOffers } from '@landfall/store';
 import { deleteHost, getHost, hostsOfSite, listHosts, registerHost } from '@landfall/store/hosts.ts';
+import { writeStep } from '@landfall/store/operation-steps.ts';
 import { createSite, deleteSite, getSite, listSites, updateSite } from '@landfall/store/sites.ts';
 import { ownOrganization } from '../authorization.ts';
 import type { Handlers } from '../handler.ts';
@@ -95,6 +96,10 @@ export const agentHandlers = {
   },
   async writeOffers({ params, body }, { db }) {
     await writeSiteOffers(db, { site: params.site, run: body.run, offers: body.offers, last: body.last });
+    return { status: 204 };
+  },
+  async writeStep({ params, body }, { db }) {
+    await writeStep(db, body, params.site);
     return { status: 204 };
   },
 } satisfies Partial<Handlers>;

@@ -1,7 +1,8 @@
 /** `landfall describe`: everything about one thing, in sections. */
-import type { Decision, Event, Instance, Schemas } from '@landfall/model';
+import type { Decision, Event, Instance, Operation, Schemas } from '@landfall/model';
+import { duration, type StepRow, stepRows } from '@landfall/model/operation-steps.ts';
 import { age, count, gib, moment, number, pricePerHour, pricePerMonth } from '@landfall/model/quantities.ts';
-import type { Broker } from '../connection/broker.ts';
+import { type Broker, body } from '../connection/broker.ts';
 import { exitCodes, usageError } from '../errors.ts';
 import { subject } from '../kind-columns.ts';
 import { eventKind, kindNamed, violationKind } from '../kinds.ts';
@@ -21,8 +22,11 @@ export async function describe(session: Session, kindWord: string, given: string
   let separator = '';
   for (const name of names) {
     const item = await getOne(broker, kind, name);
+    const steps = kind.kind === 'Operation' ? await stepsOf(broker, (item as Operation).id) : undefined;
     if (session.structured) {
-      session.outStructured(item);
+      session.outStructured(
+        steps ? { ...(item as Operation), steps: steps.items, stepsLeftOut: steps.leftOut } : item,
+      );
       continue;
     }
     session.out(separator);
@@ -31,6 +35,7 @@ export async function describe(session: Session, kindWord: string, given: string
     else if (kind.kind === 'Site' || kind.kind === 'Host')
       session.out(describePlace(kind.kind, item as Schemas['Site'] | Schemas['Host'], session.paint));
     else session.out(describeAny(kind.kind, item as Record<string, unknown>, session.paint));
+    if (steps) session.out(renderSteps(steps, (item as Operation).createdAt, session.paint));
     if (kind.kind !== 'Instance' && kind.kind !== 'Decision') {
       const id = (item as { id?: string }).id;
       // What happens to a violation or an approval is told of its machine.
@@ -213,6 +218,31 @@ const eventColumns: Column<Event>[] = [
 function renderEvents(events: Event[], paint: Paint): string {
   if (events.length === 0) return '';
   return `${paint('bold', 'Events')}\n${renderTable(eventColumns, events, { paint, indent: '  ' })}`;
+}
+
+function stepsOf({ client }: Broker, operation: string): Promise<Schemas['OperationStepList']> {
+  return body(client.GET('/v1/operations/{operation}/steps', { params: { path: { operation } } }));
+}
+
+const stepColumns: Column<StepRow & { after: string }>[] = [
+  { header: 'AFTER', cell: ({ after }) => after },
+  { header: 'STEP', cell: ({ step }) => step || ' ' },
+  { header: 'PROVIDER', cell: ({ provider }) => provider },
+];
+
+/** What was done at the providers: each step, and under it its calls. */
+export function renderSteps(
+  { items, leftOut }: Schemas['OperationStepList'],
+  createdAt: string,
+  paint: Paint,
+): string {
+  if (items.length === 0) return '';
+  const rows = stepRows(items).map((row) => ({
+    ...row,
+    after: `+${duration(row.at - Date.parse(createdAt))}`,
+  }));
+  const older = leftOut > 0 ? `  ${leftOut} older ones are left out\n` : '';
+  return `${paint('bold', 'Steps')}\n${older}${renderTable(stepColumns, rows, { paint, indent: '  ' })}`;
 }
 
 /** A site or a host: what it can do is a table of its own. */

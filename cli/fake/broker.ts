@@ -37,6 +37,8 @@ export class FakeBroker {
   readonly sites = new Map<string, Schemas['Site']>();
   readonly policies = new Map<string, Schemas['Policy']>();
   readonly violations = new Map<string, Schemas['Violation']>();
+  /** Of every operation. */
+  steps: Schemas['OperationStep'][] = [];
   readonly operations = new Map<string, Operation & { reads: number; effect: () => void }>();
   readonly events: Event[] = [];
   readonly token = 'lf_test';
@@ -229,6 +231,7 @@ export class FakeBroker {
     if (id === undefined) return list([...this.operations.values()]);
     const operation = this.operations.get(id);
     if (!operation) return problem(404, 'No such operation');
+    if (action === 'steps') return { status: 200, body: { items: this.steps, leftOut: 0 } };
     if (method === 'POST' && action === 'cancel') {
       operation.state = 'Cancelled';
       return { status: 202, body: operation };

@@ -325,6 +325,25 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sites/{site}/steps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                site: components["parameters"]["site"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What one step called, for the timeline of the operations it was taken for. Nothing is kept where none is open. */
+        post: operations["writeStep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/offers": {
         parameters: {
             query?: never;
@@ -1027,6 +1046,25 @@ export interface paths {
         };
         /** One operation. With `wait`, answers when it has ended or the seconds are over. */
         get: operations["getOperation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/operations/{operation}/steps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                operation: components["parameters"]["operation"];
+            };
+            cookie?: never;
+        };
+        /** What was done for an operation at the providers: each step with its calls, the first first; the newest 200. */
+        get: operations["listOperationSteps"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2682,6 +2720,75 @@ export interface components {
             items: components["schemas"]["Operation"][];
             nextPageToken?: string;
         };
+        OperationStep: {
+            /** @enum {string} */
+            step: "ensure" | "observe" | "remove" | "release";
+            resource: components["schemas"]["Id"];
+            /** @description Of making the resource: another one is at another place, or a new machine at the same. */
+            attempt: number;
+            /** @description Of this step: above 1 it is a retry of the one before. */
+            try: number;
+            site: string;
+            /** @description It removes what the operation itself had made. */
+            compensation: boolean;
+            /** Format: date-time */
+            startedAt: string;
+            /** Format: date-time */
+            finishedAt: string;
+            /** @description Why, in a word: CapacityExhausted, Throttled, OutcomeUnknown, ...; null where it did not fail. */
+            failed: string | null;
+            calls: components["schemas"]["ProviderCall"][];
+            /** @description Calls after the first 200 rows, which are not kept. */
+            callsLeftOut: number;
+        };
+        /** @description A request to a provider, or a program run on a host; several that look alike in one. */
+        ProviderCall: {
+            /** @description Its name: `ec2:RunInstances`, `PUT virtualMachines`, `instances.insert`, `virsh define`. */
+            call: string;
+            /** Format: date-time */
+            startedAt: string;
+            /** @description How long it took, all of them together. */
+            ms: number;
+            /** @description HTTP status of the answer; null where there was none, and of programs. */
+            status: number | null;
+            /** @description The provider's code of a failure, or why there was no answer. */
+            code: string | null;
+            /** @description How often the same call had failed for a passing reason (throttled, no answer, 5xx) just before. */
+            retry: number;
+            /** @description How many there were. */
+            count: number;
+            /**
+             * Format: date-time
+             * @description When the last of them began.
+             */
+            lastAt: string;
+        };
+        OperationStepList: {
+            items: components["schemas"]["OperationStep"][];
+            /** @description Older steps, which are not in this answer. */
+            leftOut: number;
+        };
+        StepRecord: {
+            resource: components["schemas"]["Id"];
+            attempt: number;
+            /** @enum {string} */
+            step: "ensure" | "observe" | "remove" | "release";
+            try: number;
+            ms: number;
+            failed?: string;
+            calls: components["schemas"]["CallRecord"][];
+            callsLeftOut: number;
+        };
+        CallRecord: {
+            call: string;
+            /** @description After the step began. */
+            afterMs: number;
+            ms: number;
+            status?: number;
+            code?: string;
+            count: number;
+            lastAfterMs: number;
+        };
         AuditReport: {
             orphans: components["schemas"]["AuditFinding"][];
             missing: components["schemas"]["AuditFinding"][];
@@ -4228,6 +4335,32 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["OfferPage"];
+            };
+        };
+        responses: {
+            /** @description Kept. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    writeStep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                site: components["parameters"]["site"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StepRecord"];
             };
         };
         responses: {
@@ -6412,6 +6545,30 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Operation"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listOperationSteps: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                operation: components["parameters"]["operation"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The steps that have ended. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationStepList"];
                 };
             };
             "4XX": components["responses"]["Problem"];

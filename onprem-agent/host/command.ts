@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { basename } from 'node:path';
+import { type CallOutcome, keepingCall, noAnswer } from '@landfall/adapters/provider-calls.ts';
 
 /** A program that ended badly, was not found, ran out of time or was cancelled. `stderr` is its own words. */
 export class CommandFailed extends Error {
@@ -44,6 +46,27 @@ export interface CommandOptions {
  * because error texts are matched. Throws `CommandFailed`, or the signal's own reason when cancelled.
  */
 export function run(program: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
+  return keepingCall(
+    () => callName(program, args),
+    () => runProgram(program, args, options),
+    { answer: () => ({}), error: failureOf },
+  );
+}
+
+/** The program and its verb, which for virsh comes after where libvirt is: `virsh define`, `qemu-img create`. */
+function callName(program: string, args: readonly string[]): string {
+  const name = basename(program);
+  const verb = name === 'virsh' ? args[3] : name === 'qemu-img' ? args[0] : undefined;
+  return [name, verb?.split(/[ ;]/, 1)[0]].filter(Boolean).join(' ');
+}
+
+function failureOf(error: unknown): CallOutcome {
+  if (!(error instanceof CommandFailed) || (error.exitCode === undefined && !error.timedOut))
+    return noAnswer(error);
+  return { code: error.timedOut ? 'timedOut' : `exit ${error.exitCode}` };
+}
+
+function runProgram(program: string, args: readonly string[], options: CommandOptions): Promise<string> {
   const timeoutMs = options.timeoutMs ?? 120_000;
   return new Promise((resolve, reject) => {
     options.signal?.throwIfAborted();

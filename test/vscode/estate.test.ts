@@ -109,11 +109,30 @@ test('an operation opens its timeline, which goes on while it is looked at', asy
     .getByText(/asked\sfor\sit/)
     .first()
     .waitFor();
+  await sql`
+    insert into intents (resource, attempt, site, region, zone, host, offer, sized_for, state)
+    values (${web.id}, 1, 'local', 'local', 'default', 'h1', '{}', '{}', 'removed')`.execute(
+    broker.api.store.db,
+  );
+  // The host's agent took a step twice.
+  for (const [tried, how] of [{ code: 'timedOut' }, {}].entries()) {
+    const calls = [{ call: 'virsh define', afterMs: 20, ms: 40, count: 1, lastAfterMs: 20, ...how }];
+    const step = { resource: web.id, attempt: 1, step: 'ensure', try: tried + 1, ms: 90, callsLeftOut: 0 };
+    const token = broker.api.agentToken;
+    const { status } = await broker.api.call('POST', '/v1/sites/local/steps', {
+      body: { ...step, calls },
+      token,
+    });
+    expect(status).toBe(204);
+  }
   await broker.report(web, { state: 'Running', message: 'web runs on' });
-  await lines
-    .getByText(/web\sruns\son/)
-    .first()
-    .waitFor();
+  for (const shown of [
+    /web\sruns\son/,
+    /ensure,\stry\s2,\s0\.09s\s+local,\sattempt\s1/,
+    /virsh\sdefine\stimedOut,\s0\.04s/,
+    /virsh\sdefine,\s0\.04s,\sretry\s1/,
+  ])
+    await lines.getByText(shown).first().waitFor();
   await editor.screenshot('estate-timeline');
 }, 60_000);
 

@@ -234,7 +234,7 @@ test('a thing is shown as YAML, and what happened to it line by line', async () 
   ).rejects.toThrow(/nowhere/);
 });
 
-test('a timeline has each step beside what the provider was asked, failed attempts and what was taken back', () => {
+test('a timeline has each step with its calls and retries between what happened, failed attempts and what was taken back', () => {
   const at = (seconds: number): string => new Date(Date.UTC(2026, 0, 1, 12, 0, seconds)).toISOString();
   const resource = { kind: 'Instance', id: 'i', name: 'web', project: 'default' };
   const event = (
@@ -251,6 +251,14 @@ test('a timeline has each step beside what the provider was asked, failed attemp
     operation,
     message,
     data: data as never,
+  });
+  const step = (from: number, to: number, more: Partial<Schemas['OperationStep']>) => ({
+    ...{ step: 'ensure' as const, resource: 'i', attempt: 1, try: 1, site: 'aws', compensation: false },
+    ...{ startedAt: at(from), finishedAt: at(to), failed: null, calls: [], callsLeftOut: 0, ...more },
+  });
+  const call = (seconds: number, more: Partial<Schemas['ProviderCall']>) => ({
+    ...{ call: 'ec2:RunInstances', startedAt: at(seconds), lastAt: at(seconds), ms: 350 },
+    ...{ status: 200, code: null, retry: 0, count: 1, ...more },
   });
   const text = timelineText(
     {
@@ -275,6 +283,11 @@ test('a timeline has each step beside what the provider was asked, failed attemp
       event(20, 'stopped', 'of another operation', {}, 'other'),
       event(90, 'rebooted', 'later', {}),
     ],
+    [
+      step(2, 3, { failed: 'Throttled', calls: [call(2, { status: 503, code: 'RequestLimitExceeded' })] }),
+      step(4, 5, { try: 2, failed: 'CapacityExhausted', calls: [call(4, { retry: 1 })] }),
+      step(6, 8, { step: 'remove', compensation: true }),
+    ],
     Date.parse(at(100)),
   );
   const lines = text.split('\n').map((line) => line.replaceAll(/ {2,}/g, ' | '));
@@ -287,7 +300,12 @@ test('a timeline has each step beside what the provider was asked, failed attemp
     '+0.00s | ada asked for it',
     '+1.00s | work on it began',
     '+1.00s | placed at aws | aws, attempt 1: create',
+    '+2.00s | ensure: Throttled, 1.00s | aws, attempt 1',
+    '+2.00s | ec2:RunInstances 503 RequestLimitExceeded, 0.35s',
+    '+4.00s | ensure, try 2: CapacityExhausted, 1.00s | aws, attempt 1',
+    '+4.00s | ec2:RunInstances 200, 0.35s, retry 1',
     '+5.00s | no capacity | aws, attempt 1: failed, what it made is removed',
+    '+6.00s | remove (compensation), 2.00s | aws, attempt 1',
     '+8.00s | attempt 1 is gone from aws | aws, attempt 1: removed',
     '+9.00s | placed at gcp | gcp, attempt 2: create',
     '+30s | runs | attempt 2: running i-2',

@@ -1,9 +1,9 @@
 /** Read-only texts about things of the estate: what they are, what happened to them, what an operation did. */
 import { stripVTControlCharacters } from 'node:util';
-import type { Event, Operation } from '@landfall/model';
-import { span } from '@landfall/model/quantities.ts';
+import type { Event, Operation, Schemas } from '@landfall/model';
+import { duration, stepRows } from '@landfall/model/operation-steps.ts';
 import { stringify } from 'yaml';
-import { type BrokerConnection, body } from '../broker/connection.ts';
+import { type BrokerConnection, body, bodyIfFound } from '../broker/connection.ts';
 import { isOpen } from './estate.ts';
 import { isResourceKind, resourcePath } from './kinds.ts';
 
@@ -38,8 +38,16 @@ export async function readDocument(connection: BrokerConnection, name: DocumentN
     }
     case 'timeline': {
       const operation = (await subjectOf(connection, name)) as Operation;
-      const events = operation.resource ? await eventsOf(connection, operation.resource.id) : [];
-      return timelineText(operation, events, Date.now());
+      const [events, steps] = await Promise.all([
+        operation.resource ? eventsOf(connection, operation.resource.id) : [],
+        // An older broker does not have them.
+        bodyIfFound(
+          connection.client.GET('/v1/operations/{operation}/steps', {
+            params: { path: { operation: operation.id } },
+          }),
+        ),
+      ]);
+      return timelineText(operation, events, steps?.items ?? [], Date.now());
     }
   }
 }
@@ -112,10 +120,15 @@ export function eventsText(events: readonly Event[]): string {
 }
 
 /**
- * What an operation did, step beside provider call. The API tells of a provider's calls by attempt: when one was placed, what
- * it came to, and when what a failed one had made was gone again.
+ * What an operation did, from start to end: what happened, and between it each step at a provider with its calls, retries and
+ * compensations.
  */
-export function timelineText(operation: Operation, events: readonly Event[], now: number): string {
+export function timelineText(
+  operation: Operation,
+  events: readonly Event[],
+  steps: readonly Schemas['OperationStep'][],
+  now: number,
+): string {
   const { verb, resource, state, message, requestedBy, createdAt, startedAt, finishedAt } = operation;
   const begin = Date.parse(createdAt);
   // Events are written with what they report: those of the end within the second after it.
@@ -129,18 +142,19 @@ export function timelineText(operation: Operation, events: readonly Event[], now
     if (others || (!own && (at < begin || at > end)) || event.type.endsWith('Requested')) continue;
     rows.push([at, event.message, providerCall(event)]);
   }
+  for (const { at, step, provider } of stepRows(steps)) rows.push([at, step, provider]);
   if (finishedAt) rows.push([Date.parse(finishedAt), `${state}: ${message}`, '']);
   else rows.push([now, `${state}: ${message || 'nothing is told yet'}`, '']);
   // Of equal times, the order they were told in.
   rows.sort((a, b) => a[0] - b[0]);
-  const offsets = rows.map(([at]) => `+${offset(at - begin)}`);
+  const offsets = rows.map(([at]) => `+${duration(at - begin)}`);
   const stepWidth = Math.min(90, Math.max(...rows.map(([, step]) => step.length), 'Step'.length));
   const offsetWidth = Math.max(...offsets.map((each) => each.length));
   const line = (when: string, step: string, call: string): string =>
     `${when.padEnd(offsetWidth)}  ${step.padEnd(stepWidth)}  ${call}`.trimEnd();
   return [
     `${verb} ${resource ? `${resource.kind} ${resource.name}` : ''}`.trimEnd(),
-    `Operation ${operation.id}, asked for ${createdAt.slice(0, 19).replace('T', ' ')} UTC, ${isOpen(operation) ? 'goes on' : `took ${offset(Date.parse(finishedAt ?? createdAt) - begin)}`}`,
+    `Operation ${operation.id}, asked for ${createdAt.slice(0, 19).replace('T', ' ')} UTC, ${isOpen(operation) ? 'goes on' : `took ${duration(Date.parse(finishedAt ?? createdAt) - begin)}`}`,
     '',
     line('After', 'Step', 'Provider'),
     ...rows.map(([, step, call], index) => line(offsets[index]!, step, call)),
@@ -165,8 +179,4 @@ function providerCall({ type, data }: Event): string {
     default:
       return `${where}attempt ${attempt}: ${what}${ref ? ` ${ref}` : ''}`;
   }
-}
-
-function offset(milliseconds: number): string {
-  return milliseconds < 10_000 ? `${(milliseconds / 1000).toFixed(2)}s` : span(milliseconds);
 }
