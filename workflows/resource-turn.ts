@@ -15,7 +15,7 @@ import {
   wordsOf,
 } from '@landfall/store';
 import { siteQueue } from './steps.ts';
-import { type OpenOperation, problemOf } from './turn.ts';
+import { allMadeBy, type OpenOperation, problemOf } from './turn.ts';
 
 /**
  * One look at a resource in one transaction: its row (locked), its open operations, its live intent, and the ways to write
@@ -193,7 +193,9 @@ export class ResourceTurn {
         location: locationOf(intent),
         ...(intent.ref ? { ref: intent.ref } : {}),
         // What existed before is not young.
-        ...(this.row.adopted !== null && !this.isAdopting ? {} : { since: intent.created_at.toISOString() }),
+        ...(this.row.adopted !== null && !this.isAdopting
+          ? {}
+          : { since: allMadeBy(intent, this.row.status.readyAt) }),
       },
     };
   }

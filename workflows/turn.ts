@@ -184,7 +184,7 @@ export class Turn {
 
   async condemn(intent: Intent, why: string, event = 'instance.attemptFailed'): Promise<void> {
     await condemnIntents(this.tx, this.row.id, [intent.attempt]);
-    intent.state = 'removing';
+    Object.assign(intent, { state: 'removing', removing_at: intent.removing_at ?? this.now });
     await this.report(why);
     await this.event(event, why, { attempt: intent.attempt, site: intent.site });
   }
@@ -194,7 +194,7 @@ export class Turn {
     if (live.length === 0) return;
     const attempts = live.map((intent) => intent.attempt);
     await condemnIntents(this.tx, this.row.id, attempts);
-    for (const intent of live) intent.state = 'removing';
+    for (const intent of live) Object.assign(intent, { state: 'removing', removing_at: this.now });
     await this.progress(why);
   }
 
@@ -315,7 +315,9 @@ export class Turn {
         location: locationOf(intent),
         ...(intent.ref ? { ref: intent.ref } : {}),
         // What was adopted was there before us, and was seen with our stamp: it is not on its way into view.
-        ...(this.row.adopted !== null && !this.isAdopting ? {} : { since: intent.created_at.toISOString() }),
+        ...(this.row.adopted !== null && !this.isAdopting
+          ? {}
+          : { since: allMadeBy(intent, this.row.status.readyAt) }),
       },
     };
   }
@@ -328,6 +330,18 @@ export class Turn {
       location: locationOf(intent),
     };
   }
+}
+
+/**
+ * When the last of an attempt was made, as far as can be told: the provider may show it late (A6). A create may have been throttled
+ * for long, and calls could make something until it was ready, or until it was to be removed.
+ */
+export function allMadeBy(
+  { state, created_at, removing_at }: Pick<Intent, 'state' | 'created_at' | 'removing_at'>,
+  readyAt: string | undefined,
+): string {
+  if (state !== 'removing') return created_at.toISOString();
+  return readyAt ?? (removing_at ?? created_at).toISOString();
 }
 
 /** What an operation says of its failure. */
