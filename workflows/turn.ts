@@ -16,7 +16,7 @@ import {
 } from '@landfall/store';
 import { type Selectable, sql } from 'kysely';
 import type { Asker } from './approvals.ts';
-import { siteQueue } from './steps.ts';
+import { type Step, siteQueue } from './steps.ts';
 import type { TurnWrites } from './turn-writes.ts';
 
 export type OpenOperation = Pick<
@@ -132,6 +132,11 @@ export class Turn {
     return this.row.adopted !== null && this.row.status.readyAt === undefined;
   }
 
+  /** Its adoption is cancelled: whatever became of it, the stamp goes off again. */
+  get isGivenUp(): boolean {
+    return this.isAdopting && this.operations.some((operation) => operation.cancel_requested_at);
+  }
+
   /** Who asked for what is open, and the operation that speaks for it. */
   get asker(): Asker {
     return {
@@ -229,7 +234,7 @@ export class Turn {
     // One that was not to be seen is Lost until it is: a refused look does not make it run.
     const isLost = state === 'Lost' || isReplacing || this.row.absent_since !== null;
     // A machine that was ready keeps the state it rests in: a refused resize does not make it failed.
-    const keeps = this.intents.some((intent) => this.isInUse(intent));
+    const keeps = this.intents.some((intent) => intent.state !== 'removing' && this.isInUse(intent));
     const resting = this.row.spec.power === 'stopped' ? 'Stopped' : 'Running';
     await this.writeStatus({
       state: isLost ? 'Lost' : keeps ? resting : state,
@@ -320,6 +325,13 @@ export class Turn {
           : { since: allMadeBy(intent, this.row.status.readyAt) }),
       },
     };
+  }
+
+  /** Takes our stamp off what was to be adopted, where it got on, and touches nothing else. By its reference, since the stamp may not be to be seen. */
+  letGo(intent: Intent): Step {
+    const { queue, target } = this.address(intent);
+    const ref = target.ref ?? this.row.adopted ?? undefined;
+    return { do: 'release', attempt: intent.attempt, queue, target: { ...target, ...(ref ? { ref } : {}) } };
   }
 
   want(intent: Intent): WantRef {

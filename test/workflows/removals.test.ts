@@ -62,7 +62,7 @@ describe.each(Object.keys(kinds) as (keyof typeof kinds)[])('%s', (kind) => {
     return id;
   }
 
-  const isReady = (id: string) =>
+  const isReady = (id: string): Promise<Step> =>
     decide(id, {
       of: 'ensure',
       attempt: 1,
@@ -122,4 +122,55 @@ describe.each(Object.keys(kinds) as (keyof typeof kinds)[])('%s', (kind) => {
     await broker.store.pool.query(`update ${intents} set removing_at = null where resource = $1`, [id]);
     expect(ageOf(await decide(id))).toBeGreaterThan(hour / 2);
   });
+
+  test.each(['cancelled', 'deleted'])(
+    'an adoption that comes about just as it is %s is let go of, not removed',
+    async (end) => {
+      const ref = `${kind}-${end}`;
+      broker.signals.discover = async () => ({
+        items: [
+          {
+            ...{
+              kind: kind === 'volume' ? 'Volume' : 'Instance',
+              ref,
+              location: { region: 'local', host: 'h1' },
+            },
+            ...{
+              state: 'ready',
+              power: 'running',
+              vcpus: 1,
+              memoryGiB: 0.5,
+              diskGiB: 1,
+              addresses: [],
+              labels: {},
+            },
+          },
+        ] as never,
+        complete: true,
+      });
+      const { status, body } = await broker.call('POST', '/v1/projects/default/adoptions', {
+        body: {
+          kind: kind === 'volume' ? 'Volume' : 'Instance',
+          site: 'local',
+          externalReference: ref,
+          name: ref,
+        },
+      });
+      expect(status).toBe(202);
+      const { id } = body.resource;
+      expect(await decide(id)).toMatchObject({ do: 'ensure' });
+      const asked =
+        end === 'deleted'
+          ? await deleted(ref)
+          : await broker.call('POST', `/v1/operations/${body.id}/cancel`);
+      expect(asked.status).toBe(202);
+      const step = await isReady(id);
+      expect(step).toMatchObject({ do: 'release', attempt: 1, target: { ref, since: expect.any(String) } });
+      expect(await decide(id, { of: 'release', attempt: 1, removal: { done: true } })).toEqual({
+        do: 'done',
+      });
+      const after = await broker.call('GET', `/v1/projects/default/${path}/${id}`);
+      expect(after.body.status.state).toBe(end === 'deleted' ? 'Deleted' : 'Failed');
+    },
+  );
 });
