@@ -248,8 +248,8 @@ export interface Target<K extends Kind = Kind> {
   location: Location;
   ref?: string;
   /**
-   * ISO time at which the reference or an intent for it came to be. Within the provider's grace period after it, a target
-   * that cannot be seen is `unsettled`, not `absent` (A6).
+   * ISO time at which the reference or an intent for it came to be; of what is to be removed, after which nothing more was made of
+   * it. Within the provider's grace period after it, a target that cannot be seen is `unsettled`, not `absent` (A6).
    */
   since?: string;
 }

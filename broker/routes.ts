@@ -4,6 +4,7 @@ import { checkProject, checkRole, isPublic } from './authorization.ts';
 import type { BrokerParts } from './broker.ts';
 import type { Call, Handlers, StreamAnswer } from './handler.ts';
 import { type ServedAnswer, serveOnce } from './idempotent.ts';
+import { jsonFor } from './json-for.ts';
 import { type ApiOperation, apiDocument, errorsOf } from './openapi.ts';
 import { readHeaders, readIfMatch, readPath, readQuery } from './parameters.ts';
 import type { Principal } from './principal.ts';
@@ -167,11 +168,12 @@ async function serve(
     return send(
       reply,
       await serveOnce(broker.db, once, () => answerOrProblem(operation, handler, call, broker, request)),
+      principal,
     );
   }
   const answer = await handler(call, broker);
   if ('stream' in answer) return sendStream(reply, answer);
-  return send(reply, served(operation, answer, broker, request));
+  return send(reply, served(operation, answer, broker, request), principal);
 }
 
 /** As the answer of the request, a problem included: repeats of a refused request are refused alike. */
@@ -249,11 +251,11 @@ function checkAnswer(operation: ApiOperation, answer: AnyAnswer): void {
   }
 }
 
-function send(reply: FastifyReply, answer: ServedAnswer): FastifyReply {
+function send(reply: FastifyReply, answer: ServedAnswer, principal: Principal | null): FastifyReply {
   reply.code(answer.status).headers(answer.headers);
   return answer.body === undefined || answer.body === null
     ? reply.send()
-    : reply.send(Buffer.from(JSON.stringify(answer.body)));
+    : reply.send(Buffer.from(jsonFor(principal, answer.body)));
 }
 
 async function sendStream(reply: FastifyReply, answer: StreamAnswer): Promise<FastifyReply> {

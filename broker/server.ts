@@ -13,6 +13,7 @@ import type { BrokerParts } from './broker.ts';
 import { allowOrigins, type NamedOrigin } from './cross-origin.ts';
 import { handlers } from './handlers/all.ts';
 import { everyList, type ListLimits, parseJsonBody } from './json-body.ts';
+import { jsonFor } from './json-for.ts';
 import { registerPages } from './pages.ts';
 import { problemHeaders, problemOf } from './problem-of.ts';
 import { problemTypes, problemUri } from './problems.ts';
@@ -109,7 +110,9 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
         'content-type': 'application/problem+json',
       })
       // As bytes: to a text Fastify would add a charset, which this media type does not have.
-      .send(Buffer.from(JSON.stringify(problem.document(request.id, pathOf(request.url)))))
+      .send(
+        Buffer.from(jsonFor(principalOf(request) ?? null, problem.document(request.id, pathOf(request.url)))),
+      )
   );
 }
 

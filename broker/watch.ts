@@ -11,6 +11,7 @@ import {
 import { PageError, parseFilter } from '@landfall/store/pages.ts';
 import type { BrokerParts } from './broker.ts';
 import type { Call } from './handler.ts';
+import { jsonFor } from './json-for.ts';
 import type { Principal } from './principal.ts';
 import { Problem } from './problems.ts';
 
@@ -85,7 +86,11 @@ export async function streamEvents(
   scope: EventScope,
   start: Revision,
   response: ServerResponse,
-  { authenticateAgain, signal }: Pick<Call<'watchEvents'>, 'authenticateAgain' | 'signal'>,
+  {
+    principal,
+    authenticateAgain,
+    signal,
+  }: Pick<Call<'watchEvents'>, 'principal' | 'authenticateAgain' | 'signal'>,
 ): Promise<void> {
   const { db, feed, log } = broker;
   let place = start;
@@ -103,7 +108,7 @@ export async function streamEvents(
       const settled = await currentRevision(db);
       const events = await readEventsAfter(db, scope, place, batch);
       for (const event of events) {
-        await write(`id: ${event.revision}\nevent: event\ndata: ${JSON.stringify(event)}\n\n`);
+        await write(`id: ${event.revision}\nevent: event\ndata: ${jsonFor(principal, event)}\n\n`);
         if (signal.aborted) return;
       }
       const last = events.at(-1);

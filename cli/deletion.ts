@@ -31,6 +31,9 @@ export function targetsOfManifests(
 
 /** `i-1 at site/aws`, of something that existed before Landfall and is Landfall's now. */
 export function adoptedThing(item: object): string | undefined {
-  const { adopted, externalReference, site } = (item as Partial<Pick<Instance, 'status'>>).status ?? {};
-  return adopted && externalReference ? `${printable(externalReference)} at site/${site}` : undefined;
+  const { adopted, externalReference, site, state } =
+    (item as Partial<Pick<Instance, 'status'>>).status ?? {};
+  return adopted && externalReference && state !== 'Adopting'
+    ? `${printable(externalReference)} at site/${site}`
+    : undefined;
 }

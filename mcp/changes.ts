@@ -66,10 +66,25 @@ export function adoptedWords({
   return `It was adopted: ${externalReference} at site/${site} itself is deleted${disk}. To keep it, release it instead.`;
 }
 
+/** Said before the deletion of what was not adopted after all, or not yet. */
+export function notAdoptedWords({
+  status,
+}: {
+  status: { state: string; adopted?: boolean; externalReference?: string };
+}): string | undefined {
+  const { state, adopted, externalReference } = status;
+  return adopted && (state === 'Adopting' || externalReference === undefined)
+    ? "It is not Landfall's: at its provider it stays as it is."
+    : undefined;
+}
+
 export function instanceDeletionQuestion(instance: Instance): Question {
   const { name, project, status } = instance;
   const price = priceWords(status);
-  const lost = adoptedWords(instance) ?? 'The machine, its disk and all that was made for it are lost.';
+  const lost =
+    notAdoptedWords(instance) ??
+    adoptedWords(instance) ??
+    'The machine, its disk and all that was made for it are lost.';
   return {
     message: `Delete ${name} of ${project}?`,
     detail: `${lost}${price ? ` It costs ${price} now.` : ''}`,

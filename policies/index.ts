@@ -34,6 +34,7 @@ export { type PolicyPack, policyPacks } from './packs.ts';
 export { type Chosen, choose } from './place/choose.ts';
 export { type CompiledPolicies, compilePolicies, NO_POLICIES } from './place/compiled.ts';
 export { takesPlaceOf, withMachine } from './place/estate.ts';
+export { namesOthers, withoutOthers } from './place/machine-words.ts';
 export { cloudTable, compareOffers, HOURS_PER_MONTH, type OfferTable } from './place/offers.ts';
 export { type PlacementInput, place } from './place/place.ts';
 export {

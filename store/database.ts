@@ -172,6 +172,7 @@ export interface ResourceIntents {
   ref: string | null;
   created_at: TimeNow;
   settled_at: NullableTime;
+  removing_at: NullableTime;
 }
 
 export interface Operations {
@@ -218,6 +219,8 @@ export interface Intents {
   ref: string | null;
   created_at: TimeNow;
   settled_at: NullableTime;
+  /** Since when it is to be removed: nothing more is made under it. */
+  removing_at: NullableTime;
   /** It is closed since its machine was let go of. */
   released: Generated<boolean>;
   changed: Generated<string>;

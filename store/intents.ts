@@ -51,6 +51,7 @@ export function newIntent(intent: {
     ref: null,
     created_at: now,
     settled_at: null,
+    removing_at: null,
   };
 }
 
@@ -89,7 +90,7 @@ export async function condemnIntents(tx: Tx, resource: string, attempts: number[
   if (attempts.length === 0) return;
   await tx
     .updateTable('intents')
-    .set({ state: 'removing' })
+    .set({ state: 'removing', removing_at: sql`coalesce(removing_at, now())` })
     .where('resource', '=', resource)
     .where('attempt', 'in', attempts)
     .where('state', '<>', 'removed')

@@ -113,7 +113,8 @@ export async function createComplianceRun(db: Db, requester: Requester): Promise
 }
 
 /**
- * Asks for a create or a replacement to be cancelled; its workflow removes what was made. Cancelling twice is one cancellation.
+ * Asks for a create, a replacement or an adoption to be cancelled; its workflow removes what was made, or takes our stamp off what was
+ * there before. Cancelling twice is one cancellation.
  * Throws `conflict` for what has ended and for what cannot be cancelled.
  */
 export async function cancelOperation(
@@ -135,7 +136,7 @@ export async function cancelOperation(
       throw new StoreError('notFound', `there is no operation ${id}`);
     if (row.state !== 'Pending' && row.state !== 'Running')
       throw new StoreError('conflict', `operation ${id} has already ended: ${row.state}`);
-    if (row.verb !== 'create' && row.verb !== 'replace')
+    if (row.verb !== 'create' && row.verb !== 'replace' && row.verb !== 'adopt')
       throw new StoreError('conflict', `a ${row.verb} cannot be cancelled; ask for the opposite instead`);
     if (validateOnly || row.cancel_requested_at) return toOperation(row);
     await tx

@@ -29,16 +29,19 @@ export async function moveResourceIntent(
   intent: ResourceIntent,
   to: { state: 'adopted'; ref: string } | { state: 'removing' | 'removed' },
 ): Promise<void> {
-  await tx
+  const { removing_at } = await tx
     .updateTable('resource_intents')
     .set({
       ...to,
-      ...(to.state === 'removing' ? {} : { settled_at: sql`coalesce(settled_at, now())` }),
+      ...(to.state === 'removing'
+        ? { removing_at: sql`coalesce(removing_at, now())` }
+        : { settled_at: sql`coalesce(settled_at, now())` }),
     })
     .where('resource', '=', intent.resource)
     .where('attempt', '=', intent.attempt)
-    .execute();
-  Object.assign(intent, to);
+    .returning('removing_at')
+    .executeTakeFirstOrThrow();
+  Object.assign(intent, to, { removing_at });
 }
 
 /** Nothing carries the attempt's stamp any more, and nothing of it was removed. */

@@ -11,6 +11,7 @@ import {
   findResourceRow,
   type Resource,
   type ResourceRow,
+  refuseWhileAdopting,
   requestResourceChange,
   toResource,
 } from './resources.ts';
@@ -28,6 +29,7 @@ export async function releaseResource(
     const row = await findResourceRow(tx, kind, request.project, request.resource, true);
     if (row.releasing) return { resource: toResource(row), operation: await releaseAsked(tx, row.id) };
     checkResourceChangeable(row, request.ifMatch);
+    refuseWhileAdopting(row);
     const reason = await whyNot(tx, row);
     if (reason)
       throw new StoreError('conflict', `${wordsOf[kind]} ${row.name} cannot be released: ${reason}`);

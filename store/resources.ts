@@ -258,6 +258,7 @@ export async function changeResource(
   return db.transaction().execute(async (tx) => {
     const row = await findResourceRow(tx, kind, change.project, change.resource, true);
     checkResourceChangeable(row, change.ifMatch);
+    refuseWhileAdopting(row);
     const labels = merged(row.labels, change.patch.labels ?? {});
     const asked = checkedSpec(kind, merged(row.spec, change.patch.spec ?? {}));
     if ((asked.sizeGiB ?? 0) < (row.spec.sizeGiB ?? 0))
@@ -314,8 +315,15 @@ export function checkResourceChangeable(row: ResourceRow, ifMatch: number | null
   }
   if (row.deleted_at)
     throw new StoreError('conflict', `${what} is being ${row.releasing ? 'released' : 'deleted'}`);
+}
+
+/** What it is when it gets our stamp becomes what is wanted of it: a change before that would be lost. */
+export function refuseWhileAdopting(row: ResourceRow): void {
   if (row.state === 'Adopting')
-    throw new StoreError('conflict', `${what} is being adopted: wait until that is done`);
+    throw new StoreError(
+      'conflict',
+      `${wordsOf[row.kind]} ${row.name} is being adopted: wait until that is done`,
+    );
 }
 
 function merged<T extends object>(from: T, patch: { [K in keyof T]?: T[K] | null }): T {

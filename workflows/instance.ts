@@ -6,6 +6,7 @@
  *   ----------|----------------------------------|---------------------------------------------------------------
  *   decide    | claims capacity, writes intent   | closing the intent gives the claim back (with `remove`)
  *   ensure    | the site's adapter               | `remove` by stamp; known from the intent before ensure is called
+ *     (of what is to be adopted: only stamped)     | `release`: it may be somebody's work, and is never removed
  *   observe   | the site's adapter               | not needed: it changes nothing
  *   remove    | the site's adapter               | not undone: repeated until absence is confirmed
  *   release   | the site's adapter               | not undone: repeated until nothing carries our stamp

@@ -21,7 +21,9 @@ const silentHostMs = 5 * 60_000;
 export async function nextStep(turn: Turn, placer: Placer): Promise<Step> {
   const cancelled = turn.operations.filter((operation) => operation.cancel_requested_at);
   if (turn.row.releasing) return release(turn);
-  if (turn.row.deleted_at) await turn.condemnAll('removing the machine');
+  if (turn.row.deleted_at)
+    await turn.condemnAll(turn.isAdopting ? 'giving its adoption up' : 'removing the machine');
+  else if (turn.isGivenUp) await turn.condemnAll("cancelling: taking Landfall's marks off");
   else if (cancelled.length > 0)
     await turn.condemnAll('cancelling: removing what was made', (intent) =>
       cancelled.some((operation) => operation.verb === 'replace' && isOlder(intent, operation)),
@@ -30,7 +32,10 @@ export async function nextStep(turn: Turn, placer: Placer): Promise<Step> {
   if (condemned) {
     if (turn.row.deleted_at && turn.row.status.state !== 'Deleting')
       await turn.writeStatus({ state: 'Deleting' });
-    return { do: 'remove', attempt: condemned.attempt, ...turn.address(condemned) };
+    // What is not ours yet may be somebody's work: only the stamp goes.
+    return turn.isAdopting
+      ? turn.letGo(condemned)
+      : { do: 'remove', attempt: condemned.attempt, ...turn.address(condemned) };
   }
   if (turn.row.deleted_at) return finish(turn, 'Deleted', ['delete', 'expire']);
   if (cancelled.length > 0) await finishCancellation(turn, cancelled);
@@ -52,9 +57,13 @@ async function finishFailed(turn: Turn): Promise<void> {
 
 async function finishCancellation(turn: Turn, cancelled: OpenOperation[]): Promise<void> {
   const isReplacement = cancelled.some(({ verb }) => verb === 'replace');
-  const what = isReplacement ? 'replacement' : 'create';
+  const isAdoption = turn.isGivenUp;
+  const what = isReplacement ? 'replacement' : isAdoption ? 'adoption' : 'create';
   await supersedeApprovals(turn.tx, turn.row.id, `the ${what} was cancelled`);
-  await turn.finish(turn.operations, { state: 'Cancelled', message: 'cancelled; what was made is removed' });
+  const message = isAdoption
+    ? `cancelled; ${turn.row.adopted} is not Landfall's`
+    : 'cancelled; what was made is removed';
+  await turn.finish(turn.operations, { state: 'Cancelled', message });
   await turn.writeStatus({
     state: isReplacement ? 'Lost' : 'Failed',
     message: `the ${what} was cancelled`,

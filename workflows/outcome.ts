@@ -30,7 +30,8 @@ export async function recordOutcome(turn: Turn, outcome: Outcome): Promise<Step 
   if (!intent) return undefined;
   if (outcome.of === 'remove') return recordRemoval(turn, intent, outcome);
   if (outcome.of === 'release') return recordRelease(turn, intent, outcome);
-  if (intent.state === 'removing' || turn.row.deleted_at) return undefined; // what was seen is to go anyway
+  // What was seen is to go anyway, or is not to be ours.
+  if (intent.state === 'removing' || turn.row.deleted_at || turn.isGivenUp) return undefined;
   if ('failed' in outcome) return recordFailure(turn, intent, outcome);
   if (!('seen' in outcome)) return undefined;
   if (outcome.seen.presence === 'unsettled') return { do: 'wait', ms: outcome.seen.retryAfterMs };
@@ -59,11 +60,14 @@ async function recordRemoval(turn: Turn, intent: Intent, outcome: Outcome): Prom
 }
 
 async function recordRelease(turn: Turn, intent: Intent, outcome: Outcome): Promise<Step | undefined> {
-  if (!turn.row.releasing) return undefined;
-  const { attempt, site, ref } = intent;
+  const isLetGo = turn.isAdopting && intent.state === 'removing';
+  if (!turn.row.releasing && !isLetGo) return undefined;
+  const { attempt, site } = intent;
+  const ref = intent.ref ?? turn.row.adopted;
   if ('failed' in outcome) {
     const { code, message } = outcome.failed;
     if (code === 'Invalid' || code === 'NotFound') {
+      if (isLetGo) return notAdopted(turn, intent, message);
       await keepInstance(turn.tx, turn.row.id);
       turn.row = { ...turn.row, releasing: false, deleted_at: null };
       await turn.fail(`not released: ${message}; it is Landfall's as before`, outcome.failed);
@@ -74,9 +78,26 @@ async function recordRelease(turn: Turn, intent: Intent, outcome: Outcome): Prom
   }
   if (!('removal' in outcome)) return undefined;
   if (!outcome.removal.done) return { do: 'wait', ms: outcome.removal.retryAfterMs };
+  if (isLetGo) return notAdopted(turn, intent);
   await closeReleased(turn.tx, turn.row.id, attempt);
   turn.intents = turn.intents.filter((other) => other !== intent);
   return undefined;
+}
+
+/** An adoption that was given up is over. `left`: why our stamp may still be on the machine; nobody removes it for that. */
+async function notAdopted(turn: Turn, intent: Intent, left?: string): Promise<undefined> {
+  const { attempt, site } = intent;
+  await (left === undefined ? closeReleased : closeIntent)(turn.tx, turn.row.id, attempt);
+  turn.intents = turn.intents.filter((other) => other !== intent);
+  const marks = left === undefined ? '' : `; Landfall's marks may still be on it (${left})`;
+  const { name, adopted: ref } = turn.row;
+  const message = `instance ${name} is not adopted: ${ref} at ${site} is as it was${marks}`;
+  await turn.event('instance.notAdopted', message, { attempt, site, ref });
+  for (const operation of turn.operations)
+    if (operation.error) {
+      operation.error = { ...operation.error, detail: `${operation.error.detail}${marks}` };
+      await turn.writeStatus({ message: operation.error.detail });
+    }
 }
 
 async function recordFailure(
@@ -86,7 +107,7 @@ async function recordFailure(
 ): Promise<Step | undefined> {
   const { code, message, providerCode, field } = outcome.failed;
   const where = `${intent.site}${intent.zone ? ` ${intent.zone}` : ''}`;
-  if (turn.isAdopting && !passing.has(code)) return refuseAdoption(turn, intent, outcome.failed);
+  if (turn.isAdopting && !passing.has(code)) return refuseAdoption(turn, outcome.failed);
   // Somebody took our stamp off, or made another machine where it was: ours is not there.
   if (isAnothers(outcome.failed) && turn.isInUse(intent)) return recordAbsence(turn, intent);
   switch (code) {
@@ -128,10 +149,9 @@ const isAnothers = ({ providerCode }: Failure): boolean => providerCode === 'Not
 /** After these the same is tried again. */
 const passing = new Set(['OutcomeUnknown', 'Throttled', 'Unavailable']);
 
-/** The provider said no before anything of the machine was ours: it stays as it is, and nothing is removed. */
-async function refuseAdoption(turn: Turn, intent: Intent, failed: Failure): Promise<undefined> {
-  await closeIntent(turn.tx, turn.row.id, intent.attempt);
-  turn.intents = turn.intents.filter((other) => other !== intent);
+/** The provider said no: the machine stays as it is, and nothing is removed but our stamp, which may have got on before. */
+async function refuseAdoption(turn: Turn, failed: Failure): Promise<undefined> {
+  await turn.condemnAll("taking Landfall's marks off");
   await turn.fail(`not adopted: ${failed.message}; the machine is as it was`, failed);
   return undefined;
 }

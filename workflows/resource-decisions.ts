@@ -1,10 +1,8 @@
 import type { Details, Kind, Present } from '@landfall/adapters';
 import {
   alignInstances,
-  closeReleasedResource,
   type Db,
   holdsFor,
-  keepResource,
   moveResourceIntent,
   openResourceIntent,
   type ResourceIntent,
@@ -16,9 +14,10 @@ import {
 } from '@landfall/store';
 import { adapterKinds } from '@landfall/store/resource-kinds.ts';
 import { type Referred, referredTo } from '@landfall/store/resource-references.ts';
+import { recordRelease, refuseAdoption } from './resource-letting-go.ts';
 import { resourcePlace } from './resource-place.ts';
 import { ResourceTurn } from './resource-turn.ts';
-import type { Failure, Outcome, Step } from './steps.ts';
+import type { Outcome, Step } from './steps.ts';
 
 export interface ResourceDecisions {
   /** As `decide` is for instances: records the outcome of the last step and decides the next, in one transaction. */
@@ -50,7 +49,7 @@ async function record(turn: ResourceTurn, outcome: Outcome): Promise<Step | unde
   if (outcome.of === 'remove') return recordRemoval(turn, intent, outcome);
   if (outcome.of === 'release') return recordRelease(turn, intent, outcome);
   if (intent.state === 'removing') return undefined;
-  if (turn.row.releasing) return undefined;
+  if (turn.row.releasing || turn.isGivenUp || (turn.isAdopting && turn.row.deleted_at)) return undefined;
   if (turn.row.deleted_at) return recordLettingGo(turn, intent, outcome);
   if ('failed' in outcome) return recordFailure(turn, intent, outcome);
   if (!('seen' in outcome)) return undefined;
@@ -83,30 +82,6 @@ async function recordRemoval(
   return undefined;
 }
 
-async function recordRelease(
-  turn: ResourceTurn,
-  intent: ResourceIntent,
-  outcome: Outcome,
-): Promise<Step | undefined> {
-  if (!turn.row.releasing) return undefined;
-  if ('failed' in outcome) {
-    const { code, message } = outcome.failed;
-    if (code === 'Invalid' || code === 'NotFound') {
-      await keepResource(turn.tx, turn.row.id);
-      turn.row = { ...turn.row, releasing: false, deleted_at: null };
-      await turn.fail(`not released: ${message}; it is Landfall's as before`, outcome.failed);
-      return undefined;
-    }
-    await turn.report(`cannot release ${intent.ref} at ${intent.site} yet (${code}): ${message}`);
-    return { do: 'wait', ms: code === 'Denied' ? 60_000 : lookAgainMs };
-  }
-  if (!('removal' in outcome)) return undefined;
-  if (!outcome.removal.done) return { do: 'wait', ms: outcome.removal.retryAfterMs };
-  await closeReleasedResource(turn.tx, intent);
-  turn.intent = undefined;
-  return undefined;
-}
-
 /** It is to go and was attached: it has been let go of, or the removal will say what is in its way. */
 async function recordLettingGo(
   turn: ResourceTurn,
@@ -133,7 +108,7 @@ async function recordFailure(
 ): Promise<Step | undefined> {
   const { code, message, providerCode, field } = outcome.failed;
   const open = turn.operations.at(-1);
-  if (turn.isAdopting && !passing.has(code)) return refuseAdoption(turn, intent, outcome.failed);
+  if (turn.isAdopting && !passing.has(code)) return refuseAdoption(turn, outcome.failed);
   if (code === 'OutcomeUnknown')
     return outcome.of === 'observe'
       ? { do: 'wait', ms: 2_000 }
@@ -153,18 +128,6 @@ async function recordFailure(
 
 /** After these the same is tried again. */
 const passing = new Set(['OutcomeUnknown', 'Throttled', 'Unavailable']);
-
-/** The provider said no before anything of it was ours: it stays as it is, and nothing is removed. */
-async function refuseAdoption(
-  turn: ResourceTurn,
-  intent: ResourceIntent,
-  { code, message, field }: Failure,
-): Promise<undefined> {
-  await moveResourceIntent(turn.tx, intent, { state: 'removed' });
-  turn.intent = undefined;
-  await turn.fail(`not adopted: ${message}; the ${wordsOf[turn.row.kind]} is as it was`, { code, field });
-  return undefined;
-}
 
 async function recordAbsence(turn: ResourceTurn, intent: ResourceIntent): Promise<Step | undefined> {
   // Nothing came of it: ensure again with the same token, or adopt again what does not carry our stamp yet.
@@ -280,23 +243,26 @@ async function next(turn: ResourceTurn): Promise<Step> {
       await turn.report(`waiting for ${first!.kind.toLowerCase()}/${first!.name} to go`);
       return { do: 'wait', ms: lookAgainMs };
     }
-    if (turn.intent?.state === 'adopted' && row.status.attachedTo !== undefined) {
+    if (turn.intent?.state === 'adopted' && !turn.isAdopting && row.status.attachedTo !== undefined) {
       await turn.report('detaching it');
       return { do: 'ensure', ...turn.address(turn.intent), want: turn.want(turn.intent) };
     }
-    await turn.condemn('removing it');
-  } else if (cancelled.length > 0) await turn.condemn('cancelling: removing what was made');
+    await turn.condemn(turn.isAdopting ? 'giving its adoption up' : 'removing it');
+  } else if (turn.isGivenUp) await turn.condemn("cancelling: taking Landfall's marks off");
+  else if (cancelled.length > 0) await turn.condemn('cancelling: removing what was made');
   if (turn.intent?.state === 'removing')
-    return { do: 'remove', attempt: turn.intent.attempt, ...turn.address(turn.intent) };
+    return turn.isAdopting
+      ? turn.letGo(turn.intent)
+      : { do: 'remove', attempt: turn.intent.attempt, ...turn.address(turn.intent) };
   if (row.deleted_at) return finish(turn, 'Deleted', 'delete');
   if (cancelled.length > 0) {
-    await turn.finish(turn.operations, {
-      state: 'Cancelled',
-      message: 'cancelled; what was made is removed',
-    });
+    const [what, message] = turn.isAdopting
+      ? ['adoption', `cancelled; ${row.adopted} is not Landfall's`]
+      : ['create', 'cancelled; what was made is removed'];
+    await turn.finish(turn.operations, { state: 'Cancelled', message });
     await turn.writeStatus({
       state: 'Failed',
-      message: 'the create was cancelled',
+      message: `the ${what} was cancelled`,
       observedGeneration: row.generation,
     });
     return { do: 'done' };

@@ -14,8 +14,8 @@ import {
   type Tx,
   wordsOf,
 } from '@landfall/store';
-import { siteQueue } from './steps.ts';
-import { type OpenOperation, problemOf } from './turn.ts';
+import { type Step, siteQueue } from './steps.ts';
+import { allMadeBy, type OpenOperation, problemOf } from './turn.ts';
 
 /**
  * One look at a resource in one transaction: its row (locked), its open operations, its live intent, and the ways to write
@@ -80,6 +80,11 @@ export class ResourceTurn {
   /** It existed before it was ours, and was not seen with our stamp yet. */
   get isAdopting(): boolean {
     return this.row.adopted !== null && this.row.status.readyAt === undefined;
+  }
+
+  /** As of an instance. */
+  get isGivenUp(): boolean {
+    return this.isAdopting && this.operations.some((operation) => operation.cancel_requested_at);
   }
 
   /** It was ready once: it may hold a user's data, and is removed only when the user says so (R11). */
@@ -193,9 +198,18 @@ export class ResourceTurn {
         location: locationOf(intent),
         ...(intent.ref ? { ref: intent.ref } : {}),
         // What existed before is not young.
-        ...(this.row.adopted !== null && !this.isAdopting ? {} : { since: intent.created_at.toISOString() }),
+        ...(this.row.adopted !== null && !this.isAdopting
+          ? {}
+          : { since: allMadeBy(intent, this.row.status.readyAt) }),
       },
     };
+  }
+
+  /** As of an instance: only our stamp goes. */
+  letGo(intent: ResourceIntent): Step {
+    const { queue, target } = this.address(intent);
+    const ref = target.ref ?? this.row.adopted ?? undefined;
+    return { do: 'release', attempt: intent.attempt, queue, target: { ...target, ...(ref ? { ref } : {}) } };
   }
 
   want(intent: ResourceIntent): WantRef {

@@ -6,7 +6,7 @@
  *   ----------------|----------------------------------------------|----------------------------------------------------------
  *   decideResource  | finds the place, writes the intent           | closing the intent (with `remove`)
  *   ensure          | the site's adapter                           | `remove` by stamp; known from the intent before ensure is called
- *     (of what is to be adopted: it is only stamped)                 | not undone: it is as it was, or ours
+ *     (of what is to be adopted: it is only stamped)                 | `release`: it may be somebody's work, and is never removed
  *   observe         | the site's adapter                           | not needed: it changes nothing
  *   remove          | the site's adapter                           | not undone: repeated until absence is confirmed
  *   release         | the site's adapter                           | not undone: repeated until nothing carries our stamp

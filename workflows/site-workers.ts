@@ -30,6 +30,8 @@ interface RunningSite {
 const lookEveryMs = 3_000;
 /** After how long a site that could not be used is tried again as it is. */
 const againMs = 20_000;
+/** A site that begins is waited for so long when all are to end: its provider may not answer. */
+const beginWithinMs = 10_000;
 /** Activities one site's worker has under way at most; a site's rate limit starts here (R15). */
 const activitiesAtOnce = 50;
 /**
@@ -54,7 +56,8 @@ export class SiteWorkers {
   private readonly log: Logger;
   private readonly visibilityGraceMs: number;
   private timer: NodeJS.Timeout | undefined;
-  private stopped = false;
+  private looking: Promise<void> | undefined;
+  private readonly stopping = new AbortController();
 
   constructor(parts: {
     connection: NativeConnection;
@@ -75,16 +78,24 @@ export class SiteWorkers {
     this.visibilityGraceMs = parts.visibilityGraceMs;
   }
 
-  /** Looks once, then again every few seconds until `stop`. */
+  /** Looks once, then again every few seconds until {@link stop}. */
   async start(): Promise<void> {
-    await this.look();
-    if (this.stopped) return;
+    this.looking = this.look();
+    await this.looking;
+    if (this.stopping.signal.aborted) return;
     this.timer = setTimeout(() => void this.start(), lookEveryMs);
   }
 
+  /** Ends all, and waits for it, also for those that are just beginning. */
   async stop(): Promise<void> {
-    this.stopped = true;
+    this.stopping.abort();
     clearTimeout(this.timer);
+    // A look that goes on begins no more, and what was beginning may be running by then.
+    await this.looking;
+    const begun = Promise.all(this.beginning.values());
+    await Promise.race([begun, sleep(beginWithinMs, undefined, { ref: false })]);
+    const sites = [...this.beginning.keys()];
+    if (sites.length > 0) this.log.warn({ sites }, 'these sites are left as they begin');
     await Promise.all([...this.running.keys()].map((site) => this.end(site)));
   }
 
@@ -107,7 +118,7 @@ export class SiteWorkers {
 
   /** Whether to begin it now: not while it begins, and after a failure with the same spec only some time later. */
   private isDue(site: string, spec: SiteSpec): boolean {
-    if (this.running.has(site) || this.beginning.has(site)) return false;
+    if (this.stopping.signal.aborted || this.running.has(site) || this.beginning.has(site)) return false;
     const failure = this.failed.get(site);
     return failure?.spec !== JSON.stringify(spec) || Date.now() >= failure.until;
   }
@@ -116,7 +127,8 @@ export class SiteWorkers {
   private begin(site: string, spec: SiteSpec): void {
     const begun = this.beginNow(site, spec)
       .catch((error: unknown) => {
-        this.log.warn({ err: error, site }, 'the site’s worker could not begin; trying again');
+        if (!this.stopping.signal.aborted)
+          this.log.warn({ err: error, site }, 'the site’s worker could not begin; trying again');
       })
       .finally(() => this.beginning.delete(site));
     this.beginning.set(site, begun);
@@ -142,8 +154,12 @@ export class SiteWorkers {
       return;
     }
     this.failed.delete(site);
-    if (this.stopped) return;
-    const worker = await startStep(this.log)(`the worker of site ${site}`, () =>
+    if (this.stopping.signal.aborted) return;
+    const worker = await startStep(
+      this.log,
+      undefined,
+      this.stopping.signal,
+    )(`the worker of site ${site}`, () =>
       Worker.create({
         connection: this.connection,
         namespace: this.namespace,

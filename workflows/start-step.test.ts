@@ -21,3 +21,15 @@ test('a step that fails is tried again until it answers', async () => {
   const call = () => (++tries < 3 ? Promise.reject(new Error('refused')) : Promise.resolve(tries));
   expect(await step('PostgreSQL', call)).toBe(3);
 });
+
+test('a step that fails is tried no more once its signal is aborted', async () => {
+  const stopping = new AbortController();
+  const step = startStep({ warn: () => undefined }, 1_000, stopping.signal);
+  let tries = 0;
+  const call = () => {
+    if (++tries === 2) stopping.abort(new Error('stopping'));
+    return Promise.reject(new Error('refused'));
+  };
+  await expect(step('Temporal', call)).rejects.toThrow('stopping');
+  expect(tries).toBe(2);
+});

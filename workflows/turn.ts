@@ -16,7 +16,7 @@ import {
 } from '@landfall/store';
 import { type Selectable, sql } from 'kysely';
 import type { Asker } from './approvals.ts';
-import { siteQueue } from './steps.ts';
+import { type Step, siteQueue } from './steps.ts';
 import type { TurnWrites } from './turn-writes.ts';
 
 export type OpenOperation = Pick<
@@ -132,6 +132,11 @@ export class Turn {
     return this.row.adopted !== null && this.row.status.readyAt === undefined;
   }
 
+  /** Its adoption is cancelled: whatever became of it, the stamp goes off again. */
+  get isGivenUp(): boolean {
+    return this.isAdopting && this.operations.some((operation) => operation.cancel_requested_at);
+  }
+
   /** Who asked for what is open, and the operation that speaks for it. */
   get asker(): Asker {
     return {
@@ -184,7 +189,7 @@ export class Turn {
 
   async condemn(intent: Intent, why: string, event = 'instance.attemptFailed'): Promise<void> {
     await condemnIntents(this.tx, this.row.id, [intent.attempt]);
-    intent.state = 'removing';
+    Object.assign(intent, { state: 'removing', removing_at: intent.removing_at ?? this.now });
     await this.report(why);
     await this.event(event, why, { attempt: intent.attempt, site: intent.site });
   }
@@ -194,7 +199,7 @@ export class Turn {
     if (live.length === 0) return;
     const attempts = live.map((intent) => intent.attempt);
     await condemnIntents(this.tx, this.row.id, attempts);
-    for (const intent of live) intent.state = 'removing';
+    for (const intent of live) Object.assign(intent, { state: 'removing', removing_at: this.now });
     await this.progress(why);
   }
 
@@ -229,7 +234,7 @@ export class Turn {
     // One that was not to be seen is Lost until it is: a refused look does not make it run.
     const isLost = state === 'Lost' || isReplacing || this.row.absent_since !== null;
     // A machine that was ready keeps the state it rests in: a refused resize does not make it failed.
-    const keeps = this.intents.some((intent) => this.isInUse(intent));
+    const keeps = this.intents.some((intent) => intent.state !== 'removing' && this.isInUse(intent));
     const resting = this.row.spec.power === 'stopped' ? 'Stopped' : 'Running';
     await this.writeStatus({
       state: isLost ? 'Lost' : keeps ? resting : state,
@@ -315,9 +320,18 @@ export class Turn {
         location: locationOf(intent),
         ...(intent.ref ? { ref: intent.ref } : {}),
         // What was adopted was there before us, and was seen with our stamp: it is not on its way into view.
-        ...(this.row.adopted !== null && !this.isAdopting ? {} : { since: intent.created_at.toISOString() }),
+        ...(this.row.adopted !== null && !this.isAdopting
+          ? {}
+          : { since: allMadeBy(intent, this.row.status.readyAt) }),
       },
     };
+  }
+
+  /** Takes our stamp off what was to be adopted, where it got on, and touches nothing else. By its reference, since the stamp may not be to be seen. */
+  letGo(intent: Intent): Step {
+    const { queue, target } = this.address(intent);
+    const ref = target.ref ?? this.row.adopted ?? undefined;
+    return { do: 'release', attempt: intent.attempt, queue, target: { ...target, ...(ref ? { ref } : {}) } };
   }
 
   want(intent: Intent): WantRef {
@@ -328,6 +342,18 @@ export class Turn {
       location: locationOf(intent),
     };
   }
+}
+
+/**
+ * When the last of an attempt was made, as far as can be told: the provider may show it late (A6). A create may have been throttled
+ * for long, and calls could make something until it was ready, or until it was to be removed.
+ */
+export function allMadeBy(
+  { state, created_at, removing_at }: Pick<Intent, 'state' | 'created_at' | 'removing_at'>,
+  readyAt: string | undefined,
+): string {
+  if (state !== 'removing') return created_at.toISOString();
+  return readyAt ?? (removing_at ?? created_at).toISOString();
 }
 
 /** What an operation says of its failure. */

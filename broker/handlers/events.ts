@@ -30,7 +30,8 @@ export const eventHandlers = {
     return {
       status: 200,
       contentType: 'text/event-stream',
-      stream: (response) => streamEvents(broker, scope, start, response, { authenticateAgain, signal }),
+      stream: (response) =>
+        streamEvents(broker, scope, start, response, { principal, authenticateAgain, signal }),
     };
   },
 } satisfies Partial<Handlers>;

@@ -1084,7 +1084,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Cancel what can still be cancelled; what a create has made so far is removed again. */
+        /** Cancel what can still be cancelled; what a create has made so far is removed again, what was being adopted stays as it is. */
         post: operations["cancelOperation"];
         delete?: never;
         options?: never;

@@ -3,6 +3,7 @@ import { memo } from '../memo.ts';
 import { wouldBeChosen } from '../place/chosen-machines.ts';
 import type { Circumstances } from '../place/circumstances.ts';
 import { domainOf } from '../place/groups.ts';
+import { machineWords } from '../place/machine-words.ts';
 import type { NeighbourClause } from '../place/neighbours.ts';
 import type { EstateMachine } from '../place/types.ts';
 import { type Asked, chooser } from './chooser.ts';
@@ -78,7 +79,10 @@ export function* inWrongCompany(
       const perhaps = before ? undefined : find(unknown, asked, other);
       if (before) found.set(machine.id, apart(before, clause.by));
       else if (perhaps)
-        found.set(machine.id, { error: true, detail: `the ${clause.by} of ${perhaps.name} is not known` });
+        found.set(machine.id, {
+          error: true,
+          detail: `the ${clause.by} of ${machineWords(perhaps)} is not known`,
+        });
     } else if (!find(there, asked, other)) {
       const context: Circumstances = { request, cel: celRequest(request), now, estate: [], sites };
       if (!find(all, asked, other) && wouldBeChosen(clause.to, context)) continue;
@@ -99,5 +103,5 @@ export function* inWrongCompany(
 }
 
 function apart(one: EstateMachine, by: string): { error: boolean; detail: string } {
-  return { error: false, detail: `it stands in one ${by} with ${one.name} of project ${one.project}` };
+  return { error: false, detail: `it stands in one ${by} with ${machineWords(one)}` };
 }

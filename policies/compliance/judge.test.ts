@@ -324,7 +324,7 @@ test('of two machines that may not share a host the later one is found', () => {
   ];
   const violations = found(machines, apart);
   expect(names(violations)).toEqual(['b']);
-  expect(violations[0]?.message).toBe('it stands in one host with a of project default');
+  expect(violations[0]?.message).toBe('it stands in one host with machine a of project default');
   expect(found(machines.slice(1), apart)).toEqual([]);
 });
 
@@ -336,7 +336,10 @@ test('beside a machine whose zone is not known nobody knows whether two are apar
     machine('dev', { labels: { env: 'dev' }, zone: null }),
   ];
   const [violation] = found(machines, [policy('p', [{ when, clauses: apart }])]);
-  expect(violation).toMatchObject({ machine: { name: 'prod' }, message: 'the zone of dev is not known' });
+  expect(violation).toMatchObject({
+    machine: { name: 'prod' },
+    message: 'the zone of machine dev of project default is not known',
+  });
   expect(found(machines, [policy('p', [{ when, clauses: apart, missing: 'pass' }])])).toEqual([]);
 });
 

@@ -370,7 +370,7 @@ describe('what stands against the cheapest rejected offer is told', () => {
     const near = (effect: 'affinity' | 'antiAffinity') =>
       rule('near', { effect, to: 'resource.name.startsWith("web")', by: 'zone' });
     expect(told([near('antiAffinity')], { catalogue: zones, estate: [at('b', 1)] })).toBe(
-      'default/web-b-1 stands in zone aws/eu-central-1/b',
+      'machine web-b-1 of project default stands in zone aws/eu-central-1/b',
     );
     expect(told([near('affinity')], { catalogue: zones, estate: [at('b', 1)] })).toBe(
       'the one machine it has to be with does not stand in zone aws/eu-central-1/a',

@@ -11,6 +11,7 @@ import {
   rowReader,
 } from './circumstances.ts';
 import { candidateValue, domainOf, groupIn, groupName, isSelf, offerKeys, type Place } from './groups.ts';
+import { machineWords } from './machine-words.ts';
 import type { OfferTable } from './offers.ts';
 import type { EstateMachine } from './types.ts';
 
@@ -89,7 +90,7 @@ function companyRefusal(
       : `none of the ${chosen.length} machines it has to be with stands in ${where}`;
   }
   const there = chosen.find((machine) => domainOf(machine, clause.by) === domain);
-  return there === undefined ? null : `${there.project}/${there.name} stands in ${where}`;
+  return there === undefined ? null : `${machineWords(there)} stands in ${where}`;
 }
 
 function placeOf(offer: (attribute: OfferAttribute) => unknown): Place {

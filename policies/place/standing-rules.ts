@@ -13,6 +13,7 @@ import {
 } from './compiled.ts';
 import { foundIn, type Parts, partsOf } from './estate.ts';
 import { Grouping, isSelf } from './groups.ts';
+import { machineWords } from './machine-words.ts';
 import { Recent } from './recent.ts';
 import { readsOfText } from './request-parts.ts';
 import { type EstateMachine, NEUTRAL_REQUEST, type PlacementRequest } from './types.ts';
@@ -203,5 +204,5 @@ export function whoseRule(rule: TurnedRule, context: Circumstances): string {
   if (!first) return 'no machine that stands is to be apart from it';
   const more = others.length === 0 ? '' : ` and ${others.length} more`;
   const { by } = rule.clause as { by: string };
-  return `it is the rule of machine ${first.name} of project ${first.project}${more}, to be in no ${by} with what is asked for`;
+  return `it is the rule of ${machineWords(first)}${more}, to be in no ${by} with what is asked for`;
 }

@@ -163,6 +163,12 @@ describe('R9: with lists that lag by three looks', () => {
     await refused('denied', ['Failed']);
   }, 60_000);
 
+  test('R9: refused after it was held up for longer than the grace period, its security group goes, too', async () => {
+    site.wire.next('CreateSecurityGroup', { kind: 'answered', meanwhile: () => pause(graceMs + 500) });
+    site.simulator.faults.set({ kind: 'denied', action: 'RunInstances' });
+    await refused('held-up', ['Failed']);
+  }, 60_000);
+
   test('R9: no capacity: the next offer is taken, and nothing of the first attempt is left', async () => {
     site.simulator.faults.set({ kind: 'capacity' });
     await refused('capacity', ['Succeeded']);

@@ -17,7 +17,7 @@ import {
   type Unmanaged,
   type Want,
 } from '@landfall/adapters';
-import { MemoryResources } from './memory-resources.ts';
+import { MemoryResources, refuseStamped } from './memory-resources.ts';
 
 /** A machine or a child as the simulated provider keeps it. */
 interface Machine {
@@ -40,6 +40,9 @@ export interface MemoryFaults {
   /** The create fails after one child was made. */
   failChild: number;
   denied: number;
+  /** An adoption takes effect, and is refused all the same, or not answered for. */
+  stampedDenied: number;
+  stampedUnavailable: number;
   /** A release is refused for good. */
   unreleasable: number;
 }
@@ -60,6 +63,8 @@ export class MemoryProvider {
     requestLost: 0,
     failChild: 0,
     denied: 0,
+    stampedDenied: 0,
+    stampedUnavailable: 0,
     unreleasable: 0,
   };
   /** What nobody of ours made, by reference; what is adopted moves to `machines` or `resources`. */
@@ -183,7 +188,10 @@ export class MemoryProvider {
     if (this.take('requestLost')) throw new ProviderError('OutcomeUnknown', 'simulated: request lost');
     const key = this.key(want.stamp);
     const known = this.machines.get(key);
-    if (known) return this.present(known);
+    if (known) {
+      refuseStamped((fault) => this.take(fault));
+      return this.present(known);
+    }
     const ref = want.adopted?.ref ?? '';
     const found = this.foreign.get(ref);
     if (!found) {
@@ -198,6 +206,7 @@ export class MemoryProvider {
     const machine: Machine = { ref, want: { ...want, spec }, power, children: [], reboots: 0 };
     this.machines.set(key, machine);
     if (this.take('responseLost')) throw new ProviderError('OutcomeUnknown', 'simulated: response lost');
+    refuseStamped((fault) => this.take(fault));
     return this.present(machine);
   }
 

@@ -27,6 +27,13 @@ interface Thing {
   want: Want<OtherKind>;
 }
 
+/** What an adoption answers that has taken effect. */
+export function refuseStamped(take: (fault: keyof MemoryFaults) => boolean): void {
+  if (take('stampedDenied'))
+    throw new ProviderError('Denied', 'simulated: may be stamped, not read', { providerCode: 'NotAllowed' });
+  if (take('stampedUnavailable')) throw new ProviderError('Unavailable', 'simulated: not answering');
+}
+
 /** Volumes, networks and the rest at the simulated provider in memory: each is what was last wanted of it. */
 export class MemoryResources {
   readonly things = new Map<string, Thing>();
@@ -140,7 +147,10 @@ export class MemoryResources {
   #adopt(want: Want<OtherKind>): Present<Kind> {
     this.#answer();
     const known = this.#find(want.stamp);
-    if (known) return this.#present(known);
+    if (known) {
+      refuseStamped(this.#take);
+      return this.#present(known);
+    }
     const ref = want.adopted?.ref ?? '';
     const found = this.#foreign.get(ref);
     if (found?.kind !== want.kind)
@@ -157,6 +167,7 @@ export class MemoryResources {
     const thing = { ref, want: { ...want, spec: { ...want.spec, ...is } } as Want<OtherKind> };
     this.things.set(ref, thing);
     if (this.#take('responseLost')) throw new ProviderError('OutcomeUnknown', 'simulated: response lost');
+    refuseStamped(this.#take);
     return this.#present(thing);
   }
 

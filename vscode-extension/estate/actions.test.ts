@@ -103,6 +103,29 @@ test('before what was adopted is deleted it is said that the thing itself goes',
   expect(detail).toBe('Deletes volume/data, which was adopted: i-7 at site/aws-1 itself goes');
 });
 
+test('before what is not adopted yet, or was refused, is deleted it is said that it stays', async () => {
+  const web = await running('not-taken');
+  const { externalReference: _, ...seen } = web.status;
+  const kept = "It is not Landfall's: at its provider it stays as it is.";
+  for (const status of [
+    { ...seen, state: 'Adopting' as const, adopted: true, externalReference: 'i-8' },
+    { ...seen, state: 'Failed' as const, adopted: true },
+  ]) {
+    expect(deletionQuestion({ ...web, status }).detail).toMatch(new RegExp(`^${kept}`));
+    const volume = {
+      kind: 'Volume',
+      name: 'data',
+      project: 'default',
+      spec: {},
+      status,
+    } as never as Resource;
+    expect(deletionQuestion(volume).detail).toBe(kept);
+    const of = { target: { kind: { singular: 'volume' }, name: 'data' }, item: volume };
+    const { detail } = fileDeletionQuestion('a.yaml', connection, [of as never]);
+    expect(detail).toBe(`Deletes volume/data. ${kept}`);
+  }
+});
+
 test('power, size and deletion become operations of the broker', async () => {
   const moved = await running('moved');
   expect(await power(connection, 'stop', moved)).toMatchObject({ verb: 'stop', state: 'Pending' });

@@ -2,6 +2,7 @@
 import {
   adoptedWords,
   instanceDeletionQuestion,
+  notAdoptedWords,
   priceWords,
   type Question,
   removeInstance,
@@ -49,9 +50,12 @@ export function deletionQuestion(subject: Deletable): Question {
   if (subject.kind === 'Instance') return instanceDeletionQuestion(subject);
   const { kind, name } = subject;
   const project = 'project' in subject ? ` of ${subject.project}` : '';
+  const message = `Delete the ${kindWords(kind)} ${name}${project}?`;
+  const kept = 'status' in subject ? notAdoptedWords(subject) : undefined;
+  if (kept) return { message, detail: kept, button: 'Delete' };
   const adopted = 'status' in subject ? adoptedWords(subject) : undefined;
   return {
-    message: `Delete the ${kindWords(kind)} ${name}${project}?`,
+    message,
     detail: [
       adopted,
       losses[kind],

@@ -51,6 +51,9 @@ const operationIcons: Record<Operation['state'], Pick<TreeNode, 'icon' | 'color'
   Cancelled: { icon: 'circle-slash' },
 };
 
+/** What the broker cancels. */
+const cancellable = new Set<Operation['verb']>(['create', 'replace', 'adopt']);
+
 function operationNode(operation: Operation): TreeNode {
   const { id, verb, resource, state, message } = operation;
   const now = Date.now();
@@ -74,7 +77,7 @@ function operationNode(operation: Operation): TreeNode {
       ['Ended', moment(operation.finishedAt, now)],
     ]),
     ...operationIcons[state],
-    context: `operation ${state}${isOpen(operation) && verb === 'create' ? ' cancellable' : ''}`,
+    context: `operation ${state}${isOpen(operation) && cancellable.has(verb) ? ' cancellable' : ''}`,
     opens: 'never',
     subject: operation,
   };

@@ -1,4 +1,6 @@
 /** Deletes what the documents of a file name, as the command line does. */
+
+import { notAdoptedWords } from '@landfall/mcp/changes.ts';
 import type { Instance } from '@landfall/model';
 import {
   type ApplySession,
@@ -43,6 +45,9 @@ export function deletionQuestion(
 ): Question {
   const lines = going.map((each) => {
     const instance = instanceOf(each);
+    const { status } = each.item as Partial<Pick<Instance, 'status'>>;
+    const kept = status && notAdoptedWords({ status });
+    if (kept) return `Deletes ${subjectOf(each)}. ${kept}`;
     const adopted = adoptedThing(each.item);
     if (instance === undefined)
       return `Deletes ${subjectOf(each)}${adopted ? `, which was adopted: ${adopted} itself goes` : ''}`;
