@@ -24,14 +24,14 @@ export interface AwsSite extends SiteUnderTest {
 export const graceMs = 7_000;
 
 /** Quick polls and a short grace period, so that tests do not wait minutes; one place for every process of a test. */
-export function awsAdapter(endpoint: string) {
+export function awsAdapter(endpoint: string, visibilityGraceMs = graceMs) {
   return createAwsAdapter({
     site: 'aws',
     regions: ['us-east-1'],
     endpoint,
     credentials: { accessKeyId: 'simulated', secretAccessKey: 'simulated' },
     pollMs: 50,
-    visibilityGraceMs: graceMs,
+    visibilityGraceMs,
     warn: () => {},
   });
 }
@@ -39,8 +39,17 @@ export function awsAdapter(endpoint: string) {
 /**
  * A site over a simulator of its own, or over `account`: another broker's site on the same account.
  * @param served false: the test serves the site's queue by a process of its own.
+ * @param visibilityGraceMs where nothing is hidden from lists it may be shorter.
  */
-export async function awsSite(account?: AwsSimulator, served = true): Promise<AwsSite> {
+export async function awsSite({
+  account,
+  served = true,
+  visibilityGraceMs,
+}: {
+  account?: AwsSimulator;
+  served?: boolean;
+  visibilityGraceMs?: number;
+} = {}): Promise<AwsSite> {
   const simulator = account ?? (await startAwsSimulator());
   const wire = await startWire(simulator.endpoint, async (parameters) => {
     // EC2 starts no machine with a security group that is gone; moto does.
@@ -52,7 +61,7 @@ export async function awsSite(account?: AwsSimulator, served = true): Promise<Aw
   return {
     name: 'aws',
     spec: { provider: 'aws', regions: ['us-east-1'], endpoint: wire.endpoint },
-    adapter: served ? awsAdapter(wire.endpoint) : undefined,
+    adapter: served ? awsAdapter(wire.endpoint, visibilityGraceMs) : undefined,
     request: {
       image: 'debian-12',
       vcpus: 2,

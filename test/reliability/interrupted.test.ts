@@ -60,7 +60,7 @@ const sites: Record<string, Interruptible> = {};
 
 beforeAll(async () => {
   const broker = newId();
-  const aws = await awsSite();
+  const aws = await awsSite({ visibilityGraceMs: 1_500 });
   const byHand = async (action: string, ref: string) => {
     await aws.simulator.direct('us-east-1', action, { 'InstanceId.1': ref });
   };

@@ -39,7 +39,7 @@ async function killWorker(): Promise<void> {
 }
 
 beforeAll(async () => {
-  site = await awsSite(undefined, false);
+  site = await awsSite({ served: false });
   estate = await startEstate([site]);
 }, 300_000);
 afterAll(async () => {

@@ -20,7 +20,7 @@ const cap = 5;
 
 beforeAll(async () => {
   site = await awsSite();
-  otherSite = await awsSite(site.simulator);
+  otherSite = await awsSite({ account: site.simulator });
   estate = await startEstate([site], { orphanGraceMs });
   other = await startEstate([otherSite]);
 }, 300_000);
