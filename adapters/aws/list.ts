@@ -51,6 +51,9 @@ export async function listPage(account: Account, broker: string, page?: string):
     return { items, nextPage: following && writeCursor(following), complete: true };
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error;
+    // Who may not look at them has made none (`describeStamped`).
+    if (kind === 'importTask' && error.code === 'Denied')
+      return { items: [], nextPage: after && writeCursor(after), complete: true };
     account.warn(`${kind} list of ${region} failed: ${error.message}`, error);
     return { items: [], nextPage: after && writeCursor(after), complete: false };
   }
@@ -70,7 +73,8 @@ async function read(
       const stamp = stampOf(tags);
       if (!stamp) return [];
       const of = kindOf(tags);
-      const child = mains[of] !== providerKind;
+      // Until the image is there, its import stands for it.
+      const child = mains[of] !== providerKind && providerKind !== 'importTask';
       return [{ ref, kind: of, stamp, location: { region, zone }, state, providerKind, child, createdAt }];
     });
     return { items, next };

@@ -23,7 +23,9 @@ export type OtherKind = Exclude<Kind, 'Instance'>;
 export interface Life<K extends OtherKind> {
   kind: K;
   /** The verb by which such a one is made. */
-  madeBy: 'create' | 'publish' | 'fromSnapshot';
+  madeBy: 'create' | 'publish' | 'fromSnapshot' | 'import';
+  /** Tells it from another life of the kind, in the titles of its rules. */
+  variant?: string;
   /** The least that it must be; read when a rule runs, since it names what it stands on. Two attempts may exist at once. */
   spec(attempt: number): Specs[K];
   location(): Location;
@@ -68,7 +70,7 @@ export function lifeRules<K extends OtherKind>(
   const { kind } = life;
   const rule = (title: string, check: (subject: Subject, adapter: Adapter) => Promise<void>) =>
     checkRule(
-      { suite: limits.suite, kind, title },
+      { suite: limits.suite, kind, title: life.variant ? `${title} (${life.variant})` : title },
       async () => {
         const subject = subjectNow();
         subject.faults.clear();
