@@ -38,15 +38,12 @@ export async function checkCapability(
 }
 
 /**
- * Sees that an image can be imported from the URL that it names: at the site where one is known, and by nobody where the URL holds a
- * secret. Throws `invalid`, whose words never repeat the URL.
+ * Sees that an image can be imported from the URL that it names: that its site reads it, and that it holds no secret. Throws
+ * `invalid`, whose words never repeat the URL.
  */
-export async function checkImport(tx: Tx, site: string | undefined, { from }: ResourceSpec): Promise<void> {
+export async function checkImport(tx: Tx, site: string, { from }: ResourceSpec): Promise<void> {
   if (!from?.url) return;
-  const row =
-    site === undefined
-      ? undefined
-      : await tx.selectFrom('sites').select('provider').where('name', '=', site).executeTakeFirst();
+  const row = await tx.selectFrom('sites').select('provider').where('name', '=', site).executeTakeFirst();
   const wrong = imageUrlSecret(from.url.url) ?? (row && imageUrlError(row.provider, from.url));
   if (wrong) throw new StoreError('invalid', wrong.message, `/spec/from/url/${wrong.field}`);
 }

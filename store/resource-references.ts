@@ -62,8 +62,10 @@ export async function resolveReferences(
   if (!row) {
     const site = await siteFor(tx, organization, kind, spec, found);
     const host = spec.host ?? found[0]?.at.host ?? null;
-    if (site) await checkCapability(tx, { site, host }, kind, spec);
-    await checkImport(tx, site, spec);
+    if (site) {
+      await checkImport(tx, site, spec);
+      await checkCapability(tx, { site, host }, kind, spec);
+    }
   }
   for (const { reference, at } of found) checkReach(spec, reference, at, row);
   const implied: Pick<ResourceSpec, 'sizeGiB' | 'dataClass'> = dataClassOf(kind, spec, found);

@@ -410,7 +410,7 @@ describe('volumes, networks and what else is no instance on the simulated Azure'
     expect(error.details.field).toBe('/source/url');
     expect((await ensureReady(adapter, want('Image', golden, asked))).details.sizeGiB).toBe(8);
     const { body } = subject.simulator.calls.findLast(
-      ({ operation }) => operation === 'Images_CreateOrUpdate',
+      ({ method, path }) => method === 'PUT' && path.includes('/images/'),
     )!;
     const osDisk = { osType: 'Linux', osState: 'Generalized', blobUri: source.url };
     expect(body).toMatchObject({ properties: { hyperVGeneration: 'V2', storageProfile: { osDisk } } });

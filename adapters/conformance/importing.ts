@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Location } from '../contract.ts';
 import { checkRule } from './journal.ts';
-import { can, type Life, lifeRules, targetOf, wantOf } from './lives.ts';
+import { canLive, type Life, lifeRules, targetOf, wantOf } from './lives.ts';
 import { context, ensureReady, errorOf, type Limits, removeFully, setFault, truthOf } from './probe.ts';
 import type { Subject } from './subject.ts';
 
@@ -21,6 +21,8 @@ export function importingRules(
     kind: 'Image',
     madeBy: 'import',
     variant: 'imported from a URL',
+    lacks: (subject) =>
+      subject.imports ? undefined : 'nothing that the suite may import is at a URL that this provider reads',
     spec: () => ({ name: 'golden', labels, source: imports().source, architecture: 'x86_64' }),
     location,
   };
@@ -31,7 +33,7 @@ export function importingRules(
       { suite: limits.suite, kind: 'Image', title },
       async () => {
         const subject = subjectNow();
-        if (await can(await subject.adapter(), 'Image', 'import')) await check(subject);
+        if (await canLive(subject, await subject.adapter(), life)) await check(subject);
       },
       limits.testMs,
     );
