@@ -159,6 +159,14 @@ test.each([
   expect(await leftOver()).toEqual([]);
 });
 
+test('a label that the image may not have is refused before its disk is imported', async () => {
+  const want = wantOf();
+  const reserved = { ...want, spec: { ...want.spec, labels: { Name: 'x' } } };
+  for (const call of [adapter.validate(reserved), adapter.ensure(reserved, context())])
+    expect((await errorOf(call, 'Invalid')).details.field).toBe('/labels/Name');
+  expect(callsOf('ImportSnapshot')).toEqual([]);
+});
+
 test('who may not look at imports imports nothing, and lists all the same', async () => {
   aws.simulator.faults.set({ kind: 'denied', action: 'DescribeImportSnapshotTasks', times: 3 });
   await errorOf(adapter.ensure(wantOf(), context()), 'Denied');

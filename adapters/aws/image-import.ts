@@ -8,7 +8,7 @@ import { providerCodeOf } from './errors.ts';
 import { importedBy, startImport, taskOf } from './import-task.ts';
 import { describeAll, describeStamped, type Found } from './objects.ts';
 import { resourceAdapter } from './resource.ts';
-import { stampAsTags, stampFilters, stampOf } from './stamp.ts';
+import { mutableTags, stampAsTags, stampFilters, stampOf } from './stamp.ts';
 
 /**
  * Images, those from a URL too: a disk in S3 becomes a snapshot by a task of EC2's, which takes minutes, and the image is registered
@@ -23,7 +23,7 @@ export function imageAdapter(account: Account): KindAdapter<'Image'> {
       const source = urlOf(want);
       if (!source) return usual.validate(want);
       account.checkRegion(want.location.region);
-      imageShape.check?.(want);
+      checkWant(want);
       try {
         await startImport(account.ec2(want.location.region), source, want, true);
       } catch (error) {
@@ -45,7 +45,7 @@ export function imageAdapter(account: Account): KindAdapter<'Image'> {
       if (!source) return usual.ensure(want, context);
       const { stamp, location } = want;
       account.checkRegion(location.region);
-      imageShape.check?.(want);
+      checkWant(want);
       const ec2 = account.ec2(location.region);
       const isThere =
         isNamed(context.resumed, 'ref') || (await describeAll(ec2, 'image', stampFilters(stamp))).length > 0;
@@ -61,6 +61,12 @@ export function imageAdapter(account: Account): KindAdapter<'Image'> {
       return naming(snapshot, resourceAdapter(account, shape).ensure(want, context));
     },
   };
+}
+
+/** What the image itself would be refused for is found out before its snapshot is made. */
+function checkWant(want: Want<'Image'>): void {
+  imageShape.check?.(want);
+  mutableTags(want.spec);
 }
 
 /** The snapshot that EC2 imports, or has imported, for the want, or the import where it takes longer than one call of `ensure`. */
