@@ -3,7 +3,7 @@ import type { Kind, Listed, ListPage } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import { type Account, reading } from './clients.ts';
 import { detailsOf, instanceState, isDead, locationOf, type Machine, readSizes, stateOf } from './machine.ts';
-import { describePage, type ObjectKind, objectKinds } from './objects.ts';
+import { describePage, type ObjectKind, objectKinds, saysNoImports } from './objects.ts';
 import { kindOf, stampOf, stampTags } from './stamp.ts';
 
 const kinds = ['instance', ...objectKinds] as const;
@@ -51,11 +51,10 @@ export async function listPage(account: Account, broker: string, page?: string):
     return { items, nextPage: following && writeCursor(following), complete: true };
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error;
-    // Who may not look at them has made none (`describeStamped`).
-    if (kind === 'importTask' && error.code === 'Denied')
-      return { items: [], nextPage: after && writeCursor(after), complete: true };
+    const nextPage = after && writeCursor(after);
+    if (saysNoImports(kind, error)) return { items: [], nextPage, complete: true };
     account.warn(`${kind} list of ${region} failed: ${error.message}`, error);
-    return { items: [], nextPage: after && writeCursor(after), complete: false };
+    return { items: [], nextPage, complete: false };
   }
 }
 

@@ -293,7 +293,17 @@ export async function describeAll<K extends ObjectKind>(
   return found;
 }
 
-/** Everything of a kind with the stamp. Who may not look at import tasks has made none: nothing is imported before one is looked for. */
+/**
+ * Whether a failed look at import tasks says that we have none: who may not look at them, or where EC2 has no imports, imports nothing,
+ * since nothing is imported before one is looked for.
+ */
+export function saysNoImports(kind: string, error: unknown): boolean {
+  if (kind !== 'importTask') return false;
+  const code = providerCodeOf(error) ?? '';
+  return isProviderError(error, 'Denied') || ['InvalidAction', 'UnsupportedOperation'].includes(code);
+}
+
+/** Everything of a kind with the stamp. */
 export async function describeStamped<K extends ObjectKind>(
   ec2: EC2Client,
   kind: K,
@@ -302,7 +312,7 @@ export async function describeStamped<K extends ObjectKind>(
   try {
     return await describeAll(ec2, kind, stampFilters(stamp));
   } catch (error) {
-    if (kind === 'importTask' && isProviderError(error, 'Denied')) return [];
+    if (saysNoImports(kind, error)) return [];
     throw error;
   }
 }
