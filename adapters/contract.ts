@@ -90,13 +90,18 @@ export interface SnapshotDetails {
   children: string[];
 }
 
+/** A disk that is imported. What of it a provider takes: `@landfall/model/image-sources.ts`. */
+export interface ImageUrl {
+  url: string;
+  /** On-prem only, and there always: hexadecimal. */
+  sha256?: string;
+  format: 'raw' | 'qcow2' | 'vhd' | 'vmdk';
+}
+
 /** An image of the user's own, in one region (on-prem: on one host). */
 export interface CustomImageWant extends Named {
   /** Read only when it is created; absent of one that was adopted, which is never made. */
-  source?:
-    | { instance: string }
-    | { snapshot: string }
-    | { url: string; sha256: string; format: 'raw' | 'qcow2' | 'vhd' };
+  source?: { instance: string } | { snapshot: string } | ImageUrl;
   architecture: 'x86_64' | 'arm64';
 }
 

@@ -1,7 +1,10 @@
+import { imageUrlError, imageUrlSecret } from '@landfall/model/image-sources.ts';
 import type {
   Adapter,
   Adopting,
   Capability,
+  Description,
+  ImageUrl,
   ImageWant,
   Kind,
   KindAdapter,
@@ -66,6 +69,17 @@ export function imageOf({ spec }: Pick<Want<'Instance'>, 'spec'>): ImageWant {
 export function sourceOf({ spec }: Pick<Want<'Image'>, 'spec'>): NonNullable<Specs['Image']['source']> {
   if (spec.source) return spec.source;
   throw gone('Image');
+}
+
+/**
+ * To be called before an image is imported. @throws ProviderError `Invalid` at the field for which the provider cannot; the message
+ * never repeats the URL.
+ */
+export function checkImport(provider: Description['provider'], source: ImageUrl): void {
+  // A host took URLs with a query before the broker refused them, and an image that is made of one stays.
+  const secret = provider === 'onprem' ? undefined : imageUrlSecret(source.url);
+  const wrong = secret ?? imageUrlError(provider, source);
+  if (wrong) throw new ProviderError('Invalid', wrong.message, { field: `/source/${wrong.field}` });
 }
 
 /** To be called before anything is made. @throws ProviderError `NotFound` of what was adopted: it is gone, and nobody makes it anew. */

@@ -161,3 +161,54 @@ test('what a resource wakes beside it is woken by the turn of its own project', 
     expect(await woken.where('project', '=', '').execute()).toEqual([]);
   });
 });
+
+test('an image comes from a URL that its site reads: another is refused at once by its field, and says where to upload the disk', async () => {
+  for (const [name, spec] of [
+    ['aws', { provider: 'aws', regions: ['us-east-1'] }],
+    ['azure', { provider: 'azure', regions: ['westeurope'], subscription: crypto.randomUUID() }],
+    ['gcp', { provider: 'gcp', regions: ['us-central1'], project: 'a-project' }],
+  ] as const)
+    expect((await broker.call('POST', '/v1/sites', { body: { name, spec } })).status).toBe(201);
+  const sha256 = 'a'.repeat(64);
+  const foreign = 'https://disks.example/golden.vhd';
+  const blob = 'https://account.blob.core.windows.net/vhds/golden.vhd';
+  const image = (site: string, url: object) => post('customImages', 'golden', { site, from: { url } });
+  for (const [site, url, field, words] of [
+    ['aws', { url: foreign, format: 'vhd' }, 'url', 'upload the disk to a bucket'],
+    ['azure', { url: foreign, format: 'vhd' }, 'url', 'page blob to a storage account'],
+    ['gcp', { url: foreign, format: 'raw' }, 'url', 'upload the disk to a bucket'],
+    ['gcp', { url: 'gs://disks/golden.tar.gz', format: 'vmdk' }, 'format', 'imports raw, not vmdk'],
+    ['azure', { url: blob, format: 'vhd', sha256 }, 'sha256', 'leave it out here'],
+    ['local', { url: foreign, format: 'vhd' }, 'sha256', 'must be given on-prem'],
+    ['local', { url: 's3://disks/golden.vhd', format: 'vhd', sha256 }, 'url', 'http or https'],
+  ] as const)
+    expect(await image(site, url)).toMatchObject({
+      status: 422,
+      body: {
+        errors: [{ pointer: `/spec/from/url/${field}`, message: expect.stringContaining(words) }],
+      },
+    });
+  expect((await broker.call('GET', `${at}/customImages/golden`)).status).toBe(404);
+  expect((await image('azure', { url: blob, format: 'vhd' })).status).toBe(202);
+});
+
+test.each([
+  ['a query', 'https://account.blob.core.windows.net/vhds/golden.vhd?sv=2024-11-04&sig=opensesame'],
+  ['a user or password', 'https://somebody:opensesame@disks.example/golden.vhd'],
+])(
+  '%s in the URL of an image is refused at every site, kept nowhere and not sent back',
+  async (what, url) => {
+    for (const site of ['azure', 'local']) {
+      const spec = { site, from: { url: { url, format: 'vhd', sha256: 'a'.repeat(64) } } };
+      const refused = await post('customImages', 'secret', spec);
+      expect(refused).toMatchObject({
+        status: 422,
+        body: { errors: [{ pointer: '/spec/from/url/url', message: expect.stringContaining(what) }] },
+      });
+      expect(JSON.stringify(refused.body)).not.toContain('opensesame');
+    }
+    expect((await broker.call('GET', `${at}/customImages/secret`)).status).toBe(404);
+    const events = await broker.store.db.selectFrom('events').selectAll().execute();
+    expect(JSON.stringify(events)).not.toContain('opensesame');
+  },
+);

@@ -1,3 +1,4 @@
+import { imageUrlError, imageUrlSecret } from '@landfall/model/image-sources.ts';
 import { siteCapability } from './capabilities.ts';
 import type { ResourceKind, ResourceSpec } from './database.ts';
 import { StoreError } from './errors.ts';
@@ -34,4 +35,15 @@ export async function checkCapability(
         pointer,
       );
   }
+}
+
+/**
+ * Sees that an image can be imported from the URL that it names: that its site reads it, and that it holds no secret. Throws
+ * `invalid`, whose words never repeat the URL.
+ */
+export async function checkImport(tx: Tx, site: string, { from }: ResourceSpec): Promise<void> {
+  if (!from?.url) return;
+  const row = await tx.selectFrom('sites').select('provider').where('name', '=', site).executeTakeFirst();
+  const wrong = imageUrlSecret(from.url.url) ?? (row && imageUrlError(row.provider, from.url));
+  if (wrong) throw new StoreError('invalid', wrong.message, `/spec/from/url/${wrong.field}`);
 }

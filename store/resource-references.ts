@@ -3,7 +3,7 @@ import type { ResourceKind, ResourceSpec } from './database.ts';
 import { StoreError } from './errors.ts';
 import { outboxChannel } from './events.ts';
 import type { Queryable, Tx } from './open.ts';
-import { checkCapability } from './resource-capabilities.ts';
+import { checkCapability, checkImport } from './resource-capabilities.ts';
 import { type Reference, referencesOf, wordsOf } from './resource-kinds.ts';
 import type { ResourceRow } from './resources.ts';
 
@@ -62,7 +62,10 @@ export async function resolveReferences(
   if (!row) {
     const site = await siteFor(tx, organization, kind, spec, found);
     const host = spec.host ?? found[0]?.at.host ?? null;
-    if (site) await checkCapability(tx, { site, host }, kind, spec);
+    if (site) {
+      await checkImport(tx, site, spec);
+      await checkCapability(tx, { site, host }, kind, spec);
+    }
   }
   for (const { reference, at } of found) checkReach(spec, reference, at, row);
   const implied: Pick<ResourceSpec, 'sizeGiB' | 'dataClass'> = dataClassOf(kind, spec, found);

@@ -1,4 +1,5 @@
 import type { EC2Client } from '@aws-sdk/client-ec2';
+import { importableFrom } from '@landfall/model/image-sources.ts';
 import type {
   Adapter,
   CallContext,
@@ -18,9 +19,10 @@ import { type Account, type AwsAdapterOptions, openAccount } from './clients.ts'
 import { readConsole } from './console.ts';
 import { converge } from './converge.ts';
 import { createMachine, dryRun } from './create.ts';
-import { imageShape, whyNoImport } from './custom-image.ts';
+import { imageShape } from './custom-image.ts';
 import { discoverMachines } from './discover.ts';
 import { firewallShape } from './firewall.ts';
+import { imageAdapter } from './image-import.ts';
 import { listPage } from './list.ts';
 import {
   childrenOf,
@@ -63,7 +65,7 @@ export function adapterOver(account: Account): Adapter {
       },
       Volume: resourceAdapter(account, volumeShape),
       Snapshot: resourceAdapter(account, snapshotShape),
-      Image: resourceAdapter(account, imageShape),
+      Image: imageAdapter(account),
       Network: resourceAdapter(account, networkShape),
       Firewall: resourceAdapter(account, firewallShape),
       Address: resourceAdapter(account, addressShape),
@@ -161,7 +163,7 @@ function description(account: Account): Description {
       capability('Instance'),
       capability('Volume'),
       capability('Snapshot'),
-      capability('Image', { import: whyNoImport }),
+      capability('Image'),
       capability('Network'),
       capability('Firewall', notAdopted(whyNoFirewall)),
       capability('Address'),
@@ -169,6 +171,7 @@ function description(account: Account): Description {
     facts: {
       regions: account.regions.join(', '),
       endpoint: account.endpoint ?? 'AWS',
+      imports: importableFrom.aws,
       keys: 'SSH keys reach the guest by cloud-init',
       volumes: 'both types are gp3; EC2 changes the size of one at most every six hours',
       spot: 'one-time requests: a spot machine can be rebooted and deleted, not stopped or resized',

@@ -5,7 +5,14 @@ import { adoptTagged, type Taggable } from './adopt.ts';
 import { vpcs } from './adopt-network.ts';
 import { type Account, reading } from './clients.ts';
 import { discoverOver, labelsOf, pageSize, tools } from './discover.ts';
-import { describeAll, describeOne, describePage, type Found, type ObjectKind } from './objects.ts';
+import {
+  describeAll,
+  describeOne,
+  describePage,
+  describeStamped,
+  type Found,
+  type ObjectKind,
+} from './objects.ts';
 import { takeOff } from './release.ts';
 import { untilGone } from './remove.ts';
 import { type OtherKind, present, type Shape, type View } from './resource.ts';
@@ -213,7 +220,7 @@ export function adoptingOther<K extends OtherKind, M extends keyof typeof looks,
           ...mains.map((object) => look.parts?.(ec2, object) ?? []),
           ...shape.removal
             .filter((each) => each !== main)
-            .map((each) => describeAll(ec2, each, stampFilters(target.stamp))),
+            .map((each) => describeStamped(ec2, each, target.stamp)),
         ]);
         const ours = parts.flat().filter(({ tags }) => carries(tags, target.stamp));
         for (const { ref, tags } of [...ours, ...mains]) {

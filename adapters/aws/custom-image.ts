@@ -1,43 +1,47 @@
 import { CreateImageCommand, type EC2Client, RegisterImageCommand, type Tag } from '@aws-sdk/client-ec2';
 import type { Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
-import { sourceOf } from '../kinds.ts';
+import { checkImport, sourceOf } from '../kinds.ts';
 import { changing } from './clients.ts';
 import { findById, type Machine } from './machine.ts';
+import { describeStamped } from './objects.ts';
 import type { Shape } from './resource.ts';
 import { attemptName, stampAsTags, stampOf } from './stamp.ts';
 
 /**
  * An Image is an AMI. From an instance it holds the root disk as it would be after a power cut, like a snapshot: EC2 would
  * otherwise restart the user's machine. The snapshot behind it carries its stamp and goes with it; an image that is
- * registered from a Snapshot stands on that one, which cannot go first.
+ * registered from a Snapshot stands on that one, which cannot go first. One from a URL: `image-import.ts`.
  */
 export const imageShape: Shape<'Image', 'image'> = {
   kind: 'Image',
   main: 'image',
-  removal: ['image', 'snapshot'],
+  removal: ['image', 'importTask', 'snapshot'],
   once: true,
   check({ spec }) {
-    if (spec.source && 'url' in spec.source)
-      throw new ProviderError('Invalid', whyNoImport, { field: '/source/url' });
+    if (spec.source && 'url' in spec.source) checkImport('aws', spec.source);
   },
   async create(ec2, want, Tags, DryRun) {
     const source = sourceOf(want);
     if ('instance' in source) return fromInstance(ec2, source.instance, want, Tags, DryRun);
     if ('snapshot' in source) return fromSnapshot(ec2, source.snapshot, want, Tags, DryRun);
-    throw new ProviderError('Invalid', whyNoImport, { field: '/source/url' });
+    throw new Error('what is imported is registered from its snapshot');
   },
-  view(_, { raw, tags, state }) {
+  async view(ec2, { raw, tags, state }) {
     const root = raw.BlockDeviceMappings?.find(({ DeviceName }) => DeviceName === raw.RootDeviceName);
     // Only what was made with the image is its own: a snapshot that it was registered from is another resource, and those of one that
     // was adopted stay when it goes, as at EC2 itself.
     const stamp = stampOf(tags);
-    const isMade = stamp && raw.Name === attemptName(stamp) && raw.SourceInstanceId;
-    const made = isMade ? (raw.BlockDeviceMappings ?? []) : [];
+    const isOurs = stamp && raw.Name === attemptName(stamp);
+    const disks = isOurs ? (raw.BlockDeviceMappings ?? []).flatMap(({ Ebs }) => Ebs?.SnapshotId ?? []) : [];
+    const stamped =
+      isOurs && !raw.SourceInstanceId
+        ? (await describeStamped(ec2, 'snapshot', stamp)).map(({ ref }) => ref)
+        : disks;
     return {
       details: {
         sizeGiB: root?.Ebs?.VolumeSize,
-        children: made.flatMap(({ Ebs }) => Ebs?.SnapshotId ?? []),
+        children: disks.filter((ref) => stamped.includes(ref)),
       },
       state,
     };
@@ -45,9 +49,6 @@ export const imageShape: Shape<'Image', 'image'> = {
   diff: () => [],
   step: async () => true,
 };
-
-export const whyNoImport =
-  'EC2 imports images from an S3 bucket of the account only, through a service role that has to be set up there, and checks no checksum';
 
 async function fromInstance(
   ec2: EC2Client,
@@ -93,7 +94,7 @@ function dataDisksOf({ BlockDeviceMappings = [], RootDeviceName }: Machine): str
   );
 }
 
-async function fromSnapshot(
+export async function fromSnapshot(
   ec2: EC2Client,
   SnapshotId: string,
   { spec, stamp }: Want<'Image'>,

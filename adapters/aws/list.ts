@@ -3,7 +3,7 @@ import type { Kind, Listed, ListPage } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import { type Account, reading } from './clients.ts';
 import { detailsOf, instanceState, isDead, locationOf, type Machine, readSizes, stateOf } from './machine.ts';
-import { describePage, type ObjectKind, objectKinds } from './objects.ts';
+import { describePage, type ObjectKind, objectKinds, saysNoImports } from './objects.ts';
 import { kindOf, stampOf, stampTags } from './stamp.ts';
 
 const kinds = ['instance', ...objectKinds] as const;
@@ -51,8 +51,10 @@ export async function listPage(account: Account, broker: string, page?: string):
     return { items, nextPage: following && writeCursor(following), complete: true };
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error;
+    const nextPage = after && writeCursor(after);
+    if (saysNoImports(kind, error)) return { items: [], nextPage, complete: true };
     account.warn(`${kind} list of ${region} failed: ${error.message}`, error);
-    return { items: [], nextPage: after && writeCursor(after), complete: false };
+    return { items: [], nextPage, complete: false };
   }
 }
 
@@ -70,7 +72,8 @@ async function read(
       const stamp = stampOf(tags);
       if (!stamp) return [];
       const of = kindOf(tags);
-      const child = mains[of] !== providerKind;
+      // Until the image is there, its import stands for it.
+      const child = mains[of] !== providerKind && providerKind !== 'importTask';
       return [{ ref, kind: of, stamp, location: { region, zone }, state, providerKind, child, createdAt }];
     });
     return { items, next };

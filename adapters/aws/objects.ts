@@ -10,6 +10,7 @@ import {
   DeregisterImageCommand,
   DescribeAddressesCommand,
   DescribeImagesCommand,
+  DescribeImportSnapshotTasksCommand,
   DescribeInternetGatewaysCommand,
   DescribeNetworkInterfacesCommand,
   DescribeSecurityGroupsCommand,
@@ -20,6 +21,7 @@ import {
   type EC2Client,
   type Filter,
   type Image,
+  type ImportSnapshotTask,
   type InternetGateway,
   type NetworkInterface,
   ReleaseAddressCommand,
@@ -30,9 +32,12 @@ import {
   type Volume,
   type Vpc,
 } from '@aws-sdk/client-ec2';
-import type { Listed } from '../contract.ts';
+import type { Listed, Target } from '../contract.ts';
+import { isProviderError } from '../errors.ts';
 import { changing, reading } from './clients.ts';
 import { providerCodeOf } from './errors.ts';
+import { endImport } from './import-task.ts';
+import { stampFilters } from './stamp.ts';
 
 /** EC2's objects other than instances, by our word for each. */
 export interface Raw {
@@ -41,6 +46,8 @@ export interface Raw {
   securityGroup: SecurityGroup;
   snapshot: Snapshot;
   image: Image;
+  /** While it carries a stamp: what will be the snapshot of an image. */
+  importTask: ImportSnapshotTask;
   vpc: Vpc;
   subnet: Subnet;
   internetGateway: InternetGateway;
@@ -159,6 +166,28 @@ const readers: { [K in ObjectKind]: Reader<K> } = {
     }),
     remove: (ec2, ImageId) => ec2.send(new DeregisterImageCommand({ ImageId })),
   },
+  importTask: {
+    prefix: 'import-snap-',
+    async read(ec2, query, NextToken) {
+      if ('id' in query) {
+        const page = await ec2.send(new DescribeImportSnapshotTasksCommand({ ImportTaskIds: [query.id] }));
+        return [page.ImportSnapshotTasks ?? [], undefined];
+      }
+      // By which filters EC2 finds tasks is not published: their tags are compared here.
+      const page = await ec2.send(new DescribeImportSnapshotTasksCommand({ NextToken }));
+      const matches = ({ Tags = [] }: ImportSnapshotTask) =>
+        query.Filters.every(({ Name, Values }) =>
+          Tags.some(({ Key, Value = '' }) => Name === `tag:${Key}` && Values?.includes(Value)),
+        );
+      return [(page.ImportSnapshotTasks ?? []).filter(matches), page.NextToken];
+    },
+    common: (raw) => ({
+      ref: raw.ImportTaskId,
+      tags: raw.Tags,
+      state: states.importTask[raw.SnapshotTaskDetail?.Status ?? ''],
+    }),
+    remove: endImport,
+  },
   vpc: {
     prefix: 'vpc-',
     async read(ec2, query, token) {
@@ -207,7 +236,8 @@ const readers: { [K in ObjectKind]: Reader<K> } = {
 };
 
 /** EC2's states that are not `ready`. */
-const states: Record<'volume' | 'snapshot' | 'image' | 'vpc' | 'subnet', Record<string, Listed['state']>> = {
+type Stated = 'volume' | 'snapshot' | 'image' | 'importTask' | 'vpc' | 'subnet';
+const states: Record<Stated, Record<string, Listed['state']>> = {
   volume: { creating: 'creating', error: 'failed', deleting: 'removing' },
   snapshot: { pending: 'creating', error: 'failed' },
   image: {
@@ -217,6 +247,8 @@ const states: Record<'volume' | 'snapshot' | 'image' | 'vpc' | 'subnet', Record<
     invalid: 'failed',
     error: 'failed',
   },
+  // One that is completed has yet to hand its stamp to its snapshot.
+  importTask: { active: 'creating', completed: 'creating', deleting: 'removing' },
   vpc: { pending: 'creating', deleting: 'removing' },
   subnet: { pending: 'creating', failed: 'failed', 'failed-insufficient-capacity': 'failed' },
 };
@@ -236,7 +268,8 @@ export async function describePage<K extends ObjectKind>(
   const reader: Reader<K> = readers[kind];
   const [raws, next] = await reading(reader.read(ec2, query, token));
   const objects = raws.flatMap((raw): Found<K>[] => {
-    if ('State' in raw && gone.has(raw.State)) return [];
+    const said = 'State' in raw ? raw.State : 'ImportTaskId' in raw && raw.SnapshotTaskDetail?.Status;
+    if (said && gone.has(said)) return [];
     const { ref = '', tags = [], state = 'ready', zone, at } = reader.common(raw);
     const createdAt = at instanceof Date ? at.toISOString() : at;
     return [{ ref, providerKind: kind, tags, state, zone, createdAt, raw }];
@@ -260,6 +293,30 @@ export async function describeAll<K extends ObjectKind>(
   return found;
 }
 
+/**
+ * Whether a failed look at import tasks says that we have none: who may not look at them, or where EC2 has no imports, imports nothing,
+ * since nothing is imported before one is looked for.
+ */
+export function saysNoImports(kind: string, error: unknown): boolean {
+  if (kind !== 'importTask') return false;
+  const code = providerCodeOf(error) ?? '';
+  return isProviderError(error, 'Denied') || ['InvalidAction', 'UnsupportedOperation'].includes(code);
+}
+
+/** Everything of a kind with the stamp. */
+export async function describeStamped<K extends ObjectKind>(
+  ec2: EC2Client,
+  kind: K,
+  stamp: Target['stamp'],
+): Promise<Found<K>[]> {
+  try {
+    return await describeAll(ec2, kind, stampFilters(stamp));
+  } catch (error) {
+    if (saysNoImports(kind, error)) return [];
+    throw error;
+  }
+}
+
 /** One object by its id, or nothing when EC2 does not know it (yet), or when the id is none of the kind. */
 export async function describeOne<K extends ObjectKind>(
   ec2: EC2Client,
@@ -270,7 +327,8 @@ export async function describeOne<K extends ObjectKind>(
   try {
     return (await describePage(ec2, kind, { id })).objects[0];
   } catch (error) {
-    if (/\.(NotFound|Malformed|Unavailable)$/.test(providerCodeOf(error) ?? '')) return undefined;
+    const unknown = /\.(NotFound|Malformed|Unavailable)$|^InvalidConversionTaskId/;
+    if (unknown.test(providerCodeOf(error) ?? '')) return undefined;
     throw error;
   }
 }

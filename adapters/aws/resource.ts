@@ -15,7 +15,14 @@ import { mayBeMade } from '../kinds.ts';
 import { waitFor } from '../wait.ts';
 import { type Account, changing, reading } from './clients.ts';
 import { providerCodeOf } from './errors.ts';
-import { deleteObject, describeAll, describeOne, type Found, type ObjectKind } from './objects.ts';
+import {
+  deleteObject,
+  describeAll,
+  describeOne,
+  describeStamped,
+  type Found,
+  type ObjectKind,
+} from './objects.ts';
 import { deleteIfFree, graceLeftMs, untilGone } from './remove.ts';
 import {
   carries,
@@ -232,7 +239,7 @@ export function resourceAdapter<K extends OtherKind, M extends ObjectKind, V ext
         for (const object of mains) await shape.release?.(ec2, object);
         let seen = 0;
         for (const kind of shape.removal) {
-          const objects = kind === main ? mains : await describeAll(ec2, kind, stampFilters(target.stamp));
+          const objects = kind === main ? mains : await describeStamped(ec2, kind, target.stamp);
           seen += objects.length;
           let free = true;
           for (const object of objects)
@@ -288,7 +295,7 @@ function tagsOf<K extends OtherKind>(shape: { kind: K; once: boolean }, { stamp,
   return [...stampAsTags(stamp, shape.kind), ...made, ...mutableTags(spec)];
 }
 
-/** The object that an earlier try of this call had made: its id can be seen before its tags can. */
+/** The object that an earlier try of this call had made, where it was the resource's own: its id can be seen before its tags can. */
 function refOf(resumed: unknown): string | undefined {
   const ref = typeof resumed === 'object' && resumed && 'ref' in resumed ? resumed.ref : undefined;
   return typeof ref === 'string' ? ref : undefined;

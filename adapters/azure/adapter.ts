@@ -1,3 +1,4 @@
+import { importableFrom } from '@landfall/model/image-sources.ts';
 import type { Adapter, CallContext, Description, Observation, Present, Target, Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
 import { capability, notAdopted, overAdopting, overKinds } from '../kinds.ts';
@@ -8,7 +9,7 @@ import { type Account, type AzureAdapterOptions, openAccount } from './clients.t
 import { readConsole } from './console.ts';
 import { converge } from './converge.ts';
 import { checkWant, createMachine } from './create.ts';
-import { imageReasons, images } from './custom-image.ts';
+import { images, whyNoPublish } from './custom-image.ts';
 import { discoverMachines } from './discover.ts';
 import { evictionOf } from './eviction.ts';
 import { firewalls } from './firewall.ts';
@@ -122,7 +123,7 @@ function description(account: Account): Description {
       capability('Instance'),
       capability('Volume'),
       capability('Snapshot'),
-      capability('Image', imageReasons),
+      capability('Image', { publish: whyNoPublish }),
       capability('Network'),
       capability('Firewall', notAdopted(whyNoFirewall)),
       capability('Address'),
@@ -131,6 +132,7 @@ function description(account: Account): Description {
       regions: account.regions.join(', '),
       endpoint: account.endpoint ?? 'Azure',
       subscription: account.subscription,
+      imports: importableFrom.azure,
       stop: 'stopping deallocates: the machine is no longer paid for, its disk and address are',
       spot: 'an evicted spot machine is deleted; that it was evicted is told by Azure’s Activity Log, some minutes later',
       address: 'a reserved address takes the place of the instance’s own while it is attached',

@@ -1,22 +1,18 @@
 import type { Image } from '@azure/arm-compute';
-import type { KindAdapter } from '../contract.ts';
+import type { KindAdapter, Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
-import { sourceOf } from '../kinds.ts';
+import { checkImport, sourceOf } from '../kinds.ts';
 import { type Account, reading } from './clients.ts';
 import { needSource } from './objects.ts';
 import { type Adopted, kindAdapter } from './resource.ts';
 import { tagsToWrite } from './stamp.ts';
 
-/** Why only a snapshot becomes an image, for the person who asked. */
-export const imageReasons = {
-  publish:
-    'Azure makes an image only of a machine that was generalized, which ends its life; make one from a snapshot of a volume that holds a generalized system',
-  import:
-    'Azure reads images only from its own storage; write the system to a volume, take a snapshot, and make the image from that',
-};
+/** Why no machine becomes an image, and what does, for the person who asked. */
+export const whyNoPublish =
+  'Azure makes an image only of a machine that was generalized, which it can never start again. Make one from a snapshot instead: write a generalized system to a volume, take a snapshot of that volume, and give the snapshot in `from`';
 
 /**
- * A managed image of a snapshot, which has to hold a generalized Linux: what boots from it is set up by cloud-init as from any
+ * A managed image of a snapshot or of a VHD in a storage account, which has to hold a generalized Linux: what boots from it is set up by cloud-init as from any
  * other image. Specialized images (of a gallery) would take no user, keys or user data. Managed images are x86_64 only.
  */
 export function images(account: Account): KindAdapter<'Image'> & Adopted<'Image', Image> {
@@ -27,28 +23,20 @@ export function images(account: Account): KindAdapter<'Image'> & Adopted<'Image'
     async check(want) {
       const { architecture } = want.spec;
       const source = sourceOf(want);
-      if (!('snapshot' in source)) {
-        const [field, reason] =
-          'instance' in source
-            ? ['/source/instance', imageReasons.publish]
-            : ['/source/url', imageReasons.import];
-        throw new ProviderError('Invalid', reason, { field });
-      }
+      if ('instance' in source)
+        throw new ProviderError('Invalid', whyNoPublish, { field: '/source/instance' });
+      if ('url' in source) checkImport('azure', source);
       if (architecture !== 'x86_64')
         throw new ProviderError('Invalid', `Azure has managed images for x86_64 only, not ${architecture}`, {
           field: '/architecture',
         });
-      await needSource(account, want, 'snapshot', source.snapshot, '/source/snapshot');
+      if ('snapshot' in source)
+        await needSource(account, want, 'snapshot', source.snapshot, '/source/snapshot');
     },
 
     async create(want, { group, name }, tags, make) {
       const { location } = want;
-      const from = sourceOf(want);
-      const snapshot = 'snapshot' in from ? from.snapshot : '';
-      const source = await needSource(account, want, 'snapshot', snapshot, '/source/snapshot');
-      const { hyperVGeneration = 'V2' } = await reading(
-        account.compute.snapshots.get(source.group, source.name),
-      );
+      const { hyperVGeneration, ...from } = await diskOf(account, want);
       await make(
         ['image'],
         () =>
@@ -57,7 +45,7 @@ export function images(account: Account): KindAdapter<'Image'> & Adopted<'Image'
             tags,
             hyperVGeneration,
             storageProfile: {
-              osDisk: { osType: 'Linux', osState: 'Generalized', snapshot: { id: snapshot } },
+              osDisk: { osType: 'Linux', osState: 'Generalized', ...from },
             },
           }),
         true,
@@ -71,4 +59,14 @@ export function images(account: Account): KindAdapter<'Image'> & Adopted<'Image'
     details: async ({ storageProfile }) => ({ sizeGiB: storageProfile?.osDisk?.diskSizeGB, children: [] }),
     differences: () => [],
   });
+}
+
+/** What the image is made of, and how it boots. A VHD does not say that: it is of generation 2, which boots by UEFI. */
+async function diskOf(account: Account, want: Want<'Image'>) {
+  const source = sourceOf(want);
+  if ('url' in source) return { blobUri: source.url, hyperVGeneration: 'V2' };
+  const id = 'snapshot' in source ? source.snapshot : '';
+  const { group, name } = await needSource(account, want, 'snapshot', id, '/source/snapshot');
+  const { hyperVGeneration = 'V2' } = await reading(account.compute.snapshots.get(group, name));
+  return { snapshot: { id }, hyperVGeneration };
 }

@@ -13,7 +13,7 @@ const meanings: Partial<Record<ProviderErrorCode, string>> = {
     'Conflict AnotherOperationInProgress OperationPreempted PreconditionFailed PropertyChangeNotAllowed NicInUse NicReservedForAnotherVm NetworkInterfaceInUse PublicIPAddressCannotBeDeleted PublicIPAddressInUse InUseNetworkSecurityGroupCannotBeDeleted InUseSubnetCannotBeDeleted AttachDiskWhileBeingDetached ConflictingUserInput SecurityRuleConflict ResourceGroupBeingDeleted',
   NotFound: 'ResourceNotFound ResourceGroupNotFound ParentResourceNotFound',
   Invalid:
-    'InvalidParameter InvalidRequestContent InvalidRequestFormat InvalidResourceReference InvalidAvailabilityZone PlatformImageNotFound ImageNotFound LocationNotAvailableForResourceType InvalidTemplate VMSizeDoesntSupportImage InvalidTagName InvalidCIDRNotation NetcfgSubnetRangesOverlap NetcfgSubnetRangeOutsideVnet SecurityRuleInvalidAddressPrefix SecurityRuleInvalidPortRange SecurityRuleInvalidPriority ApplicationSecurityGroupsNotInSameVnet ResizeDiskError',
+    'InvalidParameter InvalidRequestContent InvalidRequestFormat InvalidResourceReference InvalidAvailabilityZone PlatformImageNotFound ImageNotFound LocationNotAvailableForResourceType InvalidTemplate VMSizeDoesntSupportImage StorageAccountNotFound InvalidTagName InvalidCIDRNotation NetcfgSubnetRangesOverlap NetcfgSubnetRangeOutsideVnet SecurityRuleInvalidAddressPrefix SecurityRuleInvalidPortRange SecurityRuleInvalidPriority ApplicationSecurityGroupsNotInSameVnet ResizeDiskError',
 };
 
 const byCode = new Map<string, ProviderErrorCode>(
@@ -38,6 +38,8 @@ const fields: Record<string, string> = {
   ApplicationSecurityGroupsNotInSameVnet: '/firewalls',
   ResizeDiskError: '/sizeGiB',
   diskSizeGB: '/sizeGiB',
+  StorageAccountNotFound: '/source/url',
+  'disk.blobUri': '/source/url',
 };
 
 /** The connection was never made: nothing can have happened. */
@@ -82,7 +84,11 @@ export function toProviderError(error: unknown, changing: boolean): ProviderErro
   const details: ProviderErrorDetails = { providerCode };
   const answer = (code: ProviderErrorCode) => {
     if (code === 'Throttled') details.retryAfterMs = retryAfterMs(sdk) ?? defaultRetryAfterMs;
-    if (code === 'Invalid') details.field = fields[providerCode] ?? fields[body.target ?? ''];
+    if (code === 'Invalid')
+      details.field =
+        fields[providerCode] ??
+        fields[body.target ?? ''] ??
+        (ofBlob.test(words ?? '') ? '/source/url' : undefined);
     return new ProviderError(code, message, details, error);
   };
 
@@ -104,6 +110,9 @@ export function toProviderError(error: unknown, changing: boolean): ProviderErro
   // An answer that the SDK could not read: it may well have been a success.
   return answer(changing ? 'OutcomeUnknown' : 'Unavailable');
 }
+
+/** Of what an image is imported from; its target is no more than `disks`. */
+const ofBlob = /\bsource blob\b|\bblob name in URL\b/i;
 
 /** How Azure goes on after naming a size that the region has not: with all that it has, by the hundred. */
 const sizesOfRegion = /\s*The (valid sizes|sizes available) in the current region are\b[\s\S]*/i;

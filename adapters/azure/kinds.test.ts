@@ -382,7 +382,6 @@ describe('volumes, networks and what else is no instance on the simulated Azure'
     await removeFully(adapter, subject.target(machine));
     for (const [field, change] of [
       ['/source/instance', { source: { instance: instance.ref } }],
-      ['/source/url', { source: { url: 'https://example.com/a', sha256: '', format: 'raw' } }],
       ['/architecture', { architecture: 'arm64' }],
     ] as const) {
       const error = await errorOf(
@@ -398,6 +397,33 @@ describe('volumes, networks and what else is no instance on the simulated Azure'
     ] as const)
       await removeFully(adapter, target(kind, resource));
   }, 60_000);
+
+  test('an image is imported from a blob, and says in Azure’s words why it is not', async () => {
+    const golden = randomUUID();
+    const source = { url: 'https://account.blob.core.windows.net/vhds/golden.vhd', format: 'vhd' } as const;
+    const asked = { source, architecture: 'x86_64' } as const;
+    const arm = want('Image', golden, { ...asked, architecture: 'arm64' });
+    expect((await errorOf(adapter.validate(arm), 'Invalid')).details.field).toBe('/architecture');
+    subject.faults.set({ kind: 'unreadable' }, 'Image');
+    const error = await errorOf(adapter.ensure(want('Image', golden, asked), context()), 'Invalid');
+    expect(error.message).toBe(`InvalidParameter: The source blob ${source.url} is not accessible.`);
+    expect(error.details.field).toBe('/source/url');
+    expect((await ensureReady(adapter, want('Image', golden, asked))).details.sizeGiB).toBe(8);
+    const { body } = subject.simulator.calls.findLast(
+      ({ method, path }) => method === 'PUT' && path.includes('/images/'),
+    )!;
+    const osDisk = { osType: 'Linux', osState: 'Generalized', blobUri: source.url };
+    expect(body).toMatchObject({ properties: { hyperVGeneration: 'V2', storageProfile: { osDisk } } });
+    await removeFully(adapter, target('Image', golden));
+  });
+
+  test('that no machine becomes an image is said with what to do instead', async () => {
+    const { capabilities, facts } = await adapter.describe();
+    const reason = { reason: expect.stringMatching(/generalized.*take a snapshot/) };
+    const image = capabilities.find(({ kind }) => kind === 'Image');
+    expect(image?.verbs).toMatchObject({ publish: reason, import: true });
+    expect(facts.imports).toContain('.blob.core.windows.net/');
+  });
 
   test('what carries our name and not our stamp is neither changed nor removed', async () => {
     const resource = randomUUID();

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Adapter, Kind, Location, Present, Specs, Want } from '../contract.ts';
 import { imageOf } from '../kinds.ts';
 import { adoptingRules, adoption, discoverAll } from './adopting.ts';
+import { importingRules } from './importing.ts';
 import { checkRule } from './journal.ts';
 import { can, type Life, lifeRules, mainsOf, type OtherKind, targetOf, wantOf } from './lives.ts';
 import {
@@ -375,6 +376,7 @@ export function kindsSuite(
         await removeFully(adapter, subject.target(resource));
         expect(await truthOf(subject, resource)).toEqual([]);
       });
+      importingRules(() => subject, { labels, location: base }, limits);
       step('Image', 'an image is made from a snapshot', async () => {
         if (!(await can(adapter, 'Image', 'fromSnapshot'))) return;
         const resource = randomUUID();

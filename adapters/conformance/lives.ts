@@ -23,7 +23,11 @@ export type OtherKind = Exclude<Kind, 'Instance'>;
 export interface Life<K extends OtherKind> {
   kind: K;
   /** The verb by which such a one is made. */
-  madeBy: 'create' | 'publish' | 'fromSnapshot';
+  madeBy: 'create' | 'publish' | 'fromSnapshot' | 'import';
+  /** What the subject would need for it and has not, for a person. */
+  lacks?(subject: Subject): string | undefined;
+  /** Tells it from another life of the kind, in the titles of its rules. */
+  variant?: string;
   /** The least that it must be; read when a rule runs, since it names what it stands on. Two attempts may exist at once. */
   spec(attempt: number): Specs[K];
   location(): Location;
@@ -68,12 +72,12 @@ export function lifeRules<K extends OtherKind>(
   const { kind } = life;
   const rule = (title: string, check: (subject: Subject, adapter: Adapter) => Promise<void>) =>
     checkRule(
-      { suite: limits.suite, kind, title },
+      { suite: limits.suite, kind, title: life.variant ? `${title} (${life.variant})` : title },
       async () => {
         const subject = subjectNow();
         subject.faults.clear();
         const adapter = await subject.adapter();
-        if (await can(adapter, kind, life.madeBy)) await check(subject, adapter);
+        if (await canLive(subject, adapter, life)) await check(subject, adapter);
       },
       limits.testMs,
     );
@@ -247,6 +251,18 @@ const ofBroker =
   (subject: Subject) =>
   (things: Truth[]): Truth[] =>
     things.filter(({ broker }) => broker === subject.broker);
+
+/** Whether the adapter, and the subject, can have one; says why not. */
+export async function canLive<K extends OtherKind>(
+  subject: Subject,
+  adapter: Adapter,
+  { kind, madeBy, lacks }: Life<K>,
+): Promise<boolean> {
+  if (!(await can(adapter, kind, madeBy))) return false;
+  const lacking = lacks?.(subject);
+  if (lacking) tellRefused(`${kind} ${madeBy}`, lacking);
+  return lacking === undefined;
+}
 
 /** Whether the adapter can; says why not. */
 export async function can(adapter: Adapter, kind: Kind, verb: string): Promise<boolean> {

@@ -62,6 +62,7 @@ describe('recorded EC2 answers', () => {
     securityGroup: ['describe_security_groups.xml'],
     snapshot: ['describe_snapshots.xml'],
     image: ['describe_images.xml', 'describe_images_ex_imageids.xml'],
+    importTask: [],
     vpc: ['describe_vpcs.xml'],
     subnet: ['describe_subnets.xml'],
     internetGateway: ['describe_internet_gateways.xml'],

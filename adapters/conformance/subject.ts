@@ -1,4 +1,4 @@
-import type { Adapter, InstanceWant, Kind, Target, Want } from '../contract.ts';
+import type { Adapter, ImageUrl, InstanceWant, Kind, Target, Want } from '../contract.ts';
 
 /**
  * What the conformance suite needs of a provider under test: the adapter, the fault knobs of the simulator or test
@@ -19,6 +19,11 @@ export interface Subject {
   plantForeign(resource: string, broker?: string, kind?: Kind): Promise<string>;
   /** Why what it made may not be released here: nobody would find it afterwards. What was planted may. */
   losesReleased?: string;
+  /** Where images are imported from a URL: a disk that can be, and what is refused before anything is made, each at its field. */
+  imports?: {
+    source: ImageUrl;
+    refused: { source: ImageUrl; field: keyof ImageUrl }[];
+  };
   /** Removes everything and stops what was started. */
   close(): Promise<void>;
 }
@@ -58,6 +63,8 @@ export type Fault =
   | { kind: 'clockSkew'; ms: number }
   /** The provider takes this spot machine away: by the next look it is stopped, going or gone, as the provider's own rules say. */
   | { kind: 'interrupt'; ref: string }
+  /** The disk that an image is imported from is not there, or may not be read. */
+  | { kind: 'unreadable'; times?: number }
   /** A list fails in the middle of its pages. */
   | { kind: 'brokenList'; times?: number };
 

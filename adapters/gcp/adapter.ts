@@ -1,3 +1,4 @@
+import { importableFrom } from '@landfall/model/image-sources.ts';
 import type { Adapter, CallContext, Description, Observation, Present, Target, Want } from '../contract.ts';
 import { isProviderError, ProviderError } from '../errors.ts';
 import { capability, notAdopted, overAdopting, overKinds } from '../kinds.ts';
@@ -9,7 +10,7 @@ import { find, notOurs, parseRef } from './collections.ts';
 import { readConsole } from './console.ts';
 import { converge } from './converge.ts';
 import { checkWant, startCreate } from './create.ts';
-import { customImageLife, noImport } from './custom-image.ts';
+import { customImageLife } from './custom-image.ts';
 import { discoverMachines } from './discover.ts';
 import { findDisks } from './disks.ts';
 import { firewallLife } from './firewall.ts';
@@ -180,7 +181,7 @@ function description(account: Account): Description {
       capability('Instance'),
       capability('Volume'),
       capability('Snapshot'),
-      capability('Image', { import: noImport }),
+      capability('Image'),
       capability('Network', notAdopted(whyNoNetwork)),
       capability('Firewall', notAdopted(whyNoFirewall)),
       capability('Address'),
@@ -194,6 +195,7 @@ function description(account: Account): Description {
       spot: 'a spot machine that is interrupted is deleted',
       labels: 'networks and firewalls have no labels at Google: theirs are known to the broker alone',
       volumes: 'standard is pd-balanced, ssd is pd-ssd; a volume attaches in its own zone',
+      imports: importableFrom.gcp,
       images: 'an image of a running machine holds what its disk has at that moment, as after a power cut',
     },
   };

@@ -1,13 +1,11 @@
-import type { CustomImageWant } from '../contract.ts';
+import { cloudStorageUrl } from '@landfall/model/image-sources.ts';
+import type { CustomImageWant, Want } from '../contract.ts';
 import { ProviderError } from '../errors.ts';
-import { sourceOf } from '../kinds.ts';
+import { checkImport, sourceOf } from '../kinds.ts';
 import type { Account } from './clients.ts';
 import { read, refOfLink, wantedRef, writeLabels } from './collections.ts';
 import { betterLabels, differsInLabels, kindLabels } from './labels.ts';
 import type { KindLife } from './life.ts';
-
-export const noImport =
-  'Compute Engine reads only a disk.raw in a tar.gz in Cloud Storage and checks no SHA-256 of it: make the image there, or from an instance or a snapshot';
 
 /**
  * An image is Google's global one, its contents kept in the region. Of a running machine it is made by `forceCreate`: what the disk
@@ -23,8 +21,8 @@ export const customImageLife: KindLife<'Image', 'images'> = {
     const { source } = spec;
     // One that was adopted is never made.
     if (!source) return;
-    if ('url' in source) throw new ProviderError('Invalid', noImport, { field: '/source/url' });
-    if ('snapshot' in source) wantedRef('snapshots', source.snapshot, '/source/snapshot');
+    if ('url' in source) checkImport('gcp', source);
+    else if ('snapshot' in source) wantedRef('snapshots', source.snapshot, '/source/snapshot');
     else wantedRef('instances', source.instance, '/source/instance');
   },
   insert: (account, want, { name, requestId }) =>
@@ -35,6 +33,10 @@ export const customImageLife: KindLife<'Image', 'images'> = {
         labels: kindLabels(spec, stamp),
         architecture: spec.architecture === 'arm64' ? 'ARM64' : 'X86_64',
         storageLocations: [location.region],
+        // No machine for arm64 boots otherwise. What comes of a disk of Google's brings what it can.
+        ...(spec.architecture === 'arm64' && isImported(want)
+          ? { guestOsFeatures: [{ type: 'UEFI_COMPATIBLE' }] }
+          : {}),
         ...(await googleSourceOf(account, project, sourceOf(want))),
       };
       return account.clients.images.insert(
@@ -53,13 +55,16 @@ export const customImageLife: KindLife<'Image', 'images'> = {
   diff: ({ main }, { spec }) => differsInLabels(main, spec),
 };
 
+const isImported = (want: Want<'Image'>): boolean => 'url' in sourceOf(want);
+
 async function googleSourceOf(
   account: Account,
   project: string,
   source: NonNullable<CustomImageWant['source']>,
-): Promise<{ sourceSnapshot: string } | { sourceDisk: string }> {
+): Promise<{ sourceSnapshot: string } | { sourceDisk: string } | { rawDisk: { source: string } }> {
+  if ('url' in source) return { rawDisk: { source: cloudStorageUrl(source.url) ?? '' } };
   if ('snapshot' in source) return { sourceSnapshot: `projects/${project}/${source.snapshot}` };
-  const ref = 'instance' in source ? source.instance : '';
+  const ref = source.instance;
   const { scope, name } = wantedRef('instances', ref, '/source/instance');
   const machine = await read(account, { collection: 'instances', scope, name });
   const disk = machine?.body.disks?.find(({ boot }) => boot)?.source;

@@ -271,13 +271,21 @@ describe('how a machine on Google Cloud is reached', () => {
 });
 
 describe('images on Google Cloud', () => {
-  test('one from a URL is refused with the reason that describe() gives', async () => {
-    const source = { url: 'https://example.org/a.qcow2', sha256: 'a'.repeat(64), format: 'qcow2' as const };
-    const wanted = want('Image', fresh(), { ...named, source, architecture: 'x86_64' });
+  test.each([
+    ['x86_64', undefined],
+    ['arm64', [{ type: 'UEFI_COMPATIBLE' }]],
+  ] as const)('one for %s is imported from Cloud Storage', async (architecture, guestOsFeatures) => {
+    const resource = fresh();
+    const source = { url: 'gs://disks/of/golden.tar.gz', format: 'raw' as const };
+    const wanted = want('Image', resource, { ...named, source, architecture });
+    gcp.simulator.faults.set({ kind: 'unreadable' }, 'Image');
     const error = await errorOf(adapter.ensure(wanted, context()), 'Invalid');
-    expect(error.details.field).toBe('/source/url');
-    const image = (await adapter.describe()).capabilities.find(({ kind }) => kind === 'Image');
-    expect(image?.verbs).toMatchObject({ publish: true, import: { reason: error.message } });
+    expect(error.message).toContain("of type 'Google Cloud Storage object' was not found");
+    expect((await ensureReady(adapter, wanted)).details.sizeGiB).toBe(8);
+    const { body } = callsOf('images.insert').at(-1) ?? {};
+    expect(body?.rawDisk).toEqual({ source: 'https://storage.googleapis.com/disks/of/golden.tar.gz' });
+    expect(body?.guestOsFeatures).toEqual(guestOsFeatures);
+    await removeFully(adapter, target('Image', resource));
   });
 
   test('a machine’s own image has to be there, and of its architecture', async () => {

@@ -2386,12 +2386,20 @@ export interface components {
                 /** @description Published from this instance. */
                 instance?: components["schemas"]["Name"];
                 snapshot?: components["schemas"]["Name"];
+                /** @description A disk that is imported. On-prem it is downloaded; a cloud reads it from its own object storage alone. */
                 url?: {
-                    /** Format: uri */
+                    /**
+                     * Format: uri
+                     * @description Without user, password or query: it is kept and shown. AWS: s3://BUCKET/KEY or the https URL of an object in S3. Azure: https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME.vhd. Google Cloud: gs://BUCKET/NAME.tar.gz or https://storage.googleapis.com/BUCKET/NAME.tar.gz. On-prem: http or https.
+                     */
                     url: string;
-                    sha256: string;
-                    /** @enum {string} */
-                    format: "raw" | "qcow2" | "vhd";
+                    /** @description Needed on-prem, where it is compared. No cloud compares one: leave it out there. */
+                    sha256?: string;
+                    /**
+                     * @description AWS: raw, vhd or vmdk. Azure: vhd. Google Cloud: raw (as disk.raw in a tar.gz). On-prem: raw, qcow2 or vhd.
+                     * @enum {string}
+                     */
+                    format: "raw" | "qcow2" | "vhd" | "vmdk";
                 };
             };
             /** @default x86_64 */
@@ -2416,12 +2424,20 @@ export interface components {
                 /** @description Published from this instance. */
                 instance?: components["schemas"]["Name"];
                 snapshot?: components["schemas"]["Name"];
+                /** @description A disk that is imported. On-prem it is downloaded; a cloud reads it from its own object storage alone. */
                 url?: {
-                    /** Format: uri */
+                    /**
+                     * Format: uri
+                     * @description Without user, password or query: it is kept and shown. AWS: s3://BUCKET/KEY or the https URL of an object in S3. Azure: https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME.vhd. Google Cloud: gs://BUCKET/NAME.tar.gz or https://storage.googleapis.com/BUCKET/NAME.tar.gz. On-prem: http or https.
+                     */
                     url: string;
-                    sha256: string;
-                    /** @enum {string} */
-                    format: "raw" | "qcow2" | "vhd";
+                    /** @description Needed on-prem, where it is compared. No cloud compares one: leave it out there. */
+                    sha256?: string;
+                    /**
+                     * @description AWS: raw, vhd or vmdk. Azure: vhd. Google Cloud: raw (as disk.raw in a tar.gz). On-prem: raw, qcow2 or vhd.
+                     * @enum {string}
+                     */
+                    format: "raw" | "qcow2" | "vhd" | "vmdk";
                 };
             };
             /** @default x86_64 */

@@ -1,8 +1,8 @@
 import { chmod, link, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { CustomImageWant } from '@landfall/adapters/contract.ts';
+import type { ImageUrl } from '@landfall/adapters/contract.ts';
 import { ProviderError } from '@landfall/adapters/errors.ts';
-import { sourceOf } from '@landfall/adapters/kinds.ts';
+import { checkImport, sourceOf } from '@landfall/adapters/kinds.ts';
 import { fetchImage, WrongContent } from '../images/download.ts';
 import type { DirectBoot } from '../images/recipe.ts';
 import { publishedImage } from '../images/store.ts';
@@ -54,14 +54,16 @@ export function imagePlan(setting: Setting): HeldPlan<'Image'> {
   }
 
   async function fromUrl(
-    { url, sha256, format }: Extract<CustomImageWant['source'], { url: string }>,
+    { url, sha256 = '', format }: ImageUrl,
     uuid: string,
     signal: AbortSignal,
   ): Promise<void> {
     const folder = heldFolder(storage.here, 'Image', uuid);
     try {
       const checksum = { algorithm: 'sha256' as const, digest: sha256.toLowerCase() };
-      await fetchImage(url, checksum, { folder, progress: setting.progress, signal }, format);
+      // `check` has let no other format through.
+      const known = format as Exclude<ImageUrl['format'], 'vmdk'>;
+      await fetchImage(url, checksum, { folder, progress: setting.progress, signal }, known);
     } catch (error) {
       if (!(error instanceof WrongContent)) throw error;
       throw new ProviderError('Invalid', error.message, { field: `/source/${error.field}` }, error);
@@ -94,13 +96,8 @@ export function imagePlan(setting: Setting): HeldPlan<'Image'> {
         throw invalid('/architecture', `this host runs x86_64 images, not ${architecture}`);
       if ('instance' in source) checkRef(source.instance, '/source/instance');
       else if ('snapshot' in source) checkRef(source.snapshot, '/source/snapshot');
-      else {
-        // Not file: what lies on the host is not the user's.
-        if (!/^https?:\/\//.test(source.url))
-          throw invalid('/source/url', 'the URL of an image is http or https');
-        if (!/^[0-9a-f]{64}$/i.test(source.sha256))
-          throw invalid('/source/sha256', 'sha256 is 64 hexadecimal digits');
-      }
+      // Not file: what lies on the host is not the user's.
+      else checkImport('onprem', source);
     },
 
     async admit({ spec, stamp }) {

@@ -109,6 +109,39 @@ test('stop, start, resize and delete do the same at EC2, and nothing of it is le
   expect(await succeed('audit')).toMatch(/^0 orphans, 0 missing, 0 doubled\n0 instances against 0 machines/);
 }, 300_000);
 
+test('an image comes from S3 once, though the worker is killed in between; no other URL is taken', async () => {
+  const image = (url: string) =>
+    installation.file(
+      'golden.yaml',
+      `apiVersion: landfall.dev/v1\nkind: CustomImage\nmetadata: {name: golden}\nspec:\n  site: east\n  from: {url: {url: '${url}', format: vmdk}}\n  user: admin\n`,
+    );
+  const foreign = await landfall(['apply', '-f', image('https://disks.example/golden.vmdk')]);
+  expect(foreign).toMatchObject({ code: 2, stdout: '' });
+  expect(foreign.stderr).toContain('upload the disk to a bucket');
+  const signed = await landfall(['apply', '-f', image('s3://disks/golden.vmdk?X-Amz-Signature=opensesame')]);
+  expect(signed.code).toBe(2);
+  expect(signed.stderr).toContain('must be an address without a query');
+  expect(signed.stderr).not.toContain('opensesame');
+
+  const imports = () => east!.calls.filter(({ action }) => action === 'ImportSnapshot');
+  east!.faults.set({ kind: 'transitions', createMs: 8000 });
+  await succeed(['apply', '-f', image('s3://disks/golden.vmdk')]);
+  await eventually('the import', async () => imports().length > 0, 60_000);
+  expect(installation.stack.kill('worker', 'SIGKILL')).toBe(true);
+  const shown = async () =>
+    JSON.parse(await succeed('get customimage golden -o json')) as Schemas['CustomImage'];
+  await eventually('the image', async () => (await shown()).status.state === 'Ready', 180_000);
+  east!.faults.clear();
+  expect(new Set(imports().map(({ parameters }) => parameters.ClientToken)).size).toBe(1);
+  const there = (await east!.truth()).filter(({ tags }) => tags['landfall:resource']);
+  expect(there.map(({ providerKind }) => providerKind).sort()).toEqual(['image', 'snapshot']);
+  expect((await shown()).status.externalReference).toMatch(/^ami-/);
+  expect(await succeed('audit')).toMatch(/^0 orphans, 0 missing, 0 doubled\n/);
+  await succeed('delete customimage golden --wait');
+  expect(await east!.truth()).toEqual([]);
+  expect(east!.calls.flatMap(({ problems }) => problems)).toEqual([]);
+}, 400_000);
+
 test('discover shows what EC2 has without Landfall; adopt makes it a managed instance, as it is', async () => {
   const ref = await east!.plant('us-east-1', { Name: 'legacy', team: 'shop' });
   const node = await east!.plant('us-east-1', { 'kubernetes.io/cluster/prod': 'owned' });

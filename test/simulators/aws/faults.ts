@@ -10,6 +10,10 @@ export type AwsFault =
   | Interrupt
   /** The credentials may not do it (403 UnauthorizedOperation). `action` absent = any call. */
   | { kind: 'denied'; action?: string; times?: number }
+  /** An import finds that the account has no role `vmimport` that may read the bucket. */
+  | { kind: 'noImportRole'; times?: number }
+  /** An import is accepted, and its task finds that the disk is of no format that it can read. */
+  | { kind: 'noDisk'; times?: number }
   /** RunInstances is accepted, and the machine ends while it starts, with this code as its state's reason. */
   | { kind: 'launchFails'; code: string; times?: number }
   /** At most `free` more machines of this type may exist (in that zone, where one is given). */
@@ -63,6 +67,10 @@ export interface FaultPlan {
   lag(action: string): number;
   /** How long after it is gone a machine is there again, where it is to be; uses the fault up. */
   returnsMs(): number | undefined;
+  /** Why EC2 refuses the import that is asked for now; uses the fault up. */
+  importRefusal(): 'unreadable' | 'noImportRole' | undefined;
+  /** Does the import that starts now find no disk? Uses the fault up. */
+  findsNoDisk(): boolean;
   /** Why the machine that is made now ends while it starts, where it does; uses the fault up. */
   launchFailure(): string | undefined;
   /** What EC2's clock shows now, in milliseconds. */
@@ -82,7 +90,7 @@ const creates: Record<Kind, { main: string[]; children: string[] }> = {
   },
   Volume: { main: ['CreateVolume'], children: [] },
   Snapshot: { main: ['CreateSnapshot'], children: [] },
-  Image: { main: ['CreateImage', 'RegisterImage'], children: [] },
+  Image: { main: ['CreateImage', 'RegisterImage', 'ImportSnapshot'], children: [] },
   Network: { main: ['CreateVpc'], children: ['CreateSubnet', 'CreateInternetGateway'] },
   Firewall: { main: ['CreateSecurityGroup'], children: [] },
   Address: { main: ['AllocateAddress'], children: [] },
@@ -98,6 +106,7 @@ const limits: Record<string, string> = {
   CreateSnapshot: 'SnapshotLimitExceeded',
   CreateImage: 'ResourceLimitExceeded',
   RegisterImage: 'ResourceLimitExceeded',
+  ImportSnapshot: 'ResourceLimitExceeded',
   CreateVpc: 'VpcLimitExceeded',
   CreateSubnet: 'SubnetLimitExceeded',
   CreateInternetGateway: 'InternetGatewayLimitExceeded',
@@ -242,6 +251,8 @@ export function createFaultPlan(): FaultPlan {
       return Math.max(0, ...kinds.map((kind) => lists.get(kind) ?? 0));
     },
     returnsMs: () => use('deleteReturns')?.ms,
+    importRefusal: () => (use('unreadable') ?? use('noImportRole'))?.kind,
+    findsNoDisk: () => use('noDisk') !== undefined,
     launchFailure: () => use('launchFails')?.code,
     now: () => Date.now() + skewMs,
     interrupted: () => interrupted.splice(0),

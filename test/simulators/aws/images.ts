@@ -125,6 +125,8 @@ export function createImages(
       if (rootDevice) rootDevice.text = contents.root;
       const architecture = child(element, 'architecture');
       if (architecture) architecture.text = contents.architecture;
+      // moto has none of what was registered.
+      else element.children.push(leaf('architecture', contents.architecture));
       const devices = child(element, 'blockDeviceMapping');
       if (devices) devices.children = contents.disks.map(diskElement);
     }
@@ -199,8 +201,9 @@ function ownOnly(parameters: URLSearchParams): URLSearchParams {
   return asked;
 }
 
+const leaf = (name: string, text: string): Element => ({ name, text, attributes: '', children: [] });
+
 function diskElement({ device, snapshot, size }: Contents['disks'][number]): Element {
-  const leaf = (name: string, text: string): Element => ({ name, text, attributes: '', children: [] });
   const node = (name: string, ...children: Element[]): Element => ({
     name,
     children,

@@ -1,6 +1,7 @@
 import type { Kind } from '../../../adapters/contract.ts';
 import { type AwsFault, createFaultPlan } from './faults.ts';
 import { createImages } from './images.ts';
+import { createImports } from './imports.ts';
 import { cacheFolder, installMoto, tokenServiceModel } from './install.ts';
 import { startMoto } from './moto.ts';
 import { createMotoCaller, type Existing, type MotoCaller } from './moto-calls.ts';
@@ -62,9 +63,11 @@ export async function startAwsSimulator(options: AwsSimulatorOptions = {}): Prom
   const stateOf = async (region: string, id: string) =>
     machines.state(id, await moto.instanceState(region, id));
   const storage = createStorage(faults, moto, stateOf, passing, sizes);
+  const imports = createImports(faults, moto, sizes);
   // Visibility comes last: it takes objects out of an answer.
   const world = [
     spotRequests,
+    imports,
     storage,
     createImages(faults, moto, passing, sizes),
     createNetworks(faults, moto, stateOf, passing),
@@ -87,8 +90,9 @@ export async function startAwsSimulator(options: AwsSimulatorOptions = {}): Prom
       for (const { region } of calls) regions.add(region);
       await storage.settle?.();
       await machines.settle?.();
+      await imports.settle?.();
       const existing = (await Promise.all([...regions].map((region) => moto.existing(region)))).flat();
-      return existing
+      return [...existing, ...imports.existing()]
         .map((thing) =>
           thing.state === undefined ? thing : { ...thing, state: machines.state(thing.ref, thing.state) },
         )

@@ -1,6 +1,7 @@
 import {
   AllocateAddressCommand,
   AttachVolumeCommand,
+  CancelImportTaskCommand,
   CreateImageCommand,
   CreateSnapshotCommand,
   CreateSubnetCommand,
@@ -8,14 +9,18 @@ import {
   CreateVpcCommand,
   DeleteSnapshotCommand,
   DeleteSubnetCommand,
+  DeleteTagsCommand,
   DeleteVolumeCommand,
   DeleteVpcCommand,
   DeregisterImageCommand,
   DescribeImagesCommand,
+  DescribeImportSnapshotTasksCommand,
   DescribeSnapshotsCommand,
   DescribeVolumesCommand,
   DetachVolumeCommand,
   EC2Client,
+  ImportSnapshotCommand,
+  type ImportSnapshotCommandInput,
   ModifyVolumeCommand,
   RunInstancesCommand,
 } from '@aws-sdk/client-ec2';
@@ -169,6 +174,65 @@ describe('snapshots and images', () => {
     });
     await ec2.send(new DeregisterImageCommand({ ImageId: root.ImageId }));
     await ec2.send(new DeleteSnapshotCommand({ SnapshotId }));
+  });
+});
+
+describe('imports', () => {
+  const disk = (Format = 'VMDK') => ({
+    DiskContainer: { Format, UserBucket: { S3Bucket: 'disks', S3Key: 'golden.vmdk' } },
+  });
+  const start = async (input: ImportSnapshotCommandInput = disk()) =>
+    (await ec2.send(new ImportSnapshotCommand(input))).ImportTaskId ?? '';
+  const task = async (id: string) =>
+    (await ec2.send(new DescribeImportSnapshotTasksCommand({ ImportTaskIds: [id] })))
+      .ImportSnapshotTasks?.[0];
+
+  test('an import is active, then completed, with a snapshot that has no tags; one token makes one', async () => {
+    aws.faults.set({ kind: 'transitions', createMs: 1000 });
+    const tags = [{ Key: 'of', Value: 'golden' }];
+    const input = {
+      ...disk(),
+      ClientToken: 'a',
+      TagSpecifications: [{ ResourceType: 'import-snapshot-task' as const, Tags: tags }],
+    };
+    const [id = '', again] = await Promise.all([start(input), start(input)]);
+    expect(again).toBe(id);
+    expect(await task(id)).toMatchObject({ SnapshotTaskDetail: { Status: 'active' }, Tags: tags });
+    await until(async () => (await task(id))?.SnapshotTaskDetail?.Status === 'completed');
+    const SnapshotId = (await task(id))?.SnapshotTaskDetail?.SnapshotId ?? '';
+    const truth = await aws.truth();
+    expect(truth.find(({ ref }) => ref === SnapshotId)).toMatchObject({ tags: {} });
+    expect(truth.find(({ ref }) => ref === id)).toMatchObject({ tags: { of: 'golden' } });
+    await ec2.send(new DeleteTagsCommand({ Resources: [id], Tags: tags }));
+    expect((await aws.truth()).map(({ ref }) => ref)).toEqual([SnapshotId]);
+    await expect(ec2.send(new CancelImportTaskCommand({ ImportTaskId: id }))).rejects.toMatchObject({
+      name: 'IncorrectState',
+    });
+  });
+
+  test('one that is cancelled goes and makes nothing', async () => {
+    aws.faults.set({ kind: 'transitions', createMs: 60_000, deleteMs: 300 });
+    const id = await start();
+    await ec2.send(new CancelImportTaskCommand({ ImportTaskId: id }));
+    expect((await task(id))?.SnapshotTaskDetail?.Status).toBe('deleting');
+    await until(async () => (await task(id))?.SnapshotTaskDetail?.Status === 'deleted');
+    expect(await aws.truth()).toEqual([]);
+  });
+
+  test('an object that cannot be read, a missing role and another format are refused; what is no disk fails later', async () => {
+    const refused = { name: 'InvalidParameter' };
+    for (const kind of ['unreadable', 'noImportRole'] as const) {
+      aws.faults.set({ kind });
+      await expect(start()).rejects.toMatchObject(refused);
+    }
+    await expect(start(disk('QCOW2'))).rejects.toMatchObject(refused);
+    aws.faults.set({ kind: 'noDisk' });
+    const id = await start();
+    await until(async () => (await task(id))?.SnapshotTaskDetail?.Status === 'deleted');
+    expect((await task(id))?.SnapshotTaskDetail?.StatusMessage).toContain(
+      'ClientError: Disk validation failed',
+    );
+    expect(await aws.truth()).toEqual([]);
   });
 });
 

@@ -11,6 +11,7 @@ export interface Existing {
     | 'keyPair'
     | 'snapshot'
     | 'image'
+    | 'importTask'
     | 'vpc'
     | 'subnet'
     | 'internetGateway'

@@ -70,6 +70,24 @@ export async function simulatedAws(options: Partial<AwsAdapterOptions> = {}): Pr
         : { Name: 'somebody else’s' };
       return simulator.plant('us-east-1', tags, kind);
     },
+    imports: {
+      source: { url: 's3://disks/golden.vmdk', format: 'vmdk' },
+      refused: [
+        { source: { url: 'https://disks.example/golden.vmdk', format: 'vmdk' }, field: 'url' },
+        {
+          source: {
+            url: 'https://disks.s3.us-east-1.amazonaws.com/golden.vmdk?X-Amz-Signature=secret',
+            format: 'vmdk',
+          },
+          field: 'url',
+        },
+        { source: { url: 's3://disks/golden.qcow2', format: 'qcow2' }, field: 'format' },
+        {
+          source: { url: 's3://disks/golden.vmdk', format: 'vmdk', sha256: 'a'.repeat(64) },
+          field: 'sha256',
+        },
+      ],
+    },
     close: () => simulator.close(),
   };
 }
@@ -87,6 +105,8 @@ const mains: Record<Kind, string> = {
 /** The kind of the resource that an object stands for, by our tag; undefined of a child, and of what is not tagged. */
 export function kindOfMain(providerKind: string, tags: Record<string, string>): Kind | undefined {
   const kind = tags[stampTags.kind] as Kind | undefined;
+  // Until there is an image, its import stands for it.
+  if (providerKind === 'importTask') return kind;
   return kind && mains[kind] === providerKind ? kind : undefined;
 }
 

@@ -16,8 +16,30 @@ export function checkCompute(estate: Estate, id: string, body: Content, existing
   }
   if (type === 'images') {
     const { osDisk } = body.properties.storageProfile ?? {};
+    if (osDisk.blobUri) {
+      if (!existing) checkBlob(estate, osDisk.blobUri, body);
+      osDisk.diskSizeGB ??= blobGB;
+    }
     osDisk.diskSizeGB ??= sourceOf(estate, osDisk.snapshot?.id, 'snapshots').properties.diskSizeGB;
   }
+}
+
+/** What every blob holds. */
+const blobGB = 8;
+
+function checkBlob(estate: Estate, uri: string, { properties }: Content): void {
+  const invalid = (message: string, target: string) => new ArmError(400, 'InvalidParameter', message, target);
+  if (uri.includes('?'))
+    throw new ArmError(
+      400,
+      'BadRequest',
+      'Images cannot be created from Shared Access Signature (SAS) URI blobs.',
+    );
+  if (!uri.endsWith('.vhd'))
+    throw invalid(`Blob name in URL ${uri} must end with ".vhd" extension.`, 'disk.blobUri');
+  if (!properties.hyperVGeneration)
+    throw invalid("Required parameter 'hyperVGeneration' is missing (null).", 'hyperVGeneration');
+  if (estate.isUnreadable()) throw invalid(`The source blob ${uri} is not accessible.`, 'disks');
 }
 
 /** What a disk, snapshot or image is a copy of. */

@@ -51,6 +51,8 @@ export interface FaultPlan {
   deleteMs(type: string): number;
   /** How long after it is gone a thing of the type is there again, where it is to be; uses the fault up. */
   returnsMs(type: string): number | undefined;
+  /** Whether the blob that an image is made of now cannot be read; uses the fault up. */
+  unreadable(): boolean;
   /** What Azure's clock shows now, in milliseconds. */
   now(): number;
   lag(): number;
@@ -181,6 +183,7 @@ export function createFaultPlan(): FaultPlan {
     },
     deleteMs: (type) => deletes[type] ?? times.networkMs,
     returnsMs: (type) => use('deleteReturns', undefined, undefined, type)?.ms,
+    unreadable: () => use('unreadable') !== undefined,
     now: () => Date.now() + skewMs,
     lag: () => lists,
     pageSize: () => pageSize,

@@ -361,6 +361,28 @@ describe('the simulated Azure', () => {
     expect(await asked(log, { $filter })).toMatchObject({ status: 200, body: { value: [] } });
   });
 
+  test('an image is made of a blob, if that is a VHD that can be read and says how it boots', async () => {
+    const made = (blobUri: string, properties: object = { hyperVGeneration: 'V2' }) =>
+      call('PUT', `${compute}/images/golden`, {
+        location: 'westeurope',
+        properties: {
+          storageProfile: { osDisk: { osType: 'Linux', osState: 'Generalized', blobUri } },
+          ...properties,
+        },
+      });
+    const blob = 'https://account.blob.core.windows.net/vhds/golden.vhd';
+    expect(await made(`${blob}?sig=s`)).toMatchObject({ status: 400, code: 'BadRequest' });
+    for (const answer of [await made(blob, {}), await made(blob.replace('.vhd', '.raw'))])
+      expect(answer).toMatchObject({ status: 400, code: 'InvalidParameter' });
+    simulator.faults.set({ kind: 'unreadable' });
+    expect((await made(blob)).body.error.message).toBe(`The source blob ${blob} is not accessible.`);
+    expect((await call('GET', `${compute}/images/golden`)).status).toBe(404);
+    expect(await made(blob)).toMatchObject({
+      status: 201,
+      body: { properties: { storageProfile: { osDisk: { diskSizeGB: 8 } } } },
+    });
+  });
+
   test('a throttled call is answered 429 with Retry-After', async () => {
     simulator.faults.set({ kind: 'throttle', retryAfterMs: 3000 });
     const answer = await call('GET', group);

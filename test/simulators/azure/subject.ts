@@ -88,6 +88,31 @@ export async function simulatedAzure(
         simulator.plant(`${id}/subnets/Front_1`, { properties: { addressPrefix: '10.200.1.0/24' } });
       return id;
     },
+    imports: {
+      source: { url: 'https://landfalldisks.blob.core.windows.net/vhds/golden.vhd', format: 'vhd' },
+      refused: [
+        { source: { url: 'https://disks.example/golden.vhd', format: 'vhd' }, field: 'url' },
+        {
+          source: {
+            url: 'https://landfalldisks.blob.core.windows.net/vhds/golden.vhd?sv=2024-11-04&sig=secret',
+            format: 'vhd',
+          },
+          field: 'url',
+        },
+        {
+          source: { url: 'https://landfalldisks.blob.core.windows.net/vhds/golden.vhd', format: 'vmdk' },
+          field: 'format',
+        },
+        {
+          source: {
+            url: 'https://landfalldisks.blob.core.windows.net/vhds/golden.vhd',
+            format: 'vhd',
+            sha256: 'a'.repeat(64),
+          },
+          field: 'sha256',
+        },
+      ],
+    },
     close: () => simulator.close(),
   };
 }

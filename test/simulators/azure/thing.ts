@@ -50,6 +50,8 @@ export interface Estate {
   find(id: string | undefined): Thing | undefined;
   /** The thing that `by` refers to. @throws ArmError `InvalidResourceReference` */
   need(id: string | undefined, by: string): Thing;
+  /** Whether the blob that is read now cannot be. The simulator has no storage accounts: others are taken as there. */
+  isUnreadable(): boolean;
   /** Everything of a type, e.g. `disks`. */
   all(type: string): Thing[];
 }

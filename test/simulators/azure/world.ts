@@ -113,7 +113,7 @@ export function createWorld(faults: FaultPlan) {
     return thing;
   }
 
-  const estate: Estate = { now, things, find, need, all };
+  const estate: Estate = { now, isUnreadable: () => faults.unreadable(), things, find, need, all };
 
   /** Creates or replaces. Answers the thing, whether it is new, and the operation. */
   function put(id: string, body: Content, fail?: { code: string; message: string }) {

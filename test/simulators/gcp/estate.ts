@@ -129,6 +129,7 @@ function addressOf(world: World): string {
 }
 
 function imageOf(world: World, project: string, body: Json, query: URLSearchParams): Json {
+  if (body.rawDisk) return imported(world, body);
   const source = body.sourceDisk ?? body.sourceSnapshot;
   if (!source) throw invalid("Invalid value for field 'resource': the simulator knows no such source");
   const path = named(world, project, source);
@@ -142,6 +143,30 @@ function imageOf(world: World, project: string, body: Json, query: URLSearchPara
     architecture: body.architecture ?? from.architecture ?? 'X86_64',
     sourceType: 'RAW',
     storageLocations: body.storageLocations ?? ['us'],
+  };
+}
+
+/** The simulator has no Cloud Storage: every object is there and holds as much, unless a fault says otherwise. */
+function imported(world: World, { rawDisk, architecture, storageLocations }: Json): Json {
+  const source = String(rawDisk.source ?? '');
+  const [, bucket, object = ''] = /^https:\/\/storage\.googleapis\.com\/([^/]+)\/(.+)$/.exec(source) ?? [];
+  const wrong = (why: string) =>
+    invalid(`Invalid value for field 'resource.rawDisk.source': '${source}'. ${why}`);
+  if (!bucket)
+    throw wrong('The provided source location was not a valid Google Cloud Storage object reference.');
+  if (!object.endsWith('.tar.gz')) throw wrong('The provided source is not a supported file.');
+  if (world.faults.unreadable())
+    throw new Refused(
+      404,
+      'notFound',
+      `The resource 'https://www.googleapis.com/storage/v1/b/${bucket}/o/${object}' of type 'Google Cloud Storage object' was not found.`,
+    );
+  return {
+    diskSizeGb: '8',
+    archiveSizeBytes: '1000000',
+    architecture: architecture ?? 'X86_64',
+    sourceType: 'RAW',
+    storageLocations: storageLocations ?? ['us'],
   };
 }
 

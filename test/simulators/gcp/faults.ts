@@ -70,6 +70,8 @@ export interface FaultPlan {
   fate(asked: Asked): Fate;
   /** How long after it is gone a thing of the kind is there again, where it is to be; uses the fault up. */
   returnsMs(kind: Kind): number | undefined;
+  /** Whether the object that an image is made of now cannot be found; uses the fault up. */
+  unreadable(): boolean;
   /** What Google's clock shows now, in milliseconds. */
   now(): number;
   /** How many looks what is created now stays invisible to. */
@@ -236,6 +238,7 @@ export function createFaultPlan(): FaultPlan {
       pools.clear();
     },
     returnsMs: (kind) => use('deleteReturns', 0, kind)?.ms,
+    unreadable: () => use('unreadable') !== undefined,
     now: () => Date.now() + skewMs,
     lag: () => lists,
     pageSize: () => pageSize,

@@ -213,6 +213,32 @@ describe('the simulated Compute Engine behaves as Google documents', () => {
     await gcp.destroy('zones/us-central1-a/instances/eight');
   });
 
+  test('an image is made of a tar.gz in Cloud Storage, if that is there', async () => {
+    const images = 'projects/p1/global/images';
+    const made = (source: string) => ask('POST', images, { name: 'golden', rawDisk: { source } });
+    const source = 'https://storage.googleapis.com/disks/golden.tar.gz';
+    for (const [wrong, words] of [
+      ['gs://disks/golden.tar.gz', 'was not a valid Google Cloud Storage object reference'],
+      [source.replace('.tar.gz', '.vmdk'), 'is not a supported file'],
+    ] as const) {
+      const { status, json } = await made(wrong);
+      expect({ status, message: json.error.message }).toEqual({
+        status: 400,
+        message: expect.stringContaining(words),
+      });
+    }
+    gcp.faults.set({ kind: 'unreadable' });
+    expect((await made(source)).json.error).toMatchObject({
+      code: 404,
+      message: expect.stringContaining("of type 'Google Cloud Storage object' was not found"),
+    });
+    const { json } = await made(source);
+    expect((await ask('GET', `${images}/golden`)).json.status).toBe('PENDING');
+    await finishedGlobal(json);
+    expect((await ask('GET', `${images}/golden`)).json).toMatchObject({ status: 'READY', diskSizeGb: '8' });
+    await gcp.destroy('global/images/golden');
+  });
+
   test('a throttle names its time where it is told to', async () => {
     gcp.faults.set({ kind: 'throttle', retryAfterMs: 3000 });
     const answer = await fetch(`${gcp.endpoint}/compute/v1/${zone}/instances/none`);

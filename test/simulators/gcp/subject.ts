@@ -82,6 +82,24 @@ export async function simulatedGcp(
           return other(`regions/${location.region}`, 'addresses', { description });
       }
     },
+    imports: {
+      source: { url: 'gs://disks/golden.tar.gz', format: 'raw' },
+      refused: [
+        { source: { url: 'https://disks.example/golden.tar.gz', format: 'raw' }, field: 'url' },
+        {
+          source: {
+            url: 'https://storage.googleapis.com/disks/golden.tar.gz?X-Goog-Signature=secret',
+            format: 'raw',
+          },
+          field: 'url',
+        },
+        { source: { url: 'gs://disks/golden.tar.gz', format: 'vhd' }, field: 'format' },
+        {
+          source: { url: 'gs://disks/golden.tar.gz', format: 'raw', sha256: 'a'.repeat(64) },
+          field: 'sha256',
+        },
+      ],
+    },
     close: () => simulator.close(),
   };
 }
