@@ -15,6 +15,7 @@ import { sql as replacements } from './migrations/0013-replacements.ts';
 import { sql as turnsOfAccounts } from './migrations/0014-turns-of-accounts.ts';
 import { sql as adoptedResources } from './migrations/0015-adopted-resources.ts';
 import { sql as judgedResources } from './migrations/0017-judged-resources.ts';
+import { sql as usage } from './migrations/0019-usage.ts';
 
 /** In order, by number; a number that was applied is never run again. */
 const migrations: { number: number; name: string; sql: string }[] = [
@@ -34,6 +35,7 @@ const migrations: { number: number; name: string; sql: string }[] = [
   { number: 14, name: 'turns-of-accounts', sql: turnsOfAccounts },
   { number: 15, name: 'adopted-resources', sql: adoptedResources },
   { number: 17, name: 'judged-resources', sql: judgedResources },
+  { number: 19, name: 'usage', sql: usage },
 ];
 
 /** Arbitrary but fixed: one process migrates at a time. */
