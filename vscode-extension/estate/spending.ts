@@ -59,12 +59,16 @@ export class Spending {
       spent(sum.amount + sum.pricePerHour * hours, sum.currency);
     const { totals, items, nextPageToken } = spend;
     const today = totals.length > 0 ? totals.map(soFar).join(' + ') : spent(0);
-    const rate = totals.map((sum) => pricePerHour(sum.pricePerHour, sum.currency)).join(' + ');
+    const rate = totals
+      .filter(({ running }) => running > 0)
+      .map((sum) => pricePerHour(sum.pricePerHour, sum.currency))
+      .join(' + ');
     const running = totals.reduce((sum, { running }) => sum + running, 0);
     return {
       today: `${today} today`,
       lines: [
-        `${today} spent on machines since midnight${running > 0 ? `; ${counted(running, 'machine')} cost ${rate} an hour now` : ''}`,
+        `${today} spent on machines since midnight`,
+        ...(running > 0 ? [`${counted(running, 'machine')} at ${rate} an hour now`] : []),
         ...items.map((item) => `${item.name}: ${soFar(item)}`),
         ...(nextPageToken === undefined ? [] : ['…']),
       ],
