@@ -280,8 +280,8 @@ describe('what was spent', () => {
     await spent(db, 'default', '2', 2, 1);
     const { totals, items } = (await read({ from: hoursAgo(3) })).body;
     expect(totals).toMatchObject([
-      { currency: 'EUR', amount: 1 },
       { currency: 'USD', amount: 2 },
+      { currency: 'EUR', amount: 1 },
     ]);
     expect(items).toMatchObject([
       { name: 'default', currency: 'USD' },

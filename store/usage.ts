@@ -1,6 +1,6 @@
 import type { Schemas } from '@landfall/model';
 import { type RawBuilder, sql } from 'kysely';
-import type { Db, Tx } from './open.ts';
+import type { Db } from './open.ts';
 import type { OperationScope } from './operations.ts';
 import { PageError, readPageToken, writePageToken } from './pages.ts';
 
@@ -30,18 +30,17 @@ const keys: Record<Spend['by'], RawBuilder<string>> = {
   instance: sql`u.instance::text`,
 };
 
-interface Sums {
+interface Row {
+  /** Null: of everything in this currency. */
+  key: string | null;
   currency: string;
   amount: number;
   hours: number;
   pricePerHour: number;
   running: number;
-}
-
-interface Row extends Sums {
-  key: string;
-  name: string;
-  project: string;
+  /** Of an instance. */
+  name: string | null;
+  project: string | null;
 }
 
 /**
@@ -49,17 +48,9 @@ interface Row extends Sums {
  * every page. Throws PageError for times that cannot be.
  */
 export async function readSpend(db: Db, scope: OperationScope, request: SpendRequest): Promise<Spend> {
-  return db
-    .transaction()
-    .setIsolationLevel('repeatable read')
-    .setAccessMode('read only')
-    .execute((tx) => read(tx, scope, request));
-}
-
-async function read(tx: Tx, scope: OperationScope, request: SpendRequest): Promise<Spend> {
   const { by = 'project', pageSize = 50 } = request;
   const { rows: times } = await sql<{ now: Date; since: Date }>`
-    select now(), (select applied_at from migrations where number = 19) as since`.execute(tx);
+    select now(), (select applied_at from migrations where number = 19) as since`.execute(db);
   const { now, since } = times[0]!;
   const rules = { list: 'spend' };
   const page = { ...request, filter: JSON.stringify([request.from, request.to]) };
@@ -67,44 +58,49 @@ async function read(tx: Tx, scope: OperationScope, request: SpendRequest): Promi
   const after =
     token && (JSON.parse(token.key) as { from: string; to: string; amount: number; currency: string });
   const { from, to } = after ? { from: new Date(after.from), to: new Date(after.to) } : spanOf(request, now);
-  const counted = sql`
-    select ${keys[by]} as key, u.instance, u.currency, u.price_per_hour as price, u.ended_at,
-           extract(epoch from least(coalesce(u.ended_at, ${to}), ${to}) - greatest(u.started_at, ${from})) as seconds
-      from usage_intervals u
-     where u.project in (select name from projects
-                          where organization = ${scope.organization}
-                            and (${scope.project ?? null}::text is null or name = ${scope.project ?? null}))
-       and u.started_at < ${to} and (u.ended_at is null or u.ended_at > ${from})`;
-  // Exact decimals are summed, and rounded once.
-  const sums = sql`
-    currency, round(sum(price * seconds) / 3600, 6)::float8 as amount, round(sum(seconds) / 3600, 6)::float8 as hours,
-    coalesce(sum(price) filter (where ended_at is null), 0)::float8 as "pricePerHour",
-    count(*) filter (where ended_at is null)::int as running`;
-  const { rows: totals } = await sql<Sums>`
-    with counted as (${counted}) select ${sums} from counted group by currency order by currency`.execute(tx);
+  // Times are summed before they are priced; amounts are exact decimals, and rounded once.
   const { rows } = await sql<Row>`
-    with counted as (${counted}),
-         summed as (select key, ${sums} from counted group by key, currency)
-    select s.*, coalesce(i.name, s.key) as name, i.project
-      from summed s
-      left join instances i on ${by === 'instance' ? sql`i.id = s.key::uuid` : sql`false`}
-     where ${after ? sql`(-s.amount, s.key, s.currency) > (-${after.amount}::float8, ${token.id}, ${after.currency})` : sql`true`}
-     order by s.amount desc, s.key, s.currency
-     limit ${pageSize + 1}`.execute(tx);
-  const kept = rows.slice(0, pageSize);
+    with spans as (
+      select ${keys[by]} as key, u.currency, u.price_per_hour as price,
+             sum(least(coalesce(u.ended_at, ${to}), ${to}) - greatest(u.started_at, ${from})) as span,
+             count(*) filter (where u.ended_at is null) as running
+        from usage_intervals u
+       where u.project in (select name from projects
+                            where organization = ${scope.organization}
+                              and (${scope.project ?? null}::text is null or name = ${scope.project ?? null}))
+         and u.started_at < ${to} and (u.ended_at is null or u.ended_at > ${from})
+       group by 1, 2, 3
+    ), sums as (
+      select key, currency, round(sum(price * extract(epoch from span)) / 3600, 6)::float8 as amount,
+             round(sum(extract(epoch from span)) / 3600, 6)::float8 as hours,
+             sum(price * running)::float8 as "pricePerHour", sum(running)::int as running
+        from spans group by grouping sets ((key, currency), (currency))
+    ), items as (
+      select s.*, i.name, i.project
+        from sums s left join instances i on ${by === 'instance' ? sql`i.id = s.key::uuid` : sql`false`}
+       where s.key is not null
+         and ${after ? sql`(-s.amount, s.key, s.currency) > (-${after.amount}::float8, ${token.id}, ${after.currency})` : sql`true`}
+       order by s.amount desc, s.key, s.currency
+       limit ${pageSize + 1})
+    select * from (select *, null as name, null as project from sums where key is null union all select * from items) as lines
+     order by key is not null, amount desc, key, currency`.execute(db);
+  const items = rows.filter((row): row is Row & { key: string } => row.key !== null);
+  const kept = items.slice(0, pageSize);
   const last = kept.at(-1);
   const range = { from: from.toISOString(), to: to.toISOString() };
   return {
     ...range,
     by,
     accountFrom: since.toISOString(),
-    totals,
-    items: kept.map(({ key, name, project, ...sums }) => ({
-      name,
-      ...(by === 'instance' ? { instance: { kind: 'Instance', id: key, name, project } } : {}),
-      ...sums,
+    totals: rows.filter(({ key }) => key === null).map(sumOf),
+    items: kept.map((row) => ({
+      name: row.name ?? row.key,
+      ...(row.name === null
+        ? {}
+        : { instance: { kind: 'Instance', id: row.key, name: row.name, project: row.project } }),
+      ...sumOf(row),
     })),
-    ...(rows.length > pageSize && last
+    ...(items.length > pageSize && last
       ? {
           nextPageToken: writePageToken(rules, page, by, {
             key: JSON.stringify({ ...range, amount: last.amount, currency: last.currency }),
@@ -113,6 +109,10 @@ async function read(tx: Tx, scope: OperationScope, request: SpendRequest): Promi
         }
       : {}),
   };
+}
+
+function sumOf({ currency, amount, hours, pricePerHour, running }: Row): Spend['totals'][number] {
+  return { currency, amount, hours, pricePerHour, running };
 }
 
 /** From today's midnight UTC until now, where nothing else is said; nothing is counted ahead of now. */

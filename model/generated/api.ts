@@ -3392,7 +3392,7 @@ export interface components {
             by: "project" | "site" | "provider" | "instance";
             /** @description When this installation began to keep the account. Nothing before it is counted. */
             accountFrom: components["schemas"]["Time"];
-            /** @description The sum of all pages, one for each currency. */
+            /** @description The sum of all pages, one for each currency, the largest first. */
             totals: components["schemas"]["SpendSum"][];
             /** @description One for each name and currency. */
             items: components["schemas"]["SpendItem"][];

@@ -179,7 +179,9 @@ const account = async (id: string) =>
       .where('e.type', 'in', ['instance.interrupted', 'instance.vanished'])
       .orderBy('u.id')
       .execute()
-  ).map(({ ended_at, time }) => (ended_at === null ? 'runs' : ended_at <= time ? 'ended before it was told' : 'ended'));
+  ).map(({ ended_at, time }) =>
+    ended_at === null ? 'runs' : ended_at <= time ? 'ended before it was told' : 'ended',
+  );
 
 const cleanAudit = async () =>
   expect(await estate.audit()).toMatchObject({ orphans: [], missing: [], doubled: [], openIntents: 0 });

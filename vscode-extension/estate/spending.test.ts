@@ -74,7 +74,7 @@ test('what was spent since midnight here is told, by project, with what still ru
   });
   await spentToday(job, 3, 'EUR');
   await after(() => spending.changed(noon + minute));
-  expect(spending.words(noon + minute)?.today).toBe('3.00 EUR + $14.50 today');
+  expect(spending.words(noon + minute)?.today).toBe('$14.50 + 3.00 EUR today');
 });
 
 test('what runs adds up between the readings', async () => {
