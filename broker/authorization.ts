@@ -130,6 +130,7 @@ const requirement = {
   getViolation: 'viewer',
   acknowledgeViolation: 'operator',
   startComplianceRun: 'organizationOperator',
+  getSpend: 'viewer',
   listEvents: 'viewer',
   watchEvents: 'viewer',
 } as const satisfies Record<OperationId, Requirement>;

@@ -30,6 +30,7 @@ export const commandExamples: Record<string, readonly string[]> = {
     'landfall delete instance first --wait',
     'landfall delete -f examples/first.yaml --ignore-not-found',
   ],
+  spend: ['landfall spend', 'landfall spend --since 7d --by instance -o json'],
   compliance: ['landfall compliance'],
   simulate: ['landfall simulate aws', 'landfall simulate gcp --port 8085'],
   mcp: ['landfall mcp --context prod', 'landfall mcp --allow-writes'],

@@ -52,6 +52,9 @@ test('options and their values are completed', async () => {
   expect(await words('get', 'sites', '-o', 'j')).toEqual(['json']);
   expect(await words('token', 'create', '--role', 'a')).toEqual(['admin', 'agent']);
   expect(await words('get', '-o', 'json', 'instances', '')).toHaveLength(2);
+  expect(await words('spend', '--by', 'p')).toEqual(['project', 'provider']);
+  expect(await words('spend', '--since', '')).toEqual(['today', 'month']);
+  expect(await words('policy', 'what-if', '--since', '')).toEqual([]);
 });
 
 test('without a broker nothing is completed and nothing is said', async () => {

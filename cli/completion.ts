@@ -98,7 +98,11 @@ async function candidates(root: Command, words: string[], terminal: Terminal): P
   const { command, path, args, pending, flags } = walk(root, words.slice(0, -1));
   const matching = (known: Iterable<string>): string[] =>
     [...new Set(known)].filter((word) => word.startsWith(typed));
-  if (pending) return matching(await optionValues(pending, terminal));
+  if (pending) {
+    const option = command.options.find((known) => known.attributeName() === pending);
+    if (path === 'spend' && pending === 'since') return matching(['today', 'month']);
+    return matching(option?.argChoices ?? (await optionValues(pending, terminal)));
+  }
   if (typed.startsWith('-')) {
     return matching(
       command.options

@@ -319,6 +319,21 @@ function addResources({ root, command }: Registrar): void {
     .option(...timeout);
   command(
     root,
+    'spend',
+    'what machines have cost, from when to when, and cost an hour now',
+    async (session, flags) => (await import('./commands/spend.ts')).spend(session, flags),
+  )
+    .option(
+      '--since <time>',
+      'from when on: today, month, 24h, 2026-11-21, … (default today; days begin at midnight here)',
+    )
+    .addOption(
+      new Option('--by <key>', 'sums for each project, site, provider or instance (default project)').choices(
+        ['project', 'site', 'provider', 'instance'],
+      ),
+    );
+  command(
+    root,
     'compliance',
     'hold every machine against the policies in force; exit code 1 when a rule is violated',
     async (session, flags) => (await import('./commands/compliance.ts')).compliance(session, flags),

@@ -2,7 +2,7 @@
  * What a language model may ask of the estate, in an editor or over the Model Context Protocol. What only reads runs at once;
  * what changes something is asked about first. The extension's manifest is made from these: `npm run generate`.
  */
-import type { Decision, Instance, Offer } from '@landfall/model';
+import type { Decision, Instance, Offer, Schemas } from '@landfall/model';
 import { body } from '@landfall/model/answer.ts';
 import {
   instanceDeletionQuestion,
@@ -159,6 +159,22 @@ export const estateTools = {
         ),
       ),
   } satisfies ReadingTool<{ project?: string; labels?: Record<string, string>; spec: object }>,
+
+  landfall_readSpend: {
+    title: 'Read what Landfall machines have cost',
+    description:
+      'Sums what Landfall machines have cost between two times, by project, site, provider or instance, the most expensive first, and what they cost an hour now. Catalogue prices of the hours that machines ran, no invoice. Changes nothing.',
+    inputSchema: input([], {
+      from: { type: 'string', description: 'RFC 3339 time; default: the last midnight UTC.' },
+      to: { type: 'string', description: 'RFC 3339 time; default: now.' },
+      by: { enum: ['project', 'site', 'provider', 'instance'], description: 'default: project' },
+    }),
+    doing: () => 'Reading what machines have cost',
+    run: async (broker, query) => {
+      const { nextPageToken, ...spend } = await body(broker.client.GET('/v1/spend', { params: { query } }));
+      return { ...spend, more: nextPageToken !== undefined };
+    },
+  } satisfies ReadingTool<{ from?: string; to?: string; by?: Schemas['Spend']['by'] }>,
 
   landfall_changePower: {
     title: 'Start, stop or reboot a Landfall instance',

@@ -16,6 +16,11 @@ export function pricePerMonth(amount: number | undefined | null, currency?: stri
   return amount === undefined || amount === null ? undefined : money(amount, 2, currency);
 }
 
+/** What was spent: `$12.34`; less than one with as many digits as an hour's price. */
+export function spent(amount: number, currency?: string): string {
+  return (amount > 0 && amount < 1 ? pricePerHour : pricePerMonth)(amount, currency)!;
+}
+
 /** A change of what is paid: `+$7.59`, `−$7.59`, `±$0.00`. */
 export function signedPerMonth(amount: number, currency?: string): string {
   const shown = money(Math.abs(amount), 2, currency);

@@ -369,6 +369,21 @@ export interface Installation {
   created_at: TimeNow;
 }
 
+export interface UsageIntervals {
+  id: Generated<number>;
+  instance: string;
+  project: string;
+  site: string;
+  provider: Schemas['Provider'];
+  region: string;
+  instance_type: string;
+  /** A decimal number, exactly. */
+  price_per_hour: string;
+  currency: string;
+  started_at: Time;
+  ended_at: NullableTime;
+}
+
 export interface Violations {
   id: string;
   organization: string;
@@ -494,6 +509,7 @@ export interface Database {
   inventory_runs: InventoryRuns;
   site_offers: SiteOffers;
   idempotency_keys: IdempotencyKeys;
+  usage_intervals: UsageIntervals;
   violations: Violations;
   approvals: Approvals;
   ledger_groups: LedgerGroups;

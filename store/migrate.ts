@@ -16,6 +16,7 @@ import { sql as turnsOfAccounts } from './migrations/0014-turns-of-accounts.ts';
 import { sql as adoptedResources } from './migrations/0015-adopted-resources.ts';
 import { sql as judgedResources } from './migrations/0017-judged-resources.ts';
 import { sql as removingSince } from './migrations/0018-removing-since.ts';
+import { sql as usage } from './migrations/0019-usage.ts';
 import { sql as operationSteps } from './migrations/0020-operation-steps.ts';
 
 /** In order, by number; a number that was applied is never run again. */
@@ -37,6 +38,7 @@ const migrations: { number: number; name: string; sql: string }[] = [
   { number: 15, name: 'adopted-resources', sql: adoptedResources },
   { number: 17, name: 'judged-resources', sql: judgedResources },
   { number: 18, name: 'removing-since', sql: removingSince },
+  { number: 19, name: 'usage', sql: usage },
   { number: 20, name: 'operation-steps', sql: operationSteps },
 ];
 

@@ -33,17 +33,14 @@ export interface ListRules {
   defaultOrder: 'name' | 'name desc' | 'createdAt' | 'createdAt desc';
 }
 
+type ListParameter = 'filter' | 'pageToken' | 'orderBy' | 'from' | 'to';
+
 /** A list parameter that means nothing: the API answers 400 with it. */
 export class PageError extends Error {
-  readonly parameter: 'filter' | 'pageToken' | 'orderBy';
+  readonly parameter: ListParameter;
   readonly value: string;
   readonly allowed: readonly string[];
-  constructor(
-    parameter: 'filter' | 'pageToken' | 'orderBy',
-    message: string,
-    value: string,
-    allowed: readonly string[] = [],
-  ) {
+  constructor(parameter: ListParameter, message: string, value: string, allowed: readonly string[] = []) {
     super(message);
     this.name = 'PageError';
     this.parameter = parameter;

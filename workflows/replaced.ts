@@ -29,7 +29,12 @@ export async function replaceLost(turn: Turn, intent: Intent, asked: OpenOperati
   const what = `${asked.requested_by} has another machine made in the place of ${machine}, which is lost with its boot disk`;
   if (turn.row.adopted !== null) await turn.startAnew(asked.replacement ?? {});
   await turn.noteAbsence(null);
-  await turn.writeStatus({ state: 'Provisioning', addresses: [], ssh: undefined });
+  await turn.writeStatus({
+    state: 'Provisioning',
+    externalReference: undefined,
+    addresses: [],
+    ssh: undefined,
+  });
   await turn.condemn(intent, what, 'instance.replaced');
   await turn.noteRepair(what);
 }

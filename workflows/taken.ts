@@ -27,7 +27,12 @@ export async function replaceTaken(turn: Turn, intent: Intent, interrupted?: Int
     : `the spot machine ${machine} is gone from ${where}`;
   await asideFor(turn, intent, interrupted ? 'Interrupted' : 'Gone', what);
   await turn.noteAbsence(null);
-  await turn.writeStatus({ state: 'Provisioning', addresses: [], ssh: undefined });
+  await turn.writeStatus({
+    state: 'Provisioning',
+    externalReference: undefined,
+    addresses: [],
+    ssh: undefined,
+  });
   await turn.condemn(
     intent,
     `${what}; another is made`,

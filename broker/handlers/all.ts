@@ -12,6 +12,7 @@ import { placementHandlers } from './placement.ts';
 import { policyHandlers } from './policies.ts';
 import { resourceHandlers } from './resources.ts';
 import { agentHandlers, siteHandlers } from './sites.ts';
+import { spendHandlers } from './spend.ts';
 import { violationHandlers } from './violations.ts';
 import { whatIfHandlers } from './what-if.ts';
 
@@ -32,5 +33,6 @@ export const handlers: Handlers = {
   ...whatIfHandlers,
   ...violationHandlers,
   ...approvalHandlers,
+  ...spendHandlers,
   ...eventHandlers,
 };

@@ -13,7 +13,12 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 import { writeContexts } from '../connection/contexts.ts';
 
-const reading = ['landfall_listInstances', 'landfall_explainPlacement', 'landfall_planPlacement'];
+const reading = [
+  'landfall_listInstances',
+  'landfall_explainPlacement',
+  'landfall_planPlacement',
+  'landfall_readSpend',
+];
 const changing = ['landfall_changePower', 'landfall_deleteInstance'];
 
 let broker: WorkedBroker;
@@ -98,6 +103,23 @@ test('instances are read with state, place and price, and without anything secre
     more: false,
   });
   expect(text).not.toContain(broker.api.adminToken);
+});
+
+test('what machines have cost is read by project, or by what is asked for', async () => {
+  const on = await client();
+  await broker.report(web, {
+    state: 'Running',
+    ...{ externalReference: 'i-1', site: 'aws-1', provider: 'aws', region: 'us-east-1' },
+    ...{ instanceType: 't3.micro', pricePerHour: 0.5, currency: 'USD' },
+  });
+  expect(await answer(on, 'landfall_readSpend', {})).toMatchObject({
+    items: [{ name: 'default', currency: 'USD', pricePerHour: 0.5, running: 1 }],
+    more: false,
+  });
+  const [item] = (await answer(on, 'landfall_readSpend', { by: 'site' })).items;
+  expect(item.name).toBe('aws-1');
+  const wrong = await call(on, 'landfall_readSpend', { from: '2999-01-01T00:00:00Z' });
+  expect(wrong).toEqual({ isError: true, text: expect.stringContaining('is in the future') });
 });
 
 test('a placement is explained by its recorded decision; a plan is made for one that is not there', async () => {

@@ -1510,6 +1510,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/spend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What machines have cost, from when to when, the most expensive first. Catalogue prices times the hours that machines ran; no invoice. */
+        get: operations["getSpend"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/events": {
         parameters: {
             query?: never;
@@ -3472,6 +3489,36 @@ export interface components {
         };
         ViolationList: {
             items: components["schemas"]["Violation"][];
+            nextPageToken?: string;
+        };
+        SpendSum: {
+            currency: string;
+            /** @description Spent between `from` and `to`: summed exactly, then rounded once to a millionth. */
+            amount: number;
+            /** @description Hours that machines ran, of all of them together; rounded to a millionth. */
+            hours: number;
+            /** @description What those of them that still run cost an hour now. */
+            pricePerHour: number;
+            /** @description How many that are. */
+            running: number;
+        };
+        SpendItem: components["schemas"]["SpendSum"] & {
+            /** @description Of the project, site, provider or instance. */
+            name: string;
+            /** @description Which; only by instance. */
+            instance?: components["schemas"]["ResourceRef"];
+        };
+        Spend: {
+            from: components["schemas"]["Time"];
+            to: components["schemas"]["Time"];
+            /** @enum {string} */
+            by: "project" | "site" | "provider" | "instance";
+            /** @description When this installation began to keep the account. Nothing before it is counted. */
+            accountFrom: components["schemas"]["Time"];
+            /** @description The sum of all pages, one for each currency, the largest first. */
+            totals: components["schemas"]["SpendSum"][];
+            /** @description One for each name and currency. */
+            items: components["schemas"]["SpendItem"][];
             nextPageToken?: string;
         };
         Event: {
@@ -7448,6 +7495,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Approval"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getSpend: {
+        parameters: {
+            query?: {
+                /** @description The beginning; default: the last midnight UTC. At most 366 days before `to`. */
+                from?: components["schemas"]["Time"];
+                /** @description The end; default: now. What is after now is not counted. */
+                to?: components["schemas"]["Time"];
+                /** @description What sums are kept apart by. */
+                by?: "project" | "site" | "provider" | "instance";
+                pageSize?: components["parameters"]["pageSize"];
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: components["parameters"]["pageToken"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Spend"];
                 };
             };
             "4XX": components["responses"]["Problem"];

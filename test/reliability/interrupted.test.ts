@@ -168,6 +168,21 @@ const offersOf = async (id: string) =>
     await estate.db.selectFrom('intents').selectAll().where('resource', '=', id).orderBy('attempt').execute()
   ).map(({ offer, region, zone }) => `${offer.instanceType} ${region} ${zone} ${offer.market}`);
 
+/** The account of a machine that was taken away ends with it, and not when what is left of it is gone. */
+const account = async (id: string) =>
+  (
+    await estate.db
+      .selectFrom('usage_intervals as u')
+      .innerJoin('events as e', 'e.resource_id', 'u.instance')
+      .select(['u.ended_at', 'e.time'])
+      .where('u.instance', '=', id)
+      .where('e.type', 'in', ['instance.interrupted', 'instance.vanished'])
+      .orderBy('u.id')
+      .execute()
+  ).map(({ ended_at, time }) =>
+    ended_at === null ? 'runs' : ended_at <= time ? 'ended before it was told' : 'ended',
+  );
+
 const cleanAudit = async () =>
   expect(await estate.audit()).toMatchObject({ orphans: [], missing: [], doubled: [], openIntents: 0 });
 
@@ -206,6 +221,7 @@ describe.each(['aws', 'azure', 'gcp'])('on %s', (provider) => {
     expect(event).toMatch(site().told);
     expect(status.lastRepair?.message).toBe(event!.replace('is made', 'was made'));
     expect(await repairs(id)).toMatchObject([{ requested_by: 'landfall (repair)' }]);
+    expect(await account(id)).toEqual(['ended before it was told', 'runs']);
     await cleanAudit();
     await estate.sweep();
     expect(await repairs(id)).toHaveLength(1);

@@ -83,6 +83,61 @@ test('a request lands on a machine, stops, starts, reboots, resizes and is delet
   await nothingIsLeft(id);
 });
 
+test('the account of a machine follows its life: what it cost while it ran, at the price of its size', async () => {
+  const { id, operation } = await estate.request('costs');
+  expect(await estate.ended(operation)).toMatchObject({ state: 'Succeeded' });
+  const account = async () =>
+    (
+      await estate.db
+        .selectFrom('usage_intervals')
+        .select(['price_per_hour', 'instance_type', 'started_at', 'ended_at'])
+        .where('instance', '=', id)
+        .orderBy('id')
+        .execute()
+    ).map(({ price_per_hour, instance_type, ...times }) => ({
+      ...times,
+      what: `${instance_type} ${Number(price_per_hour)}${times.ended_at ? '' : ' …'}`,
+    }));
+  const told = async () => (await account()).map(({ what }) => what);
+  const act = async (verb: 'start' | 'stop' | 'resize', vcpus?: number) => {
+    const patch = vcpus === undefined ? {} : { patch: { spec: { vcpus } } };
+    const asked = { ...by, project: 'default', instance: 'costs', verb, ...patch, ifMatch: null };
+    const { operation } = await changeInstance(estate.db, asked);
+    return estate.ended(operation!.id);
+  };
+  expect(await told()).toEqual(['kvm-1-0.25 0.01025 …']);
+  await act('stop');
+  expect(await told()).toEqual(['kvm-1-0.25 0.01025']);
+  // Resized where it rests, it costs nothing.
+  await act('resize', 3);
+  expect(await told()).toEqual(['kvm-1-0.25 0.01025']);
+  await act('start');
+  expect(await told()).toEqual(['kvm-1-0.25 0.01025', 'kvm-3-0.25 0.03025 …']);
+  await act('resize', 2);
+  expect(await told()).toEqual(['kvm-1-0.25 0.01025', 'kvm-3-0.25 0.03025', 'kvm-2-0.25 0.02025 …']);
+  // One that is refused changes nothing of it.
+  expect(await act('resize', 9)).toMatchObject({ state: 'Failed' });
+  await remove('costs');
+  const whole = await account();
+  expect(whole.map(({ what }) => what)).toEqual([
+    'kvm-1-0.25 0.01025',
+    'kvm-3-0.25 0.03025',
+    'kvm-2-0.25 0.02025',
+  ]);
+  expect(whole[1]!.ended_at).toEqual(whole[2]!.started_at);
+  expect(whole[0]!.ended_at!.getTime()).toBeLessThan(whole[1]!.started_at.getTime());
+});
+
+test('a machine that was never made cost nothing', async () => {
+  estate.provider.faults.denied = 1;
+  const { id, operation } = await estate.request('never');
+  expect(await estate.ended(operation)).toMatchObject({ state: 'Failed' });
+  await remove('never');
+  expect(
+    await estate.db.selectFrom('usage_intervals').select('id').where('instance', '=', id).execute(),
+  ).toEqual([]);
+});
+
 test('R2: a lost response is adopted by its stamp, and no second machine is made', async () => {
   const before = estate.provider.created;
   estate.provider.faults.responseLost = 1;

@@ -87,6 +87,16 @@ const attemptsThatClaim = async (id: string) =>
     ({ attempt }) => attempt,
   );
 
+const account = async (id: string) =>
+  (
+    await estate.db
+      .selectFrom('usage_intervals')
+      .select('ended_at')
+      .where('instance', '=', id)
+      .orderBy('id')
+      .execute()
+  ).map(({ ended_at }) => (ended_at ? 'ended' : 'runs'));
+
 test('another machine takes the lost one’s place: same name, a new attempt, its volume, and who asked is told', async () => {
   const id = await made('web');
   const before = await instance('web');
@@ -157,7 +167,10 @@ test('an error at each activity in turn, and each run twice, makes one machine',
     expect(estate.provider.created).toBe(created + 1);
     expect(machinesOf(id)).toHaveLength(1);
     expect(await attemptsThatClaim(id)).toEqual([2]);
+    // The account of the lost one ended with it, and no other than the new one's begins.
+    expect(await account(id)).toEqual(['ended', 'runs']);
     await removed(name);
+    expect(await account(id)).toEqual(['ended', 'ended']);
     return calls;
   };
   const calls = await life('calm');

@@ -21,7 +21,6 @@ import {
 import { readDocument, timelineText } from './documents.ts';
 import { Estate } from './estate.ts';
 import type { Resource } from './kinds.ts';
-import { readSpending, spendOf } from './spending.ts';
 
 let broker: WorkedBroker;
 let connection: BrokerConnection;
@@ -334,29 +333,4 @@ test('a timeline has each step with its calls and retries between what happened,
     '+30s | runs | attempt 2: running i-2',
     '+30s | Succeeded: runs',
   ]);
-});
-
-test('spend is what runs, a day; a machine that is stopped costs nothing, and one that starts counts at once', async () => {
-  await broker.api.call('POST', '/v1/projects', { body: { name: 'shop' } });
-  const [one, two] = [await broker.request('one', 'shop'), await broker.request('two', 'shop')];
-  const priced = { pricePerHour: 0.5, currency: 'USD' };
-  await broker.report(one, { state: 'Running', ...priced });
-  await broker.report(two, { state: 'Stopped', ...priced });
-  const estate = new Estate(connection);
-  const others = async (): Promise<number> => {
-    const { items } = await body(
-      connection.client.GET('/v1/projects/{project}/instances', { params: { path: { project: 'default' } } }),
-    );
-    return items.reduce(
-      (sum, { status }) => sum + (status.state === 'Running' ? (status.pricePerHour ?? 0) * 24 : 0),
-      0,
-    );
-  };
-  expect(spendOf(estate)).toBeUndefined();
-  await readSpending(estate);
-  expect(spendOf(estate)?.perDay).toBeCloseTo(12 + (await others()), 6);
-  expect(spendOf(estate)).toMatchObject({ currency: 'USD', partial: false });
-  await broker.report(two, { state: 'Running' });
-  await estate.instances('shop').reload();
-  expect(spendOf(estate)?.perDay).toBeCloseTo(24 + (await others()), 6);
 });

@@ -1,58 +1,81 @@
-/** What the running machines of the estate cost now. */
-import type { Instance } from '@landfall/model';
-import type { Estate } from './estate.ts';
+/** What machines have cost since midnight here, and cost now. */
+import type { Schemas } from '@landfall/model';
+import { counted, pricePerHour, spent } from '@landfall/model/quantities.ts';
+import { type BrokerConnection, body } from '../broker/connection.ts';
 
-/** Spend of now, in the currency of most of it. */
-export interface Spend {
-  perDay: number;
-  currency: string;
-  machines: number;
-  /** There are more machines than were read: it is at least this much. */
-  partial: boolean;
-}
+const minuteMs = 60_000;
+/** What runs adds up here; so often it is read again without a reason. */
+const longestMs = 10 * minuteMs;
+/** The most expensive ones. */
+const mostProjects = 5;
 
-/** So many machines are read, and a page more at most. */
-const mostMachines = 20_000;
+/** Reads it at most once a minute, and again only when machines have changed, a day has begun, or it was long ago. */
+export class Spending {
+  readonly #connection: BrokerConnection;
+  readonly #told: () => void;
+  #read: { spend: Schemas['Spend']; from: number; at: number } | undefined;
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #stale = true;
 
-/** A machine that is stopped, not made yet or gone costs no machine's price. */
-const costless = new Set<Instance['status']['state']>([
-  'Pending',
-  'Stopped',
-  'Deleted',
-  'Released',
-  'Failed',
-  'Lost',
-]);
+  /** `told` is called when there is news of it. */
+  constructor(connection: BrokerConnection, told: () => void) {
+    this.#connection = connection;
+    this.#told = told;
+  }
 
-/** Reads the instances of every project that the token sees; the lists follow the watch stream from then on. */
-export async function readSpending(estate: Estate): Promise<void> {
-  let machines = 0;
-  await estate.projects.load();
-  for (const { name } of estate.projects.items()) {
-    if (machines >= mostMachines) return;
-    const list = estate.instances(name);
-    await list.load();
-    while (list.more && machines + list.size < mostMachines) await list.loadMore();
-    machines += list.size;
+  /** Machines may have changed. */
+  changed(now: number): void {
+    this.#stale = true;
+    this.tick(now);
+  }
+
+  /** To be called about once a minute while the broker is there. */
+  tick(now: number): void {
+    const age = now - this.#askedAt;
+    const from = midnightBefore(now);
+    if (age < minuteMs || !(this.#stale || from !== this.#read?.from || age >= longestMs)) return;
+    this.#askedAt = now;
+    this.#stale = false;
+    const query = { from: new Date(from).toISOString(), pageSize: mostProjects };
+    const { client, closed: signal } = this.#connection;
+    body(client.GET('/v1/spend', { params: { query }, signal })).then(
+      (spend) => {
+        this.#read = { spend, from, at: now };
+        this.#told();
+      },
+      () => {
+        // The connection says why, or the broker is too old for it: it is tried again.
+        this.#stale = true;
+      },
+    );
+  }
+
+  /** What the status bar says, and the lines of its tooltip; undefined while today's is not known. */
+  words(now: number): { today: string; lines: string[] } | undefined {
+    if (this.#read?.from !== midnightBefore(now)) return undefined;
+    const { spend, at } = this.#read;
+    const hours = (now - at) / 3_600_000;
+    const soFar = (sum: Schemas['SpendSum']): string =>
+      spent(sum.amount + sum.pricePerHour * hours, sum.currency);
+    const { totals, items, nextPageToken } = spend;
+    const today = totals.length > 0 ? totals.map(soFar).join(' + ') : spent(0);
+    const rate = totals
+      .filter(({ running }) => running > 0)
+      .map((sum) => pricePerHour(sum.pricePerHour, sum.currency))
+      .join(' + ');
+    const running = totals.reduce((sum, { running }) => sum + running, 0);
+    return {
+      today: `${today} today`,
+      lines: [
+        `${today} spent on machines since midnight`,
+        ...(running > 0 ? [`${counted(running, 'machine')} at ${rate} an hour now`] : []),
+        ...items.map((item) => `${item.name}: ${soFar(item)}`),
+        ...(nextPageToken === undefined ? [] : ['…']),
+      ],
+    };
   }
 }
 
-/** The sum over what has been read; undefined where nothing has been. */
-export function spendOf(estate: Estate): Spend | undefined {
-  if (!estate.projects.loaded) return undefined;
-  const sums = new Map<string, number>();
-  let machines = 0;
-  let partial = estate.projects.more;
-  for (const { name } of estate.projects.items()) {
-    const list = estate.instances(name);
-    partial ||= list.more || !list.loaded;
-    for (const { status } of list.items()) {
-      if (status.pricePerHour === undefined || costless.has(status.state)) continue;
-      const currency = status.currency ?? 'USD';
-      sums.set(currency, (sums.get(currency) ?? 0) + status.pricePerHour * 24);
-      machines++;
-    }
-  }
-  const [[currency, perDay] = ['USD', 0]] = [...sums].sort((a, b) => b[1] - a[1]);
-  return { perDay, currency, machines, partial };
+function midnightBefore(now: number): number {
+  return new Date(now).setHours(0, 0, 0, 0);
 }

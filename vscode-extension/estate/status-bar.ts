@@ -9,21 +9,23 @@ import {
   workspace,
 } from 'vscode';
 import { type Estate, isOpen } from './estate.ts';
-import { readSpending, spendOf } from './spending.ts';
+import { Spending } from './spending.ts';
 import { dotted } from './tree.ts';
 
-/** Numbers are summed again at most so often. */
+/** It is drawn again at most so often. */
 const drawAfterMs = 250;
+/** What runs has cost more by then. */
+const tickMs = 10_000;
 
 /** One item, for the whole window. */
 export class StatusBar implements Disposable {
   readonly #item: StatusBarItem;
   #estate: Estate | undefined;
+  #spending: Spending | undefined;
+  readonly #ticking = setInterval(() => this.#tick(false), tickMs);
   #unlisten = (): void => undefined;
   #drawing: NodeJS.Timeout | undefined;
   #down = '';
-  #reading = false;
-  #again = false;
 
   constructor() {
     this.#item = window.createStatusBarItem('landfall.status', StatusBarAlignment.Left, 50);
@@ -34,18 +36,22 @@ export class StatusBar implements Disposable {
   show(estate: Estate | undefined): void {
     this.#unlisten();
     this.#estate = estate;
+    this.#spending = estate && new Spending(estate.connection, () => this.#later());
     this.#down = '';
     this.#unlisten =
       estate?.listen({
-        list: ({ kind }, { structural }) => {
-          // The machines of a new project are not read yet, and many new ones at once are more pages.
-          if (structural && (kind === 'Project' || kind === 'Instance') && estate.state.kind === 'live')
-            void this.#read(estate);
-          if (kind === 'Operation' || kind === 'Instance' || kind === 'Project') this.#later();
+        list: ({ kind }) => {
+          if (kind === 'Operation') this.#later();
+        },
+        event: ({ resource }) => {
+          if (resource?.kind === 'Instance') this.#tick(true);
         },
         state: (state) => {
           this.#down = state.kind === 'down' ? state.reason : '';
-          if (state.kind === 'live') void this.#read(estate);
+          if (state.kind === 'live') {
+            void this.#read(estate);
+            this.#tick(true);
+          }
           this.#later();
         },
       }) ?? (() => undefined);
@@ -55,24 +61,24 @@ export class StatusBar implements Disposable {
   dispose(): void {
     this.#unlisten();
     clearTimeout(this.#drawing);
+    clearInterval(this.#ticking);
     this.#item.dispose();
   }
 
   /** What no view may have asked for yet. A failure is the connection's, which says so itself. */
   async #read(estate: Estate): Promise<void> {
-    this.#again = this.#reading;
-    if (this.#reading) return;
-    this.#reading = true;
     try {
       await estate.operations.load();
       await estate.approvals.load();
-      if (workspace.getConfiguration('landfall').get('statusBar.spend')) await readSpending(estate);
     } catch {
       // Read again when the connection is back.
-      this.#again = false;
     }
-    this.#reading = false;
-    if (this.#again) void this.#read(estate);
+    this.#later();
+  }
+
+  #tick(changed: boolean): void {
+    if (this.#estate?.state.kind !== 'live' || !spendIsShown()) return;
+    this.#spending?.[changed ? 'changed' : 'tick'](Date.now());
     this.#later();
   }
 
@@ -92,10 +98,9 @@ export class StatusBar implements Disposable {
     const { name, url, project } = estate.connection.context;
     const { kind } = estate.state;
     const running = estate.operations.items().filter(isOpen).length;
-    const spend = workspace.getConfiguration('landfall').get('statusBar.spend') ? spendOf(estate) : undefined;
-    const perDay = spend && `${money(spend.perDay, spend.currency)}${spend.partial ? '+' : ''}/day`;
+    const spend = spendIsShown() ? this.#spending?.words(Date.now()) : undefined;
     const icon = { live: 'cloud', connecting: 'sync~spin', down: 'debug-disconnect', signedOut: 'key' }[kind];
-    this.#item.text = `$(${icon}) ${dotted(name, running > 0 && `$(sync~spin) ${running}`, perDay)}`;
+    this.#item.text = `$(${icon}) ${dotted(name, running > 0 && `$(sync~spin) ${running}`, spend?.today)}`;
     this.#item.backgroundColor =
       kind === 'down' || kind === 'signedOut' ? new ThemeColor('statusBarItem.warningBackground') : undefined;
     const tooltip = new MarkdownString(undefined, true);
@@ -107,10 +112,7 @@ export class StatusBar implements Disposable {
     }[kind];
     tooltip.appendText(`Landfall ${name}: ${url}, project ${project}\n${connection}\n`);
     if (running > 0) tooltip.appendText(`${running} operations go on\n`);
-    if (spend)
-      tooltip.appendText(
-        `${spend.machines} machines cost ${money(spend.perDay, spend.currency)} a day at today's prices${spend.partial ? ', and there are more than were read' : ''}\n`,
-      );
+    for (const line of spend?.lines ?? []) tooltip.appendText(`${line}\n`);
     tooltip.isTrusted = {
       enabledCommands: ['landfall.switchContext', 'landfall.signIn', 'landfall.refresh'],
     };
@@ -122,7 +124,6 @@ export class StatusBar implements Disposable {
   }
 }
 
-function money(amount: number, currency: string): string {
-  const number = amount.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-  return currency === 'USD' ? `$${number}` : `${number} ${currency}`;
+function spendIsShown(): boolean {
+  return workspace.getConfiguration('landfall').get('statusBar.spend') === true;
 }
