@@ -1,6 +1,7 @@
 /** Stands between a client and its broker, and can be shut: the broker itself goes on. */
 import { createServer, type Server } from 'node:http';
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Headers of one connection, not of what is sent over it. */
 const ofConnection = new Set(['host', 'connection', 'content-length', 'transfer-encoding', 'keep-alive']);
@@ -13,6 +14,8 @@ export class Gate {
   readonly asked: string[] = [];
   /** A status to answer with instead of the broker. */
   answers: (path: string, lastEventId: string | undefined) => number | undefined = () => undefined;
+  /** So long, in milliseconds, each request is kept before it goes on. */
+  delayMs = 0;
 
   private constructor(to: string) {
     this.#to = to;
@@ -43,6 +46,7 @@ export class Gate {
           return void response
             .writeHead(instead, { 'content-type': 'application/problem+json' })
             .end(JSON.stringify({ type: 'about:blank', title: 'Gone', status: instead }));
+        if (this.delayMs > 0) await sleep(this.delayMs);
         const { method = 'GET', headers } = request;
         const answer = await fetch(`${this.#to}${request.url}`, {
           method,

@@ -102,7 +102,7 @@ test("the editor knows the context's MCP server, and starts it with the token in
     await editor.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
   }
   // The editor writes figures in an element of their own.
-  await editor.page.locator('.part.panel .view-line', { hasText: /Discovered.3.tools/ }).waitFor();
+  await editor.page.locator('.part.panel .view-line', { hasText: /Discovered.4.tools/ }).waitFor();
   await editor.screenshot('mcp-server');
   const [server, ...others] = mcpServers();
   expect(others).toEqual([]);

@@ -166,7 +166,7 @@ test('the MCP server runs there, and asks that machine’s broker', async () => 
     await pick(action).click();
     await editor.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
   }
-  await editor.page.locator('.part.panel .view-line', { hasText: /Discovered.3.tools/ }).waitFor();
+  await editor.page.locator('.part.panel .view-line', { hasText: /Discovered.4.tools/ }).waitFor();
   expect(await programs()).toMatch(/dist\/mcp\.mjs/);
 }, 120_000);
 
