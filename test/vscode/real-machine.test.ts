@@ -94,14 +94,13 @@ test('where nothing runs, the button of the empty tree starts a Landfall in the 
     .getByText(/Landfall\sis\sup\safter/)
     .first()
     .waitFor({ timeout: 400_000 });
-  await row('Sites', /^local\s*Ready/).waitFor({ timeout: 60_000 });
+  await row('Sites', /^local\s*onprem · 1 host/).waitFor({ timeout: 60_000 });
   await editor.screenshot('first-start');
 }, 500_000);
 
 test('a machine that the command line made stands in the tree, stopped', async () => {
   await installation.succeed(['apply', '-f', installation.file('own.yaml', manifest), '--wait']);
-  await own().waitFor();
-  expect(await own().textContent()).toMatch(/own\s*Stopped/);
+  await row('Projects', /^own\s*Stopped/).waitFor();
 }, 120_000);
 
 test('it is started from the tree after a question, and its operation’s progress is seen until it runs', async () => {
