@@ -16,9 +16,9 @@ export function pricePerMonth(amount: number | undefined | null, currency?: stri
   return amount === undefined || amount === null ? undefined : money(amount, 2, currency);
 }
 
-/** What was spent: `$12.34`; less than one with as many digits as an hour's price. */
+/** What was spent: `$12.34`; less than one with four digits: `$0.0042`. */
 export function spent(amount: number, currency?: string): string {
-  return (amount > 0 && amount < 1 ? pricePerHour : pricePerMonth)(amount, currency)!;
+  return money(amount, amount > 0 && amount < 1 ? 4 : 2, currency);
 }
 
 /** A change of what is paid: `+$7.59`, `−$7.59`, `±$0.00`. */
