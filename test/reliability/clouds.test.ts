@@ -10,8 +10,8 @@ const sites: Record<string, CloudSite> = {};
 let estate: Estate;
 const activities = interrupter();
 const by = { organization: 'default', requestedBy: 'test' };
-/** An orphan is left alone for so long, ms. */
-const orphanGraceMs = 1_000;
+/** An orphan is left alone for so long, ms: longer than one sweep takes, which lists both clouds before it judges. */
+const orphanGraceMs = 5_000;
 /** A sweep removes so many at most, while the machines are few. */
 const cap = 5;
 

@@ -14,7 +14,7 @@ let otherSite: AwsSite;
 let other: Estate;
 
 /** An orphan is left alone for so long. */
-const orphanGraceMs = 2_000;
+const orphanGraceMs = 4_000;
 /** A sweep removes so many at most, while the machines are few. */
 const cap = 5;
 
