@@ -118,7 +118,8 @@ function troubleRow(suite: string, { trouble, seconds }: JestRun): SuiteResult[]
  * other files mostly wait for something, and run beside them: the unit tests one after the other, and the rest in as many lanes as are free.
  */
 function bootsGuests(file: string): boolean {
-  return /^(onprem-agent|test\/(e2e|faults|vscode\/real-machine|reliability\/(killed-worker|onprem)))/.test(
+  // Those of test/e2e that start no agent are no part of it.
+  return /^(onprem-agent|test\/(e2e\/(?!aws|azure|bad-input|gcp)|faults|vscode\/real-machine|reliability\/(killed-worker|onprem)))/.test(
     file,
   );
 }
